@@ -1,0 +1,204 @@
+"""Every error AOS answers with, in one table; faces translate it and the reference page is generated from it.
+
+A class is one row: its slug names the problem type for ever, its title never changes, its docstring is the explanation.
+Messages are lower case, without a full stop, with the user's input in back-ticks, and say how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field: a JSON pointer (RFC 6901) into what was sent, and what is wrong there."""
+
+    pointer: str
+    detail: str
+
+
+class AosError(Exception):
+    """Base of all errors: the transport's hint, never the transport."""
+
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    grpc: ClassVar[str] = "INTERNAL"
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        reasons: Sequence[str] = (),
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.reasons = tuple(reasons)
+        self.extra = dict(extra or {})
+
+
+class InvalidRequest(AosError):
+    """A field is missing, unknown, of the wrong type or out of its range; `errors` points at each."""
+
+    slug, title, status, grpc = "invalid-request", "Invalid request", 400, "INVALID_ARGUMENT"
+
+
+class InvalidManifest(AosError):
+    """The manifest cannot be applied as written; each error names file, line and column."""
+
+    slug, title, status, grpc = "invalid-manifest", "Invalid manifest", 422, "INVALID_ARGUMENT"
+
+
+class InvalidCondition(AosError):
+    """A policy's condition does not compile, is not a yes-or-no expression, or misuses money."""
+
+    slug, title, status, grpc = "invalid-condition", "Invalid condition", 422, "INVALID_ARGUMENT"
+
+
+class Unauthenticated(AosError):
+    """No credential, or one that is unknown, expired or revoked."""
+
+    slug, title, status, grpc = "unauthenticated", "Not signed in", 401, "UNAUTHENTICATED"
+
+
+class Denied(AosError):
+    """The gate decided against the act; `reasons` names every rule that matched."""
+
+    slug, title, status, grpc = "denied", "Denied by policy", 403, "PERMISSION_DENIED"
+
+
+class Forbidden(AosError):
+    """The person is signed in but holds no role that permits this."""
+
+    slug, title, status, grpc = "forbidden", "Not permitted", 403, "PERMISSION_DENIED"
+
+
+class BudgetSpent(AosError):
+    """A budget on the way from the act to the organization has no room for the hold."""
+
+    slug, title, status, grpc = "budget-spent", "Budget spent", 402, "RESOURCE_EXHAUSTED"
+
+
+class NotFound(AosError):
+    """Nothing of that name or id is visible in this organization."""
+
+    slug, title, status, grpc = "not-found", "Not found", 404, "NOT_FOUND"
+
+
+class MethodNotAllowed(AosError):
+    """The path exists but not with this method."""
+
+    slug, title, status, grpc = "method-not-allowed", "Method not allowed", 405, "UNIMPLEMENTED"
+
+
+class NotAcceptable(AosError):
+    """The AOS-Version or media type asked for is not served."""
+
+    slug, title, status, grpc = "not-acceptable", "Not acceptable", 406, "UNIMPLEMENTED"
+
+
+class Conflict(AosError):
+    """The name exists, or the thing is not in a state that allows this."""
+
+    slug, title, status, grpc = "conflict", "Conflict", 409, "ABORTED"
+
+
+class IdempotencyMismatch(AosError):
+    """The same Idempotency-Key came with another body."""
+
+    slug, title, status, grpc = "idempotency-mismatch", "Idempotency key reused", 422, "ABORTED"
+
+
+class StillRunning(AosError):
+    """The first request under this Idempotency-Key is still at work."""
+
+    slug, title, status, grpc, retryable = "still-running", "Still running", 409, "ABORTED", True
+
+
+class StaleFacts(AosError):
+    """What was decided on changed twice while the act was being recorded; nothing was done."""
+
+    slug, title, status, grpc, retryable = "stale-facts", "Facts changed", 409, "ABORTED", True
+
+
+class StaleClaim(AosError):
+    """The task was taken from this worker (lease lost, cancelled or finished); nothing was written."""
+
+    slug, title, status, grpc = "stale-claim", "Claim lost", 409, "ABORTED"
+
+
+class OutcomeUnknown(AosError):
+    """The act was sent and its outcome is not known; it is not made again without a person's word."""
+
+    slug, title, status, grpc = "outcome-unknown", "Outcome unknown", 409, "ABORTED"
+
+
+class ProofTooEarly(AosError):
+    """The record is written but not yet in a signed checkpoint."""
+
+    slug, title, status, grpc, retryable = "proof-too-early", "Not yet in the log", 409, "UNAVAILABLE", True
+
+
+class AuditBroken(AosError):
+    """The log does not verify; the detail names the first record that differs."""
+
+    slug, title, status, grpc = "audit-broken", "Audit log broken", 500, "DATA_LOSS"
+
+
+class TooLarge(AosError):
+    """A payload, list, depth or size is over its named limit."""
+
+    slug, title, status, grpc = "too-large", "Too large", 413, "RESOURCE_EXHAUSTED"
+
+
+class UnsupportedMediaType(AosError):
+    """The body's media type is not one this path reads."""
+
+    slug, title, status, grpc = "unsupported-media-type", "Unsupported media type", 415, "INVALID_ARGUMENT"
+
+
+class RateLimited(AosError):
+    """Too many requests for the moment."""
+
+    slug, title, status, grpc, retryable = "rate-limited", "Too many requests", 429, "RESOURCE_EXHAUSTED", True
+
+
+class ToolFailed(AosError):
+    """The tool ran and failed; the detail is the tool's own message."""
+
+    slug, title, status, grpc = "tool-failed", "Tool failed", 502, "UNKNOWN"
+
+
+class Unavailable(AosError):
+    """A part that AOS needs (database, host, facts) cannot be reached; nothing was done."""
+
+    slug, title, status, grpc, retryable = "unavailable", "Unavailable", 503, "UNAVAILABLE", True
+
+
+class DeadlineExceeded(AosError):
+    """The deadline passed before the answer was there."""
+
+    slug, title, status, grpc, retryable = "deadline-exceeded", "Deadline exceeded", 504, "DEADLINE_EXCEEDED", True
+
+
+class Misconfigured(AosError):
+    """A setting is missing or wrong; the detail names it and what to set."""
+
+    slug, title, status, grpc = "misconfigured", "Misconfigured", 500, "FAILED_PRECONDITION"
+
+
+def error_table() -> list[type[AosError]]:
+    """Return every error class, by slug, for the reference page and the tests."""
+    found: list[type[AosError]] = []
+    todo: list[type[AosError]] = [AosError]
+    while todo:
+        cls = todo.pop()
+        found.append(cls)
+        todo.extend(cls.__subclasses__())
+    return sorted(found, key=lambda cls: cls.slug)
