@@ -1,0 +1,77 @@
+"""Acts: what passes the gate, and what came of it.
+
+`action` is what AOS governs; a permit is the right to perform one action once. States only move forward:
+`intended -> performed | failed | unknown`, and `refused` or `waiting` where nothing was intended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from aos.kernel.identity import Principal
+from aos.kernel.json import Json, canonical_json
+
+
+class ActKind(StrEnum):
+    """The kinds of governed act."""
+
+    TOOL = "tool"
+    MODEL = "model"
+    DELEGATE = "delegate"
+    RUN = "run"
+    MESSAGE = "message"
+
+
+class ActionState(StrEnum):
+    """Where one action stands."""
+
+    WAITING = "waiting"
+    INTENDED = "intended"
+    PERFORMED = "performed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """Which call of a task this is: `key` as mechanics define it, `tries` the failures of this key before it in the pass."""
+
+    key: str
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act that somebody asks for.
+
+    `call` is set inside a task, `idempotency_key` outside one. `clock` is the run's own clock, None unless the run carries one.
+    """
+
+    principal: Principal
+    kind: ActKind
+    name: str
+    arguments: Json
+    call: CallKey | None = None
+    idempotency_key: str | None = None
+    approval_id: UUID | None = None
+    clock: datetime | None = None
+
+    @property
+    def action(self) -> str:
+        """Return the name under which policies match this act: `tool:payments.create`."""
+        return f"{self.kind}:{self.name}"
+
+
+def act_digest(kind: ActKind, name: str, *, arguments: Json) -> bytes:
+    """Return the SHA-256 of the act's canonical form: what an approval is bound to and what the same act shares."""
+    return hashlib.sha256(canonical_json({"arguments": arguments, "kind": kind.value, "name": name})).digest()
+
+
+def salted_digest(salt: bytes, content: bytes) -> bytes:
+    """Return the digest that stands in a leaf for erasable content: SHA-256 of its 32-byte salt and the bytes."""
+    return hashlib.sha256(salt + content).digest()

@@ -1,0 +1,71 @@
+"""Agents as the gate knows them: who they are, what type they are, what they may ask for.
+
+A version is immutable; `Agent` joins the current version with the agent's mutable status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from aos.kernel.tools import Effect
+
+
+class AgentType(StrEnum):
+    """The four kinds of agent; the kind bounds what any permission can give."""
+
+    EXECUTIVE = "executive"
+    FUNCTIONAL = "functional"
+    SUB_AGENT = "sub-agent"
+    OBSERVER = "observer"
+
+
+class AgentStatus(StrEnum):
+    """Whether the agent may act: only `running` may."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    ERRORED = "errored"
+    QUARANTINED = "quarantined"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPermission:
+    """What one entry of an agent's `tools` permits: a name or glob, narrowed to effects where any are named."""
+
+    pattern: str
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How an agent's code is reached: `kind` python with `entry` `module:function`; inline runs in the worker itself."""
+
+    kind: str
+    entry: str
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent at its current version. `budget_nanos` None means no budget of its own."""
+
+    id: UUID
+    name: str
+    version: int
+    type: AgentType
+    status: AgentStatus
+    department_id: UUID | None
+    department: str
+    owner: str
+    goal: str
+    runtime: Runtime | None
+    tools: tuple[ToolPermission, ...] = ()
+    models: tuple[str, ...] = ()
+    delegates: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    risk: str = "normal"
+    price_per_second_nanos: int = 0

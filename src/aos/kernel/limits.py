@@ -1,0 +1,41 @@
+"""Every maximum AOS keeps to, named once; past one is a clear error, never a truncation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BODY_BYTES_MAX: Final = 1_000_000
+"""Largest request body a door reads; more is 413."""
+ARGUMENTS_DEPTH_MAX: Final = 32
+ARGUMENTS_LIST_MAX: Final = 1_000
+CONDITION_LENGTH_MAX: Final = 2_000
+RULES_MAX: Final = 10_000
+RULES_PER_ACT_MAX: Final = 200
+"""Rules that may match the same agent and action; each costs an evaluation, so publication refuses more."""
+PAGE_ITEMS_MAX: Final = 200
+PAGE_ITEMS_DEFAULT: Final = 50
+TASKS_PER_RUN_MAX: Final = 100_000
+EDGES_PER_RUN_MAX: Final = 500_000
+TASKS_PER_SPAWN_MAX: Final = 10_000
+FOR_EACH_ITEMS_MAX: Final = 10_000
+DELEGATION_DEPTH_MAX: Final = 8
+ATTEMPTS_MAX: Final = 100
+CLAIMS_MAX: Final = 10
+"""Claims of one task before it counts as poison: a killed process leaves no failure to count."""
+CALLS_PER_TASK_MAX: Final = 100_000
+ORIGIN_TOKENS_RUN_MAX: Final = 20_000
+ORIGIN_TOKENS_OUTCOME_MAX: Final = 2_000
+WAIT_SECONDS_MAX: Final = 60
+NAME_LENGTH_MAX: Final = 200
+LEASE_SECONDS: Final = 15
+STALE_RETRIES_MAX: Final = 2
+"""How often an act whose facts changed is decided again before it is answered `stale-facts`."""
+EPOCH_AGE_SECONDS_MAX: Final = 1.0
+"""A process that has not read the epochs for this long refuses decisions that write nothing."""
+TOKEN_CACHE_MAX: Final = 50_000
+FLUSH_MEMBERS_MAX: Final = 200
+FLUSH_QUEUE_MAX: Final = 20_000
+TOOL_TIMEOUT_SECONDS: Final = 60
+MONEY_UNITS_MAX: Final = 9_200_000_000
+"""Largest amount in whole units: beyond it nanos no longer fit 64 bits."""
+NANOS: Final = 1_000_000_000
