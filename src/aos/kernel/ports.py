@@ -1,0 +1,93 @@
+"""What the kernel and operations need from outside, as Protocols; drivers implement them and boot wires them.
+
+Nothing here performs anything. A driver raises `AosError` subclasses only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from aos.kernel.json import Json
+from aos.kernel.tools import Tool
+
+
+class Ids(Protocol):
+    """Makes ids and secrets."""
+
+    def new(self) -> UUID:
+        """Return a fresh UUIDv7 (RFC 9562)."""
+        ...
+
+    def random_bytes(self, length: int) -> bytes:
+        """Return unpredictable bytes."""
+        ...
+
+
+class Ticker(Protocol):
+    """A clock that only measures: never a time of day, never set back."""
+
+    def seconds(self) -> float:
+        """Return seconds since some fixed moment of this process."""
+        ...
+
+
+class Crypto(Protocol):
+    """Ciphers and signatures; keys are values of the caller."""
+
+    def seal(self, key: bytes, plain: bytes, *, bound_to: bytes) -> bytes:
+        """Return nonce, ciphertext and tag of AES-256-GCM; `bound_to` is authenticated and must be given to open."""
+        ...
+
+    def open(self, key: bytes, sealed: bytes, *, bound_to: bytes) -> bytes:
+        """Return the plain bytes, or raise AuditBroken where they were changed."""
+        ...
+
+    def new_signing_key(self) -> tuple[bytes, bytes]:
+        """Return an Ed25519 key pair: 32 private bytes, 32 public bytes (RFC 8032)."""
+        ...
+
+    def sign(self, private: bytes, message: bytes) -> bytes:
+        """Return the 64 bytes of an Ed25519 signature."""
+        ...
+
+    def verify(self, public: bytes, message: bytes, *, signature: bytes) -> bool:
+        """Say whether the Ed25519 signature is right."""
+        ...
+
+
+class KeyEncryption(Protocol):
+    """Holds the key-encryption key outside the database and wraps data keys under it."""
+
+    def wrap(self, data_key: bytes) -> tuple[str, bytes]:
+        """Return the id of the key-encryption key used, and the wrapped data key."""
+        ...
+
+    def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
+        """Return the data key; raise Misconfigured where that key-encryption key is not here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What a tool answered. `sent` is False only where it is certain that no effect happened."""
+
+    ok: bool
+    value: Json = None
+    error: str = ""
+    sent: bool = True
+
+
+class ToolCaller(Protocol):
+    """Calls a tool by its transport."""
+
+    async def call(
+        self, tool: Tool, arguments: Mapping[str, Json], *, idempotency_key: str, deadline_seconds: float
+    ) -> ToolOutcome:
+        """Call `tool` once and return its answer; never raises for the tool's own failure.
+
+        A time-out or a lost connection after sending is `OutcomeUnknown`.
+        """
+        ...
