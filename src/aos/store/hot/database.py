@@ -1,0 +1,148 @@
+"""The two pools of a process that acts: `machine` for the listed statements, `app` for one organization's rows.
+
+No statement runs outside a transaction of its pool. `app` sets the organization first; `machine` runs only what
+`MACHINE_STATEMENTS` lists. A lost connection is retried once for a read; writes are repeated only where the caller's
+fence makes that safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from aos.kernel.errors import Unavailable
+from aos.store.hot.machine import MACHINE_STATEMENTS
+from aos.store.sql_files import sql
+
+Row = DictRow
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Where the two roles log in, and how many connections each may hold."""
+
+    app_dsn: str
+    machine_dsn: str
+    app_connections_max: int = 4
+    machine_connections_max: int = 6
+    connect_timeout_seconds: float = 10.0
+
+
+class Database:
+    """Owns the pools of one process."""
+
+    def __init__(self, config: DatabaseConfig) -> None:
+        self.config = config
+        self._app = _pool(config.app_dsn, config.app_connections_max, timeout_seconds=config.connect_timeout_seconds)
+        self._machine = _pool(
+            config.machine_dsn, config.machine_connections_max, timeout_seconds=config.connect_timeout_seconds
+        )
+
+    async def open(self) -> None:
+        """Open both pools; raise Unavailable where the server does not answer in time."""
+        try:
+            await self._app.open(wait=True, timeout=self.config.connect_timeout_seconds)
+            await self._machine.open(wait=True, timeout=self.config.connect_timeout_seconds)
+        except PoolTimeout as error:
+            raise Unavailable("the database does not answer") from error
+
+    async def close(self) -> None:
+        """Close both pools."""
+        await self._machine.close(timeout=2)
+        await self._app.close(timeout=2)
+
+    @asynccontextmanager
+    async def machine(self) -> AsyncIterator[MachineTransaction]:
+        """Open a transaction that sees every organization, for listed statements only."""
+        try:
+            async with self._machine.connection() as connection, connection.transaction():
+                yield MachineTransaction(connection)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
+    @asynccontextmanager
+    async def app(self, organization_id: UUID) -> AsyncIterator[AppTransaction]:
+        """Open a transaction that sees one organization's rows."""
+        try:
+            async with self._app.connection() as connection, connection.transaction():
+                await connection.execute("select set_config('aos.organization', %s, true)", (str(organization_id),))
+                yield AppTransaction(connection)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
+    async def read(self, name: str, params: Params | None = None) -> list[Row]:
+        """Run one listed statement that only reads, once more if the connection was lost."""
+        try:
+            return await self._read(name, params)
+        except Unavailable:
+            return await self._read(name, params)
+
+    async def _read(self, name: str, params: Params | None) -> list[Row]:
+        async with self.machine() as transaction:
+            return await transaction.run(name, params)
+
+    async def listen(self, channels: Sequence[str]) -> AsyncConnection[DictRow]:
+        """Return a connection of its own that listens; the caller reads `notifies()` and closes it."""
+        try:
+            connection = await AsyncConnection.connect(
+                self.config.machine_dsn, autocommit=True, row_factory=dict_row, connect_timeout=5
+            )
+        except psycopg.OperationalError as error:
+            raise unavailable(error) from error
+        for channel in channels:
+            await connection.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
+        return connection
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTransaction:
+    """A transaction of the machine role."""
+
+    connection: AsyncConnection[DictRow]
+
+    async def run(self, name: str, params: Params | None = None) -> list[Row]:
+        """Run the statement `sql/<name>.sql` and return its rows; it must be listed."""
+        if name not in MACHINE_STATEMENTS:
+            raise KeyError(f"`{name}` is not a statement of the machine role")
+        return await _run(self.connection, name, params)
+
+
+@dataclass(frozen=True, slots=True)
+class AppTransaction:
+    """A transaction that sees one organization's rows."""
+
+    connection: AsyncConnection[DictRow]
+
+    async def run(self, name: str, params: Params | None = None) -> list[Row]:
+        """Run the statement `sql/<name>.sql` and return its rows."""
+        return await _run(self.connection, name, params)
+
+
+async def _run(connection: AsyncConnection[DictRow], name: str, params: Params | None) -> list[Row]:
+    cursor = await connection.execute(sql(name).encode("utf-8"), params, prepare=True)
+    return await cursor.fetchall() if cursor.description is not None else []
+
+
+def _pool(dsn: str, connections_max: int, *, timeout_seconds: float) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
+    return AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=connections_max,
+        open=False,
+        timeout=timeout_seconds,
+        kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
+    )
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """Return the error that callers see for a database that cannot be reached, or does not take the write."""
+    return Unavailable(f"the database cannot be reached ({type(error).__name__}); nothing was done, try again")

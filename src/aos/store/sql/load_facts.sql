@@ -1,0 +1,33 @@
+-- Everything that decisions in one organization rest on, as of one epoch, in one row.
+select o.epoch, aos_now() as now,
+  (select to_jsonb(s) from organization_settings s where s.organization_id = o.id) as settings,
+  (select coalesce(jsonb_agg(jsonb_build_object('columns', jsonb_build_object(
+      'id', a.id, 'name', a.name, 'version', a.version, 'type', a.type, 'status', a.status,
+      'department_id', a.department_id, 'department', coalesce(d.name, ''), 'owner', p.email), 'spec', v.spec)), '[]')
+    from agent a
+    join agent_version v on v.organization_id = a.organization_id and v.agent_id = a.id and v.version = a.version
+    join person p on p.id = a.owner_id
+    left join department d on d.organization_id = a.organization_id and d.id = a.department_id
+    where a.organization_id = o.id) as agents,
+  (select coalesce(jsonb_agg(jsonb_build_object('columns', jsonb_build_object(
+      'id', t.id, 'name', t.name, 'version', t.version), 'spec', v.spec)), '[]')
+    from tool t
+    join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+    where t.organization_id = o.id and t.retired_at is null) as tools,
+  (select coalesce(jsonb_agg(jsonb_build_object('version', v.version, 'spec', v.spec)), '[]')
+    from policy p
+    join policy_version v on v.organization_id = p.organization_id and v.policy_id = p.id and v.state = 'active'
+    where p.organization_id = o.id and p.retired_at is null) as policies,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'scope', b.scope, 'scope_id', b.scope_id,
+      'limit', jsonb_build_object('nanos', b.limit_nanos, 'currency', b.currency), 'period', b.period)), '[]')
+    from budget b where b.organization_id = o.id and b.retired_at is null and b.scope not in ('run', 'task')) as budgets,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'key_encryption_key', k.key_encryption_key,
+      'wrapped', encode(k.wrapped, 'base64'), 'state', k.state)), '[]')
+    from data_key k where k.organization_id = o.id) as data_keys,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'purpose', k.purpose, 'state', k.state,
+      'public_key', encode(k.public_key, 'base64'), 'secret_id', k.secret_id, 'data_key_id', s.data_key_id,
+      'sealed', encode(s.sealed, 'base64'))), '[]')
+    from signing_key k join secret s on s.organization_id = k.organization_id and s.id = k.secret_id
+    where k.organization_id = o.id) as signing_keys
+from organization o
+where o.id = %(organization_id)s
