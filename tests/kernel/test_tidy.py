@@ -108,6 +108,7 @@ GOOD: list[tuple[Rule, str, str]] = [
     (rules.check_module_docstring, "src/aos/__init__.py", ""),
     (rules.check_module_docstring, "src/aos/a.py", '"""What it holds."""\nx = 1\n'),
     (rules.check_sql_file, "src/aos/store/sql/a.sql", "-- one; two\nselect ';', $$a;b$$, \"c;d\";\n"),
+    (rules.check_sql_file, "examples/shop/erp.sql", "create table a (b int); create table c (d int);"),
     (rules.check_sql_file, "src/aos/store/migrations/sql/a.sql", "select 1; select 2;"),
     (rules.check_sql_strings, "src/aos/a.py", 'x = "select an organization, or name one"'),
     (rules.check_sql_strings, "src/aos/a.py", 'x = "update the manifest and apply it again"'),

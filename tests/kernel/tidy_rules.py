@@ -133,8 +133,8 @@ def check_module_docstring(source: Source) -> Iterator[str]:
 
 
 def check_sql_file(source: Source) -> Iterator[str]:
-    """Ask that a SQL file lies in the store and, outside the migrations, holds one statement."""
-    if not source.path.endswith(".sql"):
+    """Ask that a SQL file under src lies in the store and, outside the migrations, holds one statement."""
+    if not source.path.endswith(".sql") or source.parts[0] != "src":
         return
     if source.parts[:3] != ("src", "aos", "store"):
         yield f"{source.path}: SQL lives in src/aos/store/sql and in the migrations"
