@@ -11,37 +11,35 @@ CHROMIUM ?= 1
 export VENV
 .DEFAULT_GOAL := help
 .PHONY: help environment demo test up down check bench test-long clean format
-STAMP := $(VENV)/.installed
 PYTEST := $(VENV)/bin/python -m pytest $(if $(filter-out 0,$(JOBS)),-n $(JOBS))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-environment: $(STAMP)
-
-$(STAMP): requirements.lock pyproject.toml .ci/environment
+# Compares and installs only what differs: a moved clone is a difference that no file's date shows.
+environment:
 	@.ci/environment '$(VENV)'
 
-demo: $(STAMP) ## a company closes its month under policy, with live progress (ASK=1 asks you)
+demo: environment ## a company closes its month under policy, with live progress (ASK=1 asks you)
 	@$(VENV)/bin/python -m examples.month_end.demo
 
-test: $(STAMP) ## run all tests but the long ones (JOBS=2 for two processes)
+test: environment ## run all tests but the long ones (JOBS=2 for two processes)
 	@[ '$(CHROMIUM)' = 0 ] || .ci/browser
 	@$(PYTEST) $(PYTEST_ARGS)
 
-up: $(STAMP) ## start the whole system on this machine and keep it running
+up: environment ## start the whole system on this machine and keep it running
 	@./aos up --detach
 
-down: $(STAMP) ## stop it
+down: environment ## stop it
 	@./aos down
 
-check: $(STAMP) ## format, lint, import rules and types
+check: environment ## format, lint, import rules and types
 	@.ci/check '$(VENV)'
 
-bench: $(STAMP) ## run the benchmarks (ONLY=name,... for some), as JSON lines
+bench: environment ## run the benchmarks (ONLY=name,... for some), as JSON lines
 	@$(VENV)/bin/python -m bench $(ONLY)
 
-test-long: $(STAMP) ## run the long tests: crashes at random moments, simulations of many seeds
+test-long: environment ## run the long tests: crashes at random moments, simulations of many seeds
 	@$(PYTEST) -m long $(PYTEST_ARGS)
 
 clean: ## remove the virtual environment and all caches; data of a running system stays
@@ -49,6 +47,6 @@ clean: ## remove the virtual environment and all caches; data of a running syste
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist src/*.egg-info
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
-format: $(STAMP) ## format the code and mend what can be mended safely
+format: environment ## format the code and mend what can be mended safely
 	@$(VENV)/bin/ruff check --quiet --fix . || true
 	@$(VENV)/bin/ruff format .

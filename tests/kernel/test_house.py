@@ -68,7 +68,9 @@ def test_the_launcher_runs_the_clone_s_command_from_any_folder(
     command.parent.mkdir(parents=True)
     command.write_text('#!/bin/sh\necho "ran in $PWD with $*"\n')
     command.chmod(0o755)
-    (clone / ".venv/.installed").touch()
+    both = b"".join((clone / name).read_bytes() for name in ("requirements.lock", "pyproject.toml"))
+    checksum = subprocess.run(["cksum"], input=both, capture_output=True, check=True).stdout.decode().strip()
+    (clone / ".venv/.installed").write_text(f"{clone}/.venv {checksum}\n")
     done = run("./link", "runs", "list me", cwd=folder)
     assert (done.returncode, done.stdout) == (0, f"ran in {folder} with runs list me\n")
 
