@@ -1,0 +1,23 @@
+"""Options of the whole test run; servers and their fixtures live in the folder of the tests that need them."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from hypothesis import settings
+
+# No timed assertions: two shared cores say nothing about a deadline.
+settings.register_profile("aos", deadline=None, print_blob=True)
+settings.load_profile("aos")
+
+NO_CHROMIUM = "no chromium on this machine: `apt-get install chromium` runs these (`make test` as root does it for you)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a browser where there is none, and say what would run it."""
+    if shutil.which("chromium"):
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=NO_CHROMIUM))
