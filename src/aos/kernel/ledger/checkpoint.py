@@ -200,7 +200,9 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, str]]]:
 
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(char.isspace() for char in name) or _has_control(name):
-        raise InvalidRequest(f"the key name or origin `{name}` is empty or holds a space, a plus or a control character")
+        raise InvalidRequest(
+            f"the key name or origin `{name}` is empty or holds a space, a plus or a control character"
+        )
 
 
 def _has_control(text: str) -> bool:

@@ -24,8 +24,8 @@ import msgspec
 from aos.kernel.errors import AuditBroken, InvalidRequest
 from aos.kernel.ledger.checkpoint import (
     Checkpoint,
-    Verify,
     VerifierKey,
+    Verify,
     base64_bytes,
     base64_text,
     open_checkpoint,
