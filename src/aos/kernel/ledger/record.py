@@ -13,15 +13,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 
+from aos.kernel.acts import ActKind
 from aos.kernel.errors import FieldError, InvalidRequest
+from aos.kernel.identity import Principal
 from aos.kernel.ledger.canonical import INTEGER_MAX
+from aos.kernel.money import Money
+from aos.kernel.policy.values import Decision, Outcome
 
 FORMAT: Final = 1
 """The version of the record's form, in every record."""
@@ -35,25 +38,20 @@ RULES_MAX: Final = 256
 AMOUNTS_MAX: Final = 16
 """How many amounts, and how many usage figures, one record may carry."""
 
-NANOS_MAX: Final = 2**63 - 1
-"""The largest amount in nano-units: 9.2e9 units."""
-
-SALT_BYTES: Final = 32
-"""The length of the random salt stored beside each content and erased with it."""
-
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ID = "[A-Za-z0-9_.:/@*-]"
 
 Identifier = Annotated[str, msgspec.Meta(pattern=rf"\A{_ID}{{1,200}}\Z")]
 """The id of a rule, tool, model, agent, workflow or other registered thing, with `@version` where it has one."""
 
-PrincipalId = Annotated[str, msgspec.Meta(pattern=rf"\A(?:person:{_UUID}|(?!person:)[a-z-]{{1,20}}:{_ID}{{1,180}})\Z")]
-"""One link of a chain: `kind:id`; a person stands there by UUID only, never by name or address."""
+PrincipalId = Annotated[
+    str, msgspec.Meta(pattern=rf"\A(?:person|agent|schedule|system):{_UUID}(?:@[1-9][0-9]{{0,9}})?\Z")
+]
+"""One link of a chain, `kind:uuid` with `@version` for an agent; never a name or an address."""
 
 Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_.-]{0,63}\Z")]
 """A value of a closed set that another part of the kernel defines (error slug, status, unit)."""
 
-DecisionCode = Annotated[str, msgspec.Meta(pattern=r"\A(?:allow|deny|escalate)\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Currency = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{3}\Z")]
 Nanos = Annotated[str, msgspec.Meta(pattern=r"\A(?:0|-?[1-9][0-9]{0,18})\Z")]
@@ -147,7 +145,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One fact of the ledger; see the module's rules before adding a field."""
 
-    act_kind: Code | None = None
+    act_kind: ActKind | None = None
     act_name: Identifier | None = None
     action_id: UUID | None = None
     agent_version: Count | None = None
@@ -159,7 +157,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     attempt: Count | None = None
     call_digest: Digest | None = None
     change: Code | None = None
-    decision: DecisionCode | None = None
+    decision: Outcome | None = None
     epoch: Count | None = None
     error: Code | None = None
     finding: Code | None = None
@@ -216,11 +214,22 @@ def parse_record(data: bytes) -> Record:
     return record
 
 
-def amount(role: str, nanos: int, *, currency: str) -> Amount:
-    """Return an amount for a record, from integer nano-units; raises `InvalidRequest` beyond `NANOS_MAX`."""
-    if not -NANOS_MAX <= nanos <= NANOS_MAX:
-        raise InvalidRequest(f"the amount `{nanos}` nano-units is beyond {NANOS_MAX}")
-    return Amount(role=role, nanos=str(nanos), currency=currency)
+def amount(role: str, money: Money) -> Amount:
+    """Return money in the form that records hold; `role` says what it is (`hold`, `cost`, `moved`)."""
+    return Amount(role=role, nanos=str(money.nanos), currency=money.currency)
+
+
+def principal_ids(principal: Principal) -> tuple[str, ...]:
+    """Return the chain as records name it, root first: ids and versions, no names."""
+    return tuple(
+        f"{link.kind}:{link.id}@{link.version}" if link.version else f"{link.kind}:{link.id}"
+        for link in principal.chain
+    )
+
+
+def rule_ids(decision: Decision) -> tuple[str, ...]:
+    """Return the rules that matched as records name them, `id@version`; their reasons stay in content."""
+    return tuple(f"{matched.id}@{matched.version}" for matched in decision.matched)
 
 
 def record_time(moment: datetime) -> str:
@@ -231,16 +240,6 @@ def record_time(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise InvalidRequest(f"the time `{moment.isoformat()}` has no zone; give one with a zone")
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def salted_digest(salt: bytes, content: bytes) -> str:
-    """Return the hex digest by which a record refers to content: SHA-256 over the 32-byte salt, then the content.
-
-    Once the salt is erased the digest says nothing about the content, not even to one who guesses it.
-    """
-    if len(salt) != SALT_BYTES:
-        raise InvalidRequest(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
-    return sha256(salt + content).hexdigest()
 
 
 def _check_required(record: Record) -> None:
