@@ -21,6 +21,8 @@ from aos.kernel.ledger.tree import (
     needed_for_consistency,
     needed_for_inclusion,
     needed_for_range,
+    parse_peaks,
+    peaks_bytes,
     range_at,
     tree_root,
     verify_consistency,
@@ -233,3 +235,11 @@ def test_a_tree_cannot_shrink(old: int, new: int) -> None:
 def test_peaks_that_do_not_fit_the_size_are_refused() -> None:
     with pytest.raises(AuditBroken):
         append_leaves(CompactRange(3, (ALL[0],)), ALL[:1])
+
+
+@given(sizes)
+def test_a_head_reads_back_from_its_stored_bytes(size: int) -> None:
+    tree, _ = append_leaves(CompactRange(), ALL[:size])
+    assert parse_peaks(size, peaks_bytes(tree)) == tree
+    with pytest.raises(AuditBroken):
+        parse_peaks(size, peaks_bytes(tree) + b"x")

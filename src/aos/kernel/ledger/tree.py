@@ -89,6 +89,19 @@ def tree_root(tree: CompactRange) -> bytes:
     return _fold(tree.peaks) if tree.peaks else EMPTY_ROOT
 
 
+def peaks_bytes(tree: CompactRange) -> bytes:
+    """Write the peaks one after the other, the form in which the head is stored beside its size."""
+    return b"".join(tree.peaks)
+
+
+def parse_peaks(size: int, data: bytes) -> CompactRange:
+    """Read what `peaks_bytes` wrote; raises `AuditBroken` when the bytes do not fit the size."""
+    peaks = tuple(data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES))
+    tree = CompactRange(size, peaks)
+    _check_range(tree)
+    return tree
+
+
 def needed_for_range(size: int) -> tuple[HashRange, ...]:
     """List the stored hashes from which `range_at` rebuilds the tree of the first `size` leaves."""
     return tuple(_stored(height, index) for height, index in _subtrees(0, size))
@@ -280,8 +293,8 @@ def _fold(peaks: Sequence[bytes]) -> bytes:
 
 
 def _check_range(tree: CompactRange) -> None:
-    if tree.size < 0 or len(tree.peaks) != tree.size.bit_count():
-        raise AuditBroken(f"a tree of {tree.size} leaves cannot have {len(tree.peaks)} peaks")
+    if tree.size < 0 or len(tree.peaks) != tree.size.bit_count() or not _are_hashes(*tree.peaks):
+        raise AuditBroken(f"the {len(tree.peaks)} peaks kept of a tree do not fit its size of {tree.size} leaves")
 
 
 def _are_hashes(*values: bytes) -> bool:
