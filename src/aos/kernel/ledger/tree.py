@@ -28,7 +28,7 @@ StoredHashes = Mapping[tuple[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class CompactRange:
-    """All that must be kept of a tree to let it grow: its size and the roots of its complete subtrees, largest first."""
+    """What a tree needs in order to grow: its size and the roots of its complete subtrees, largest first."""
 
     size: int = 0
     peaks: tuple[bytes, ...] = ()
