@@ -132,7 +132,7 @@ def allocate(asked: Sequence[Sequence[Hold]], accounts: Mapping[AccountKey, Acco
     room = {key: account.room_nanos for key, account in accounts.items()}
     grants: list[Grant] = []
     for holds in asked:
-        short = next((hold for hold in holds if 0 < hold.nanos and room[hold.account] < hold.nanos), None)
+        short = next((hold for hold in holds if hold.nanos > 0 and room[hold.account] < hold.nanos), None)
         if short is not None:
             account = accounts[short.account]
             grants.append(NoRoom(short.account, account.name, room[short.account], short.nanos, account.currency))

@@ -63,7 +63,8 @@ def open_content(row: Mapping[str, object], *, keys: DataKeys, crypto: Crypto) -
     """Return the plain bytes of a row with organization_id, id, data_key_id and sealed; NotFound where it was erased."""
     sealed, key_id = row["sealed"], row["data_key_id"]
     organization_id, content_id = row["organization_id"], row["id"]
-    assert isinstance(organization_id, UUID) and isinstance(content_id, UUID)
+    assert isinstance(organization_id, UUID)
+    assert isinstance(content_id, UUID)
     if not isinstance(sealed, bytes) or not isinstance(key_id, UUID):
         raise NotFound(f"content `{content_id}` was erased")
     if key_id not in keys.by_id:

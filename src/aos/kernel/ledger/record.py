@@ -157,6 +157,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     attempt: Count | None = None
     call_digest: Digest | None = None
     change: Code | None = None
+    clock: Instant | None = None
     decision: Outcome | None = None
     epoch: Count | None = None
     error: Code | None = None
