@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActKind
@@ -25,7 +25,7 @@ from aos.kernel.policy.values import Decision, Facts, Outcome, Rule, Subject
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport
 
 WHEN = 'args.amount > 1000 && args.currency == "EUR"'
-NOW = datetime(2026, 1, 30, 10, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 1, 30, 10, 0, tzinfo=UTC)
 SCHEMA = {
     "type": "object",
     "properties": {"amount": {"type": "string", "format": "money"}, "currency": {"type": "string"}},
@@ -76,7 +76,15 @@ def ours(rules: int, match: int) -> list[Callable[[], Decision]]:
     agents = [make_agent(index) for index in range(rules // match)]
     tools = [make_tool(index) for index in range(rules // match)]
     made = [
-        Rule(f"large-{i}-{j}", 1, Outcome.ESCALATE, (agents[i].name,), (f"tool:{tools[i].name}",), WHEN, "over {args.amount}")
+        Rule(
+            f"large-{i}-{j}",
+            1,
+            Outcome.ESCALATE,
+            (agents[i].name,),
+            (f"tool:{tools[i].name}",),
+            WHEN,
+            "over {args.amount}",
+        )
         for i in range(rules // match)
         for j in range(match)
     ]

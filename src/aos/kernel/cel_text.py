@@ -23,7 +23,21 @@ OPERATORS_MAX: Final = 400
 COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _KEYWORDS: Final = frozenset({"true", "false", "null", "in"})
 _TYPE_NAMES: Final = frozenset(
-    {"bool", "bytes", "double", "dyn", "int", "list", "map", "null_type", "string", "timestamp", "duration", "type", "uint"}
+    {
+        "bool",
+        "bytes",
+        "double",
+        "dyn",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "string",
+        "timestamp",
+        "duration",
+        "type",
+        "uint",
+    }
 )
 _MACROS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"})
 _TOKEN: Final = re.compile(
@@ -82,13 +96,17 @@ def tokens_of_expression(expression: str) -> tuple[Token, ...]:
     Raises InvalidCondition for an unknown character, an unclosed string or bracket, or a limit passed.
     """
     if len(expression) > CONDITION_LENGTH_MAX:
-        raise InvalidCondition(f"the expression has {len(expression)} characters, at most {CONDITION_LENGTH_MAX} are read")
+        raise InvalidCondition(
+            f"the expression has {len(expression)} characters, at most {CONDITION_LENGTH_MAX} are read"
+        )
     tokens: list[Token] = []
     at = 0
     while at < len(expression):
         match = _TOKEN.match(expression, at)
         if match is None:
-            raise InvalidCondition(f"unexpected character `{expression[at]}` at column {at + 1} of `{_short(expression)}`")
+            raise InvalidCondition(
+                f"unexpected character `{expression[at]}` at column {at + 1} of `{_short(expression)}`"
+            )
         kind = match.lastgroup or ""
         if kind != "space":
             tokens.append(Token(TokenKind(kind), match.group(), at, match.end()))
@@ -122,11 +140,15 @@ def _check_nesting(tokens: list[Token], expression: str) -> None:
             raise InvalidCondition(f"a value is missing before `?` at column {token.start + 1}")
         previous = "" if text and text not in (")", "]", "}") else "value"
         if len(closing) + prefixes + questions > NESTING_MAX:
-            raise InvalidCondition(f"`{_short(expression)}` nests deeper than {NESTING_MAX}; split it into several rules")
+            raise InvalidCondition(
+                f"`{_short(expression)}` nests deeper than {NESTING_MAX}; split it into several rules"
+            )
     if closing:
         raise InvalidCondition(f"bracket `{closing[-1]}` is missing at the end of `{_short(expression)}`")
     if operators > OPERATORS_MAX:
-        raise InvalidCondition(f"`{_short(expression)}` has more than {OPERATORS_MAX} operators; split it into several rules")
+        raise InvalidCondition(
+            f"`{_short(expression)}` has more than {OPERATORS_MAX} operators; split it into several rules"
+        )
 
 
 def _short(text: str) -> str:
@@ -222,9 +244,7 @@ def _text(tokens: tuple[Token, ...], index: int) -> str:
     return tokens[index].text if 0 <= index < len(tokens) else ""
 
 
-def rewrite(
-    expression: str, tokens: tuple[Token, ...], *, replace: Callable[[int], tuple[str, int] | None]
-) -> str:
+def rewrite(expression: str, tokens: tuple[Token, ...], *, replace: Callable[[int], tuple[str, int] | None]) -> str:
     """Return `expression` with some tokens replaced: `replace(index)` gives a text and the last index it stands for."""
     pieces: list[str] = []
     copied = index = 0

@@ -71,8 +71,14 @@ _SCENES: Final = (
     _Scene("an agent that nobody registered", "built-in/unknown-agent", known_agent=False),
     _Scene("a tool that nobody registered", "built-in/unknown-tool", _allow, known_tool=False),
     _Scene("a paused agent", "built-in/status", lambda agent: replace(_allow(agent), status=AgentStatus.PAUSED)),
-    _Scene("a quarantined agent", "built-in/status", lambda agent: replace(_allow(agent), status=AgentStatus.QUARANTINED)),
-    _Scene("an observer that pays", "built-in/observer-reads", lambda agent: replace(_allow(agent), type=AgentType.OBSERVER)),
+    _Scene(
+        "a quarantined agent", "built-in/status", lambda agent: replace(_allow(agent), status=AgentStatus.QUARANTINED)
+    ),
+    _Scene(
+        "an observer that pays",
+        "built-in/observer-reads",
+        lambda agent: replace(_allow(agent), type=AgentType.OBSERVER),
+    ),
     _Scene(
         "a sub-agent that delegates",
         "built-in/sub-agent-delegates",
@@ -83,7 +89,11 @@ _SCENES: Final = (
     _Scene("a tool that the agent lacks, with no policy", None, rules=()),
     _Scene("a model that the agent lacks, with no policy", None, kind=ActKind.MODEL, target="canary-model", rules=()),
     _Scene(
-        "a deny rule whose condition cannot be evaluated", "canary-deny-failing", _allow, rules=_FAILING[:1], failed=True
+        "a deny rule whose condition cannot be evaluated",
+        "canary-deny-failing",
+        _allow,
+        rules=_FAILING[:1],
+        failed=True,
     ),
     _Scene("an allow rule whose condition cannot be evaluated", None, rules=_FAILING[1:]),
 )

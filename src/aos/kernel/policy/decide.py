@@ -30,9 +30,7 @@ from aos.kernel.tools import Tool
 _Hit = tuple[CompiledRule, Matched]
 
 
-def decide(
-    policies: PolicySet, act: Act, *, agents: Mapping[UUID, Agent], tool: Tool | None, facts: Facts
-) -> Decision:
+def decide(policies: PolicySet, act: Act, *, agents: Mapping[UUID, Agent], tool: Tool | None, facts: Facts) -> Decision:
     """Decide one act; pure, and total: it never raises for what a caller or a rule's author wrote.
 
     `agents` holds at least the agents of the act's chain, by id (a snapshot of all will do); `tool` is the tool that a tool

@@ -83,7 +83,11 @@ class PolicySet:
     def _find(self, act: Act, *, agent: Agent | None, tool: Tool | None) -> ActRules:
         own = permission_rules(agent) if agent is not None else role_rules(act.principal)
         kind = act.principal.actor.kind
-        met = [rule for rule in self.candidates(act.action) if _meets_actor(rule, agent, name=act.principal.actor.name, kind=kind)]
+        met = [
+            rule
+            for rule in self.candidates(act.action)
+            if _meets_actor(rule, agent, name=act.principal.actor.name, kind=kind)
+        ]
         met += own
         rules = [_compiled(rule, tool) for rule in met if meets_action(rule, act.kind, name=act.name, tool=tool)]
         rules.sort(key=lambda each: (_SEVERITY[each.rule.outcome], each.rule.source, each.rule.id, each.rule.version))
@@ -168,7 +172,11 @@ def compile_policies(rules: Sequence[Rule], *, tools: Iterable[Tool], agents: It
     `PolicySet(rules)`, which never raises and holds a rule that no longer compiles as failing closed.
     """
     known = tuple(tools)
-    errors = [] if len(rules) <= RULES_MAX else [FieldError("/policies", f"{len(rules)} rules, at most {RULES_MAX} are kept")]
+    errors = (
+        []
+        if len(rules) <= RULES_MAX
+        else [FieldError("/policies", f"{len(rules)} rules, at most {RULES_MAX} are kept")]
+    )
     seen: set[str] = set()
     for index, rule in enumerate(rules):
         if rule.id in seen:
@@ -210,9 +218,7 @@ def _targets(rule: Rule, tools: Sequence[Tool]) -> list[Tool | None]:
 
     A rule that matches nothing yet is tried as one for other acts only if it can never mean a tool.
     """
-    targets: list[Tool | None] = [
-        tool for tool in tools if meets_action(rule, ActKind.TOOL, name=tool.name, tool=tool)
-    ]
+    targets: list[Tool | None] = [tool for tool in tools if meets_action(rule, ActKind.TOOL, name=tool.name, tool=tool)]
     if not rule.effects and (not rule.actions or any(not pattern.startswith("tool:") for pattern in rule.actions)):
         targets.append(None)
     return targets

@@ -103,8 +103,6 @@ def _nanos(text: str) -> int:
     return int(amount)
 
 
-
-
 def _is_number(tokens: tuple[Token, ...], index: int) -> bool:
     return 0 <= index < len(tokens) and tokens[index].kind is TokenKind.NUMBER
 

@@ -44,7 +44,9 @@ MAY_BY_ROLE: Final[Mapping[str, tuple[str, ...]]] = {
 
 @lru_cache(maxsize=20_000)
 def _glob(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join(".*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", pattern)), re.DOTALL)
+    return re.compile(
+        "".join(".*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", pattern)), re.DOTALL
+    )
 
 
 def glob_matches(pattern: str, name: str) -> bool:
@@ -54,7 +56,9 @@ def glob_matches(pattern: str, name: str) -> bool:
 
 def permission_rules(agent: Agent) -> tuple[Rule, ...]:
     """Return the allow rules that the agent's lists make."""
-    lists = [(f"tool:{each.pattern}", each.pattern, tuple(effect.value for effect in each.effects)) for each in agent.tools]
+    lists = [
+        (f"tool:{each.pattern}", each.pattern, tuple(effect.value for effect in each.effects)) for each in agent.tools
+    ]
     lists += [(f"model:{name}", name, ()) for name in agent.models]
     lists += [(f"delegate:{name}", name, ()) for name in agent.delegates]
     return tuple(
@@ -86,7 +90,8 @@ def permits(agent: Agent, kind: ActKind, *, name: str, tool: Tool | None) -> boo
     """Return whether the agent's own lists allow this action."""
     if kind is ActKind.TOOL:
         return tool is not None and any(
-            (not each.effects or tool.effect in each.effects) and glob_matches(each.pattern, name) for each in agent.tools
+            (not each.effects or tool.effect in each.effects) and glob_matches(each.pattern, name)
+            for each in agent.tools
         )
     patterns = agent.models if kind is ActKind.MODEL else agent.delegates if kind is ActKind.DELEGATE else ()
     return any(glob_matches(pattern, name) for pattern in patterns)
@@ -111,7 +116,9 @@ def built_in_denials(act: Act, *, agents: Mapping[UUID, Agent], tool: Tool | Non
     if act.kind is ActKind.DELEGATE:
         depth = sum(link.kind is PrincipalKind.AGENT for link in chain)
         if depth >= DELEGATION_DEPTH_MAX:
-            found.append(_denial("delegation-depth", f"the chain is {depth} agents long, at most {DELEGATION_DEPTH_MAX}"))
+            found.append(
+                _denial("delegation-depth", f"the chain is {depth} agents long, at most {DELEGATION_DEPTH_MAX}")
+            )
     return tuple(found)
 
 
@@ -142,7 +149,9 @@ def _deny_narrowed(found: list[Matched], act: Act, *, agents: Mapping[UUID, Agen
             found.append(_denial("narrowed", f"there is no agent `{link.name}`, which spawned this one"))
             return
         if not permits(above, act.kind, name=act.name, tool=tool):
-            found.append(_denial("narrowed", f"`{above.name}`, which spawned this agent, may not do `{act.action}` itself"))
+            found.append(
+                _denial("narrowed", f"`{above.name}`, which spawned this agent, may not do `{act.action}` itself")
+            )
         if above.type is not AgentType.SUB_AGENT:
             return
 

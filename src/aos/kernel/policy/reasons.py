@@ -42,7 +42,9 @@ class Reason:
         """Return the sentence for one act; `values` are facts already read. Never raises; shows no control characters."""
         if self.constant is not None:
             return self.constant
-        return "".join(part if isinstance(part, str) else _render(part, act, facts, values=values) for part in self.parts)
+        return "".join(
+            part if isinstance(part, str) else _render(part, act, facts, values=values) for part in self.parts
+        )
 
 
 def compile_reason(text: str, tool: Tool | None) -> Reason:
