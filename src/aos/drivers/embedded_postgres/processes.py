@@ -79,7 +79,7 @@ def spawn(
     """
     switch = account.is_other
     try:
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             [os.fspath(argument) for argument in arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
