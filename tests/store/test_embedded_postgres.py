@@ -150,7 +150,7 @@ def test_one_process_supervises_a_folder_and_the_next_is_told_who(home: Home) ->
 def test_two_first_starts_at_once_make_one_server(home: Home) -> None:
     with supervisor(home) as one_of_them, supervisor(home) as other:
         answers = [said(one_of_them), said(other)]
-    assert sorted(answer.get("error", "") for answer in answers) == ["", "conflict"]
+    assert sorted(str(answer.get("error", "")) for answer in answers) == ["", "conflict"]
 
 
 def test_a_server_left_over_from_a_killed_supervisor_is_adopted_and_stopped_by_pid(home: Home) -> None:

@@ -119,7 +119,10 @@ def sleeper(layout: Layout, *, cwd: str = "/") -> subprocess.Popen[bytes]:
     """Return a process of the account that Postgres runs under, which is why Postgres takes it for a rival."""
     account = layout.data.stat()
     return subprocess.Popen(
-        ["/bin/sleep", "60"], cwd=cwd, user=account.st_uid if AS_ROOT else None, group=account.st_gid if AS_ROOT else None
+        ["/bin/sleep", "60"],
+        cwd=cwd,
+        user=account.st_uid if AS_ROOT else None,
+        group=account.st_gid if AS_ROOT else None,
     )
 
 
