@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 
 from aos.drivers.embedded_postgres import StopMode, find_running, locate, start, stop_left_over
 from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX, Settings, user_data_home
-from aos.drivers.embedded_postgres.processes import is_alive
+from aos.drivers.embedded_postgres.processes import is_alive, working_in
 from aos.kernel.errors import Conflict
 from tests.servers import NEWEST_MAJOR, OLDEST_MAJOR, start_cluster
 from tests.store.embedded_home import Home, new_home, said, started, supervisor, wait_gone
@@ -225,6 +227,38 @@ def test_a_deep_data_folder_serves_on_a_short_socket(home: Home) -> None:
             assert layout.sockets.lstat().st_mode & 0o077 == 0
     finally:
         subprocess.run(["rm", "-r", layout.sockets], check=True)
+
+
+@pytest.mark.parametrize("comma", ["", ","])
+def test_a_data_folder_may_have_any_name(home: Home, comma: str) -> None:
+    folder = home.folder / f"""Maria's{comma} "own" 50% + \\ Daten"""
+    layout = locate(replace(home.settings(), data_dir=folder))
+    try:
+        with started(layout) as running:
+            assert one(running.superuser_dsn(), "show data_directory") == str(layout.data)
+    finally:
+        shutil.rmtree(layout.sockets, ignore_errors=True)
+
+
+def test_nothing_of_the_server_is_left_when_stop_comes_back(home: Home) -> None:
+    for mode in StopMode:
+        running = start(home.layout())
+        running.stop(mode)
+        assert working_in(home.layout().data) == []
+
+
+def test_a_throwaway_server_ends_with_a_test_run_that_was_killed(home: Home) -> None:
+    code = (
+        "import sys; from aos.drivers.embedded_postgres import throwaway_cluster\n"
+        "with throwaway_cluster() as running: print(running.pid, running.layout.folder, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        pid, folder = run.stdout.readline().split()
+        assert is_alive(int(pid))
+        run.kill()
+    wait_gone([int(pid)])
+    shutil.rmtree(folder.decode())
 
 
 def test_two_checkouts_have_two_folders_and_one_checkout_has_one(tmp_path: Path) -> None:

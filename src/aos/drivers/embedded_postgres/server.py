@@ -134,7 +134,7 @@ class RunningPostgres:
         self._lock.release()
 
     def _end(self, mode: StopMode, timeout_seconds: float) -> None:
-        end(self._running_handle(), mode, timeout_seconds=timeout_seconds)
+        end(self.layout, self._running_handle(), mode=mode, timeout_seconds=timeout_seconds)
         self._handle = None
         if self.process is not None:
             self.process.wait()
@@ -202,7 +202,7 @@ def stop_left_over(layout: Layout, *, lock_wait_seconds: float = 0.0, timeout_se
         postmaster = running_postmaster(layout)
         if postmaster is None:
             return False
-        end(ProcessHandle(postmaster.pid), StopMode.FAST, timeout_seconds=timeout_seconds)
+        end(layout, ProcessHandle(postmaster.pid), mode=StopMode.FAST, timeout_seconds=timeout_seconds)
         return True
     finally:
         lock.release()
