@@ -102,7 +102,7 @@ def cloned(server: Server) -> Iterator[Database]:
     """Yield a clone of the server's template and drop it afterwards, whoever is still connected."""
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server.owner, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {server.template}")
+        connection.execute(f"create database {name} template {server.template} strategy file_copy")
         try:
             yield logins_of(server, name)
         finally:

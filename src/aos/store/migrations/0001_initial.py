@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import migrations
 
+from aos.store.migrations.m0001.state import OPERATIONS
+
 SOURCE = Path(__file__).parent / "m0001"
 
 
@@ -22,4 +24,9 @@ class Migration(migrations.Migration):
 
     initial = True
     dependencies: list[tuple[str, str]] = []
-    operations = [migrations.RunPython(run_sql, migrations.RunPython.noop, elidable=False)]
+    operations = [
+        migrations.SeparateDatabaseAndState(
+            database_operations=[migrations.RunPython(run_sql, migrations.RunPython.noop, elidable=False)],
+            state_operations=OPERATIONS,
+        )
+    ]
