@@ -110,9 +110,7 @@ def _check_together(schema: dict[str, Json], at: str, errors: list[FieldError]) 
         bounds = {name: text for name, text in bounds.items() if not MONEY.fullmatch(str(text))}
         if "string" not in type_names(schema) or not set(type_names(schema)) <= {"string", "null"}:
             errors.append(FieldError(at, "`format: money` is for `type: string`: an amount is a decimal string"))
-    errors.extend(
-        FieldError(pointer(at, name), f"must be {wanted}, not {show(text)}") for name, text in bounds.items()
-    )
+    errors.extend(FieldError(pointer(at, name), f"must be {wanted}, not {show(text)}") for name, text in bounds.items())
 
 
 def _check_references(schema: Json, at: str, errors: list[FieldError], *, known: frozenset[str]) -> None:

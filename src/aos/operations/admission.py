@@ -13,8 +13,8 @@ from enum import Enum
 from typing import TypeAlias
 from uuid import UUID
 
-from aos.kernel.errors import Unavailable
 from aos.kernel.budget import Account, AccountKey, Hold, NoRoom, allocate
+from aos.kernel.errors import Unavailable
 from aos.operations.records import place
 from aos.store.hot.database import Database, MachineTransaction
 from aos.store.rows import AdmitRow, ApprovalRow, ContentRow, HoldRow, RecordRow, rows_json
@@ -93,8 +93,10 @@ async def _admit(transaction: MachineTransaction, members: Sequence[Admission]) 
     contents, records, approvals, holds = [], [], [], []
     for n, member in enumerate(members):
         member.row.n = n
-        for each in (*member.contents, *member.records):
-            each.n = n
+        for content in member.contents:
+            content.n = n
+        for record in member.records:
+            record.n = n
         contents += member.contents
         records += member.records
         if member.approval is not None:
@@ -123,7 +125,6 @@ def _hold_row(n: int, hold: Hold) -> HoldRow:
         period_start=key.period_start,
         nanos=hold.nanos,
     )
-
 
 
 async def lock_members(transaction: MachineTransaction, rows: Sequence[AdmitRow]) -> None:

@@ -71,9 +71,7 @@ def conclusion(
     member.contents.append(sealed.row)
     member.records.append(record_row(record))
     member.settlements = [(hold, hold.nanos if outcome.sent else 0) for hold in permit.holds]
-    member.usage.append(
-        _usage(permit, charge, facts, record_id=record.id, estimated=outcome.unknown, drivers=drivers)
-    )
+    member.usage.append(_usage(permit, charge, facts, record_id=record.id, estimated=outcome.unknown, drivers=drivers))
     if run is not None and permit.tool is not None and state is ActionState.PERFORMED:
         _trace(member, permit.tool, outcome.value, run=run)
     return member, recorded

@@ -52,8 +52,7 @@ async def _conclude(transaction: MachineTransaction, batch: Sequence[Conclusion]
     settlements = []
     for n, member in enumerate(batch):
         member.row.n = n
-        for each in (*member.contents, *member.records, *member.usage, *member.origins):
-            each.n = n
+        _number(n, member)
         settlements += [_settlement_row(n, hold, settled_nanos=nanos) for hold, nanos in member.settlements]
     rows = await transaction.run(
         "conclude",
@@ -67,6 +66,17 @@ async def _conclude(transaction: MachineTransaction, batch: Sequence[Conclusion]
         },
     )
     return {row["n"] for row in rows}
+
+
+def _number(n: int, member: Conclusion) -> None:
+    for content in member.contents:
+        content.n = n
+    for record in member.records:
+        record.n = n
+    for usage in member.usage:
+        usage.n = n
+    for origin in member.origins:
+        origin.n = n
 
 
 def _settlement_row(n: int, hold: Hold, *, settled_nanos: int) -> SettlementRow:

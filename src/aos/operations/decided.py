@@ -205,4 +205,3 @@ def _record(decided: Decided, kind: RecordKind, *, now: datetime, drivers: Drive
         run_id=claim.run_id if claim else None,
         task_id=claim.task_id if claim else None,
     )
-

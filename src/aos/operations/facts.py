@@ -116,9 +116,7 @@ class FactsCache:
 
     def is_fresh(self) -> bool:
         """Say whether the epochs were read within the last second."""
-        return self._read_at is not None and (
-            self._drivers.ticker.seconds() - self._read_at <= EPOCH_AGE_SECONDS_MAX
-        )
+        return self._read_at is not None and (self._drivers.ticker.seconds() - self._read_at <= EPOCH_AGE_SECONDS_MAX)
 
     async def of(self, organization_id: UUID, *, newer_than: int | None = None) -> OrganizationFacts:
         """Return the facts of an organization; `newer_than` names an epoch that was found to be outdated."""
@@ -129,9 +127,9 @@ class FactsCache:
         lock = self._loading.setdefault(organization_id, asyncio.Lock())
         async with lock:
             known = self._facts.get(organization_id)
-            if known is not None and known.epoch == self._epochs.get(organization_id):
-                if newer_than is None or known.epoch > newer_than:
-                    return known
+            current = known is not None and known.epoch == self._epochs.get(organization_id)
+            if known is not None and current and (newer_than is None or known.epoch > newer_than):
+                return known
             return await self._load(organization_id)
 
     async def _load(self, organization_id: UUID) -> OrganizationFacts:
@@ -171,7 +169,9 @@ def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Dr
         policies=PolicySet(rules),
         budgets=_budgets_by_scope(row["budgets"]),
         data_keys=data_keys,
-        signing_keys=tuple(_open_signing_key(each, organization_id, data_keys, drivers) for each in row["signing_keys"]),
+        signing_keys=tuple(
+            _open_signing_key(each, organization_id, data_keys, drivers) for each in row["signing_keys"]
+        ),
     )
 
 

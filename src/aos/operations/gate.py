@@ -132,10 +132,12 @@ class Gate:
     ) -> Admitted | None:
         """Return what was decided and written, None where the facts no longer held."""
         agent, tool = facts.agent_of(act.principal), facts.tools.get(act.name) if act.kind is ActKind.TOOL else None
-        known = isinstance(prior, Approved)
+        approval_id = prior.approval_id if isinstance(prior, Approved) else None
         action_id = prior.action_id if isinstance(prior, Approved) else self._drivers.ids.new()
         if isinstance(prior, Unknown) and (tool is None or tool.repeat is Repeat.NEVER):
-            detail = f"`{act.name}` was called before and its outcome is not known; it is not made again without a person"
+            detail = (
+                f"`{act.name}` was called before and its outcome is not known; it is not made again without a person"
+            )
             return Recorded(prior.action_id, ActionState.UNKNOWN, error="outcome-unknown", detail=detail, replayed=True)
         looked_up = await self._look_up(act, tool)
         approved = prior.rules if isinstance(prior, Approved) else {}
@@ -146,7 +148,7 @@ class Gate:
             decided = _with_bad_arguments_refused(decided, tool)
         match decided.decision.outcome:
             case Outcome.ALLOW:
-                return await self._intend(decided, tool, approval_id=prior.approval_id if known and prior else None)
+                return await self._intend(decided, tool, approval_id=approval_id)
             case Outcome.ESCALATE:
                 return await self._escalate(decided)
             case Outcome.DENY:
@@ -250,7 +252,9 @@ class Gate:
         try:
             return await self._conclusions.submit(member)
         except Unavailable as error:
-            detail = f"`{permit.act.action}` was called but its outcome could not be recorded; ask again under the same key"
+            detail = (
+                f"`{permit.act.action}` was called but its outcome could not be recorded; ask again under the same key"
+            )
             raise Unavailable(detail, extra={"action_id": str(permit.action_id)}) from error
 
     async def _call_and_conclude(self, permit: Permit) -> Recorded:

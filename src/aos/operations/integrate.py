@@ -66,9 +66,7 @@ async def integrate_all(
 async def _integrate(
     transaction: MachineTransaction, head: Row, facts: OrganizationFacts, drivers: Drivers
 ) -> Integrated:
-    rows = await transaction.run(
-        "integrate", {"organization_id": facts.id, "size": head["size"], "limit": LEAVES_MAX}
-    )
+    rows = await transaction.run("integrate", {"organization_id": facts.id, "size": head["size"], "limit": LEAVES_MAX})
     tree, stored = append_leaves(parse_peaks(head["size"], bytes(head["peaks"])), [bytes(row["leaf"]) for row in rows])
     key = facts.key("checkpoint")
     assert key.public is not None
@@ -85,7 +83,9 @@ async def _integrate(
             "peaks": peaks_bytes(tree),
             "note": note,
             "key_id": key.id,
-            "nodes": rows_json([_NodeRow(each.level, each.index, hex_bytes(each.hash)) for each in stored if each.level]),
+            "nodes": rows_json(
+                [_NodeRow(each.level, each.index, hex_bytes(each.hash)) for each in stored if each.level]
+            ),
         },
     )
     return Integrated(facts.id, len(rows), tree.size)

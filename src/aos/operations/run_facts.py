@@ -101,4 +101,3 @@ class RunFactsCache:
         return {
             sink: origin_of(value, found, key=run.origin_key, incomplete=incomplete) for sink, value in given.items()
         }
-

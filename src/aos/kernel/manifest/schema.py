@@ -147,13 +147,17 @@ _TOOL: Final[_JsonObject] = {
                 "How far the result may direct later acts: a record of ours, our own text, or an outsider's words",
                 default=ResultTrust.UNTRUSTED,
             ),
-            "sinks": _list(_ref("path"), "The arguments that direct the effect; their origin is looked up", uniqueItems=True),
+            "sinks": _list(
+                _ref("path"), "The arguments that direct the effect; their origin is looked up", uniqueItems=True
+            ),
             "args": {
                 "type": "object",
                 "description": "The JSON Schema of the arguments, `type: object`; `format: money` marks an exact amount. "
                 "Arguments that it does not name are refused",
             },
-            "facts": _map("fact_name", _LOOKUP, "What conditions may read as `facts.NAME`: read tools called beforehand"),
+            "facts": _map(
+                "fact_name", _LOOKUP, "What conditions may read as `facts.NAME`: read tools called beforehand"
+            ),
             "price": _object({"per_call": _ref("money")}, required=("per_call",), description="What a call costs"),
             "reversible": {"type": "boolean", "default": False, "description": "Whether the effect can be undone"},
             "timeout": _ref("duration", "How long a call may take; 60s unless it says so"),
@@ -171,7 +175,10 @@ _AGENT: Final = _object(
         "department": _ref("name", "Who pays for it"),
         "goal": _prose("What it is for, in a sentence"),
         "objectives": _list(
-            _object({"name": _text("What is to be reached"), "kpi": _text("Its figure"), "target": _text("Its target")}, required=("name",)),
+            _object(
+                {"name": _text("What is to be reached"), "kpi": _text("Its figure"), "target": _text("Its target")},
+                required=("name",),
+            ),
             "What it is measured by",
         ),
         "runtime": _object(
@@ -193,7 +200,9 @@ _AGENT: Final = _object(
                     _object(
                         {
                             "tools": _ref("tool_glob"),
-                            "effects": _list(_one_of(Effect, "An effect"), "Only tools of these", minItems=1, uniqueItems=True),
+                            "effects": _list(
+                                _one_of(Effect, "An effect"), "Only tools of these", minItems=1, uniqueItems=True
+                            ),
                         },
                         required=("tools",),
                     ),
@@ -246,7 +255,9 @@ _POLICY: Final = _object(
 _BUDGET: Final = _object(
     {
         "id": _ref("name"),
-        "scope": _like(SCOPE_PATTERN, "department:finance", "agent:finance", "organization", description="What it limits"),
+        "scope": _like(
+            SCOPE_PATTERN, "department:finance", "agent:finance", "organization", description="What it limits"
+        ),
         "limit": _ref("money"),
         "per": _one_of(BudgetPeriod, "For how long"),
         "warn_at": _list(
@@ -260,9 +271,15 @@ _BUDGET: Final = _object(
 _TASK: Final = _object(
     {
         "agent": _ref("name", "Who does it"),
-        "input": {"description": "What the agent is given; `${...}` marks a CEL value: `${input.month}`, `${match.output}`"},
-        "after": _list(_ref("task_name"), "The tasks that must succeed before; a `${...}` reference implies it", uniqueItems=True),
-        "for_each": _like(r"^\$\{.+\}$", "${match.output.vendors}", description="One task for each member, which is `${item}`"),
+        "input": {
+            "description": "What the agent is given; `${...}` marks a CEL value: `${input.month}`, `${match.output}`"
+        },
+        "after": _list(
+            _ref("task_name"), "The tasks that must succeed before; a `${...}` reference implies it", uniqueItems=True
+        ),
+        "for_each": _like(
+            r"^\$\{.+\}$", "${match.output.vendors}", description="One task for each member, which is `${item}`"
+        ),
         "retry": _object(
             {
                 "attempts": {
@@ -299,10 +316,18 @@ _DEFS: Final[_JsonObject] = {
     "tool_glob": _like("^[a-z*][a-z0-9_.*-]*$", "erp.*", description="A tool's name, or a glob with *"),
     "model_name": _like("^[A-Za-z0-9][A-Za-z0-9_.:/*-]*$", "gpt-4-turbo", description="A model's name"),
     "agent_selector": _like(
-        "^(type:|department:)?[a-z0-9*][a-z0-9_*-]*$", "type:sub-agent", description="An agent's name, glob, type or department"
+        "^(type:|department:)?[a-z0-9*][a-z0-9_*-]*$",
+        "type:sub-agent",
+        description="An agent's name, glob, type or department",
     ),
-    "action": _like("^(tool|model|delegate|run|message|[*]):[A-Za-z0-9*][A-Za-z0-9_.:/*-]*$|^[*]$", "tool:payments.create", description="An action"),
-    "path": _like("^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$", "invoice.amount", description="A path in the arguments"),
+    "action": _like(
+        "^(tool|model|delegate|run|message|[*]):[A-Za-z0-9*][A-Za-z0-9_.:/*-]*$|^[*]$",
+        "tool:payments.create",
+        description="An action",
+    ),
+    "path": _like(
+        "^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$", "invoice.amount", description="A path in the arguments"
+    ),
     "entry": _like(ENTRY_PATTERN, "example.erp:create_payment", description="A Python function, `module:function`"),
     "currency": _like("^[A-Z]{3}$", "EUR", description="A currency's code (ISO 4217)"),
     "money": _like(MONEY_PATTERN, "12.30 EUR", description="An amount and its currency"),
