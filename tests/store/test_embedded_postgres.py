@@ -268,9 +268,10 @@ def test_two_checkouts_have_two_folders_and_one_checkout_has_one(tmp_path: Path)
     assert len(folders) == 2
 
 
-def test_a_relative_data_home_is_ignored() -> None:
-    assert user_data_home(Path("/home/of/maria"), "relative") == Path("/home/of/maria/.local/share")
-    assert user_data_home(Path("/home/of/maria"), "/elsewhere") == Path("/elsewhere")
+def test_a_relative_data_home_is_ignored(tmp_path: Path) -> None:
+    assert user_data_home(tmp_path, "relative") == tmp_path / ".local" / "share"
+    assert user_data_home(tmp_path, "") == tmp_path / ".local" / "share"
+    assert user_data_home(tmp_path, "/elsewhere") == Path("/elsewhere")
 
 
 @pytest.mark.parametrize("major", [OLDEST_MAJOR, NEWEST_MAJOR])
