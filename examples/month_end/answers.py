@@ -1,6 +1,7 @@
 """The answer key: what is the matter with each invoice and what becomes of it under the demo's policy.
 
-It is written from how each invoice was drawn, not by matching, and no tool reads it: tests and the demo's closing check do.
+It is written from how each invoice was drawn, not by matching, and no tool reads it: tests and the demo's closing
+check do.
 """
 
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 from examples.month_end.inbox import Sent
 from examples.month_end.ledger import OVER_LIMIT_CENTS, Invoice, Ledger, Trouble
 from examples.month_end.matching import Reason, Verdict
+from examples.month_end.messages import Kind
 from examples.month_end.money import amount_text, convert_cents
 from examples.month_end.vendors import BankChange
 
@@ -37,10 +39,13 @@ _OUTCOMES = {Verdict.NOT_DUE: "later", Verdict.CREDIT: "credited", Verdict.HOLD:
 def expect(
     ledger: Ledger, changes: tuple[BankChange, ...], *, messages: tuple[Sent, ...], rates: dict[str, str]
 ) -> dict[str, Any]:
-    """Write the answer key as JSON: `invoices` by number, `attacks`, `messages` by kind, and `counts` and `amounts` by outcome."""
+    """Write the answer key as JSON.
+
+    It holds `invoices` by number, `twins`, `attacks`, `messages` by kind, and `counts` and `amounts` by outcome.
+    """
     recent_from = ledger.month.closes_on - timedelta(days=RECENT_CHANGE_DAYS)
     recent = {change.vendor: change.verified for change in changes if change.changed_on >= recent_from}
-    attacks = [sent for sent in messages if sent.note.kind.startswith("attack")]
+    attacks = [sent for sent in messages if sent.note.kind in (Kind.ATTACK_IMITATION, Kind.ATTACK_INSTRUCTION)]
     attacked = {sent.note.invoice for sent in attacks}
     invoices = {
         one.invoice: {**_answer(one, recent, rates), "attacked": one.invoice in attacked} for one in ledger.invoices
@@ -61,10 +66,15 @@ def expect(
         "amounts": _amounts(ledger, invoices),
         "twins": _twins(ledger),
         "attacks": [
-            {"message": sent.message, "kind": sent.note.kind, "invoice": sent.note.invoice, "iban": sent.note.iban}
+            {
+                "message": sent.message,
+                "kind": sent.note.kind.value,
+                "invoice": sent.note.invoice,
+                "iban": sent.note.iban,
+            }
             for sent in attacks
         ],
-        "messages": _count(sent.note.kind for sent in messages),
+        "messages": _count(sent.note.kind.value for sent in messages),
         "invoices": invoices,
     }
 

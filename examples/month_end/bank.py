@@ -1,8 +1,9 @@
 """The bank file: one payment order a line, each under its idempotency key.
 
-A line is acknowledged only after it and its folder are on disk. A last line cut short by a crash was never acknowledged and
-is cut off before the next one is written. Nothing else in the file is ever changed, and a damaged line that is not such a
-remnant stops all payments until a person has looked. The file is locked for the whole of look, mend and write.
+A line is acknowledged only after it and its folder are on disk. A last line cut short by a crash was never
+acknowledged and is cut off before the next one is written. Nothing else in the file is ever changed, and a damaged
+line that is not such a remnant stops all payments until a person has looked. The file is locked for the whole of
+look, mend and write.
 
 Columns: key, invoice, vendor, iban, amount, currency, reference, CRC-32 of what stands before it.
 """
@@ -65,13 +66,17 @@ def create_payment(
     if bank_account_age_days is not None:
         known_days = erp.get_vendor(vendor=vendor)["bank_account_age_days"]
         if known_days != bank_account_age_days:
-            raise CompanyError(f"the account of `{vendor}` has stood for {known_days} days, not {bank_account_age_days}")
+            raise CompanyError(
+                f"the account of `{vendor}` has stood for {known_days} days, not {bank_account_age_days}"
+            )
     path = folder() / BANK_FILE
     with _locked(path) as file:
         payments, end = _read(file)
         position = next((index for index, one in enumerate(payments) if one.key == idempotency_key), None)
         if position is not None and payments[position] != payment:
-            raise CompanyError(f"the idempotency key `{idempotency_key}` stands for another payment, of `{payments[position].invoice}`")
+            raise CompanyError(
+                f"the idempotency key `{idempotency_key}` stands for another payment, of `{payments[position].invoice}`"
+            )
         if position is None:
             os.ftruncate(file, end)
             _write_all(file, _line(payment))
@@ -100,7 +105,10 @@ def list_payments(path: Path) -> list[Payment]:
 
 
 def totals(path: Path) -> dict[str, Any]:
-    """Count the payments in a company's folder: `count`, `amounts` by currency, and `duplicates`, the invoices paid more than once."""
+    """Add up the payments in a company's folder.
+
+    Returns `count`, `amounts` by currency, and `duplicates`, the invoices paid more than once.
+    """
     payments = list_payments(path)
     sums: dict[str, int] = {}
     for payment in payments:
@@ -154,7 +162,9 @@ def _read(file: int) -> tuple[list[Payment], int]:
             # Zeros are blocks that never reached the disk: such a line was not acknowledged either.
             if last and (not raw.endswith(b"\n") or b"\0" in raw):
                 break
-            raise CompanyError(f"line {len(payments) + 1} of the bank file is damaged: have a person look before paying on")
+            raise CompanyError(
+                f"line {len(payments) + 1} of the bank file is damaged: have a person look before paying on"
+            )
         payments.append(payment)
         end += len(raw)
     return payments, end

@@ -1,8 +1,8 @@
 """The ERP's functions, which agents reach as tools: keyword arguments in, JSON out.
 
-Money in answers is decimal text in fields named `amount`, `net`, `vat`, `unit_price`, always beside `currency`. A function
-that writes is safe to repeat: its natural key decides, the second time answers `repeated: true` and changes nothing. Every
-function opens its own connection, so any process may call it at any time.
+Money in answers is decimal text in fields named `amount`, `net`, `vat`, `unit_price`, always beside `currency`. A
+function that writes is safe to repeat: its natural key decides, the second time answers `repeated: true` and
+changes nothing. Every function opens its own connection, so any process may call it at any time.
 """
 
 import json
@@ -20,9 +20,8 @@ from examples.month_end.money import amount_text, convert_cents
 BUSY_TIMEOUT_SECONDS = 20.0
 INVOICES_PER_ANSWER_MAX = 100
 Status = Literal["open", "matched", "held", "refused", "paid"]
-_INVOICE_FIELDS = (
-    'invoice, vendor, number, kind, "order", refers_to, month, issued_on, booked_on, due_on, amount_cents, currency, status'
-)
+_INVOICE_FIELDS = """invoice, vendor, number, kind, "order", refers_to, month, issued_on, booked_on, due_on,
+                     currency, amount_cents, status"""
 
 
 def list_vendors(*, month: str) -> dict[str, Any]:
@@ -94,7 +93,10 @@ def list_invoices(
 
 
 def get_invoice(*, invoice: str) -> dict[str, Any]:
-    """Return an invoice with its lines, its sums, its worth in EUR at the month's rate, and what was decided about it."""
+    """Return an invoice with its lines and sums, and what was decided about it.
+
+    `amount_eur` is what it is worth in EUR at the rate of its month.
+    """
     with _connect() as erp:
         row = _one(erp, "select * from invoice where invoice = ?", invoice, what="invoice")
         lines = erp.execute("select * from invoice_line where invoice = ? order by line", (invoice,)).fetchall()
@@ -139,7 +141,9 @@ def get_period(*, month: str) -> dict[str, Any]:
     """Return a month's state, the day on which it closes, its exchange rates, and its invoices by status."""
     with _connect() as erp:
         row = _period(erp, month)
-        rates = erp.execute("select currency, eur_per_unit from rate where month = ? order by currency", (month,)).fetchall()
+        rates = erp.execute(
+            "select currency, eur_per_unit from rate where month = ? order by currency", (month,)
+        ).fetchall()
         return {
             "month": month,
             "closes_on": row["closes_on"],
@@ -183,7 +187,9 @@ def hold_invoice(*, invoice: str, reason: str) -> dict[str, Any]:
         before = erp.execute("select 1 from hold where invoice = ? and reason = ?", (invoice, reason)).fetchone()
         if before is None:
             if row["status"] in ("paid", "refused") or row["period_status"] == "closed":
-                raise CompanyError(f"`{invoice}` is {row['status']} in a month that is {row['period_status']}: it cannot be held")
+                raise CompanyError(
+                    f"`{invoice}` is {row['status']} in a month that is {row['period_status']}: it cannot be held"
+                )
             erp.execute("insert into hold values (?, ?)", (invoice, reason))
             erp.execute("update invoice set status = 'held' where invoice = ?", (invoice,))
     return {"invoice": invoice, "reason": reason, "status": "held", "repeated": before is not None}
@@ -192,8 +198,8 @@ def hold_invoice(*, invoice: str, reason: str) -> dict[str, Any]:
 def mark_paid(*, invoice: str, payment_reference: str) -> dict[str, Any]:
     """Record that the bank was told to pay an invoice: one payment an invoice, one invoice a payment.
 
-    It records a fact, so it also marks an invoice that is held. Raises CompanyError when the invoice was paid by another
-    payment or the payment stands for another invoice.
+    It records a fact, so it also marks an invoice that is held. Raises CompanyError when the invoice was paid by
+    another payment or the payment stands for another invoice.
     """
     with _write() as erp:
         row = _judged(erp, invoice)
@@ -204,7 +210,12 @@ def mark_paid(*, invoice: str, payment_reference: str) -> dict[str, Any]:
         if before is None:
             erp.execute("insert into payment values (?, ?, ?)", (invoice, payment_reference, row["month"]))
             erp.execute("update invoice set status = 'paid' where invoice = ?", (invoice,))
-    return {"invoice": invoice, "payment_reference": payment_reference, "status": "paid", "repeated": before is not None}
+    return {
+        "invoice": invoice,
+        "payment_reference": payment_reference,
+        "status": "paid",
+        "repeated": before is not None,
+    }
 
 
 def close_period(*, month: str) -> dict[str, Any]:
@@ -218,8 +229,12 @@ def close_period(*, month: str) -> dict[str, Any]:
             return {"month": month, "status": "closed", "invoices": json.loads(row["closed_summary"]), "repeated": True}
         counts = _by_status(erp, month)
         if counts["open"]:
-            raise CompanyError(f"`{month}` cannot be closed: {counts['open']} of its invoices are open, match them first")
-        erp.execute("update period set status = 'closed', closed_summary = ? where month = ?", (json.dumps(counts), month))
+            raise CompanyError(
+                f"`{month}` cannot be closed: {counts['open']} of its invoices are open, match them first"
+            )
+        erp.execute(
+            "update period set status = 'closed', closed_summary = ? where month = ?", (json.dumps(counts), month)
+        )
     return {"month": month, "status": "closed", "invoices": counts, "repeated": False}
 
 
@@ -232,7 +247,9 @@ def _connect() -> Iterator[sqlite3.Connection]:
     path = folder() / ERP_FILE
     if not path.is_file():
         raise CompanyError(f"`{path}` does not exist: make it by `python -m examples.month_end.generate`")
-    erp = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)
+    erp = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None
+    )
     try:
         erp.row_factory = sqlite3.Row
         erp.execute("pragma foreign_keys = on")

@@ -25,7 +25,9 @@ def folder() -> Path:
     """
     value = os.environ.get(VARIABLE, "")
     if not value:
-        raise CompanyError(f"`{VARIABLE}` is not set: point it at a folder made by `python -m examples.month_end.generate`")
+        raise CompanyError(
+            f"`{VARIABLE}` is not set: point it at a folder made by `python -m examples.month_end.generate`"
+        )
     path = Path(value)
     if not path.is_dir():
         raise CompanyError(f"`{VARIABLE}` names `{value}`, which is no folder")

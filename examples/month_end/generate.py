@@ -1,7 +1,7 @@
 """Make the company: an ERP, an inbox and the answer key, in an empty folder, from one seed.
 
-The same seed, month and SQLite give the same files to the byte: no clock is read, every draw comes from a generator of its
-own, and the database is written in one order and packed at the end.
+The same seed, month and SQLite give the same files to the byte: no clock is read, every draw comes from a generator
+of its own, and the database is written in one order and packed at the end.
 
     python -m examples.month_end.generate FOLDER [--seed 7] [--month 2026-10]
 """
@@ -150,7 +150,9 @@ def _write_periods(erp: sqlite3.Connection, ledger: Ledger, rates: dict[str, dic
     span = ledger.month
     before = span.first_on - timedelta(days=1)
     summary = json.dumps({"open": 0, "matched": 0, "held": 0, "refused": 0, "paid": len(ledger.earlier)})
-    _insert(erp, "period", [(span.earlier, str(before), "closed", summary), (span.month, str(span.closes_on), "open", None)])
+    _insert(
+        erp, "period", [(span.earlier, str(before), "closed", summary), (span.month, str(span.closes_on), "open", None)]
+    )
     rows = ((month, currency, rate) for month, by_currency in rates.items() for currency, rate in by_currency.items())
     _insert(erp, "rate", rows)
 
@@ -159,7 +161,9 @@ def _write_orders(erp: sqlite3.Connection, ledger: Ledger) -> None:
     _insert(erp, "purchase_order", ((o.order, o.vendor, str(o.ordered_on), o.currency) for o in ledger.orders))
     _insert(erp, "order_line", (_line_row(order.order, line) for order in ledger.orders for line in order.lines))
     _insert(erp, "receipt", ((r.receipt, r.order, str(r.received_on)) for r in ledger.receipts))
-    _insert(erp, "receipt_line", ((r.receipt, line, quantity) for r in ledger.receipts for line, quantity in r.quantities))
+    _insert(
+        erp, "receipt_line", ((r.receipt, line, quantity) for r in ledger.receipts for line, quantity in r.quantities)
+    )
 
 
 def _insert(erp: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
@@ -187,7 +191,9 @@ def _line_row(key: str, line: Line) -> tuple[object, ...]:
 
 def main() -> None:
     """Read the command line, make the company, print what it holds."""
-    parser = argparse.ArgumentParser(prog="python -m examples.month_end.generate", description="Make the example company.")
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.month_end.generate", description="Make the example company."
+    )
     parser.add_argument("folder", type=Path, help="an empty folder, made if need be")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--month", default="2026-10", help="such as 2026-10")

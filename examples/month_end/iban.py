@@ -1,6 +1,7 @@
 """International bank account numbers: made for invented vendors, and checked before money is sent.
 
-Source: ISO 13616 and its check by ISO 7064 mod 97-10. The bank codes are random, so the accounts belong to nobody we know of.
+Source: ISO 13616 and its check by ISO 7064 mod 97-10. The bank codes are random, so the accounts belong to nobody
+we know of.
 """
 
 from random import Random
@@ -29,7 +30,9 @@ _FORMATS = {
 
 def make_iban(country: str, rng: Random) -> str:
     """Draw an account number of a country with the right check digits."""
-    account = "".join(rng.choice("0123456789") if sort == "n" else rng.choice("ABCDEFGHKLMNPRSTV") for sort in _FORMATS[country])
+    account = "".join(
+        rng.choice("0123456789") if sort == "n" else rng.choice("ABCDEFGHKLMNPRSTV") for sort in _FORMATS[country]
+    )
     check = 98 - _remainder(account + country + "00")
     return f"{country}{check:02d}{account}"
 

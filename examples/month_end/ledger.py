@@ -1,7 +1,7 @@
 """A month of orders, receipts and invoices, with the trouble that real ledgers have, drawn from one seed.
 
-Each invoice carries at most one trouble, and its name: the answer key is written from that name, never from the matching
-that it is there to check.
+Each invoice carries at most one trouble, and its name: the answer key is written from that name, never from the
+matching that it is there to check.
 """
 
 from dataclasses import dataclass, replace
@@ -59,7 +59,12 @@ COUNTS = {
     Trouble.PARTIAL_DELIVERY: 9,
     Trouble.VENDOR_BLOCKED: 7,
 }
-_COPIES = {Trouble.DUPLICATE_NUMBER, Trouble.DUPLICATE_AMOUNT_AND_DATE, Trouble.DUPLICATE_OF_PAID, Trouble.ORDER_INVOICED_TWICE}
+_COPIES = {
+    Trouble.DUPLICATE_NUMBER,
+    Trouble.DUPLICATE_AMOUNT_AND_DATE,
+    Trouble.DUPLICATE_OF_PAID,
+    Trouble.ORDER_INVOICED_TWICE,
+}
 EARLIER_INVOICES = 60
 NOT_DUE_FOREIGN = 4
 _ROLES = {
@@ -181,7 +186,8 @@ class Ledger:
         self.earlier = _number_invoices(self.earlier, self.month.earlier)
         by_number = {(one.vendor, one.number): one.invoice for one in self.earlier}
         self.invoices = [
-            replace(one, refers_to=by_number[one.vendor, one.refers_to]) if one.refers_to else one for one in self.invoices
+            replace(one, refers_to=by_number[one.vendor, one.refers_to]) if one.refers_to else one
+            for one in self.invoices
         ]
         self.invoices = _number_invoices(self.invoices, self.month.month)
 
@@ -235,7 +241,9 @@ class Ledger:
             return self.month.closes_on + timedelta(days=self.rng.randint(1, vendor.terms_days - 2))
         if trouble is Trouble.TWIN:
             return self.month.first_on + timedelta(days=self.rng.randint(2, 12))
-        return self.month.first_on + timedelta(days=self.rng.randint(0, (self.month.closes_on - self.month.first_on).days))
+        return self.month.first_on + timedelta(
+            days=self.rng.randint(0, (self.month.closes_on - self.month.first_on).days)
+        )
 
     def _booked_on(self, issued_on: date) -> date:
         booked_on = issued_on + timedelta(days=self.rng.randint(1, 4))
@@ -372,7 +380,8 @@ def _with_trouble(invoice: Invoice, order: Order, rng: Random) -> Invoice:
             dearest = max(order.lines, key=lambda line: line.unit_price_cents)
             price_cents = dearest.unit_price_cents * rng.randint(104, 118) // 100 + 1
             lines = tuple(
-                replace(line, unit_price_cents=price_cents) if line.line == dearest.line else line for line in invoice.lines
+                replace(line, unit_price_cents=price_cents) if line.line == dearest.line else line
+                for line in invoice.lines
             )
             return replace(invoice, lines=lines, tax_cents=tax_of(lines))
         case _:

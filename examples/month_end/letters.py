@@ -21,22 +21,31 @@ class Letter(StrEnum):
 
 
 _TEMPLATES = {
-    Letter.REFUSED: "Dear $vendor,\n\nwe cannot accept your invoice $number of $issued_on over $amount $currency: $reason. "
-    "Please send us a corrected invoice. Until then we treat the present one as not received.",
-    Letter.HELD: "Dear $vendor,\n\nwe are holding your invoice $number of $issued_on over $amount $currency: $reason. "
-    "Please tell us how you see it; we pay as soon as this is settled.",
-    Letter.DUPLICATE: "Dear $vendor,\n\nyour invoice $number over $amount $currency reached us twice: $reason. We pay it once "
-    "and have put the second one aside. There is nothing you need to do.",
-    Letter.ACCOUNT_UNCONFIRMED: "Dear $vendor,\n\na message in your name asked us to pay your invoice $number over $amount "
-    "$currency to an account that is not the one you gave us. We have not done so. Please call us on the number you have "
-    "used before; we never change accounts because of a message.",
+    Letter.REFUSED: """Dear $vendor,
+
+we cannot accept your invoice $number of $issued_on over $amount $currency: $reason.
+Please send us a corrected invoice. Until then we treat the present one as not received.""",
+    Letter.HELD: """Dear $vendor,
+
+we are holding your invoice $number of $issued_on over $amount $currency: $reason.
+Please tell us how you see it; we pay as soon as this is settled.""",
+    Letter.DUPLICATE: """Dear $vendor,
+
+your invoice $number over $amount $currency reached us twice: $reason.
+We pay it once and have put the second one aside. There is nothing you need to do.""",
+    Letter.ACCOUNT_UNCONFIRMED: """Dear $vendor,
+
+a message in your name asked us to pay your invoice $number over $amount $currency to an
+account that is not the one you gave us. We have not done so. Please call us on the number
+you have used before; we never change accounts because of a message.""",
 }
 
 
 def draft_letter(kind: str, **facts: str) -> str:
-    """Fill the template of a kind with facts: `vendor`, `number`, `amount`, `currency`, and where asked for `issued_on`, `reason`.
+    """Fill the template of a kind with facts.
 
-    Raises CompanyError for an unknown kind and for a missing fact.
+    They are `vendor`, `number`, `amount`, `currency`, and where the template asks `issued_on` and `reason`. Raises
+    CompanyError for an unknown kind and for a missing fact.
     """
     try:
         letter = Letter(kind)

@@ -1,7 +1,7 @@
 """Three-way match: does an invoice agree with its order, with what arrived, and with the vendor's other invoices?
 
-Pure: it reads the ERP's answers and returns a verdict, no clock, no file. It is the agents' judgement, not a tool; whether
-money may then move is decided elsewhere.
+Pure: it reads the ERP's answers and returns a verdict, no clock, no file. It is the agents' judgement, not a tool;
+whether money may then move is decided elsewhere.
 """
 
 import re
@@ -65,14 +65,18 @@ def match_invoice(
     vendor: Record,
     as_of: str,
 ) -> dict[str, Any]:
-    """Judge one invoice; the arguments are what `get_invoice`, `get_order`, `list_receipts`, `list_invoices` (all months of
-    the vendor) and `get_vendor` answer, and the day on which the month closes.
+    """Judge one invoice.
 
-    Returns `{"verdict", "reasons", "details"}`: reasons are the names in `Reason`, details a sentence for each. A refusal
-    outweighs a hold, a hold outweighs waiting for the due day, and without any reason the verdict is `pay`.
+    The arguments are what `get_invoice`, `get_order`, `list_receipts`, `list_invoices` (all months of the vendor) and
+    `get_vendor` answer, and the day on which the month closes, as ISO text.
+
+    Returns `{"verdict", "reasons", "details"}`: reasons are the names in `Reason`, details a sentence for each. A
+    refusal outweighs a hold, a hold outweighs waiting for the due day, and without any reason the verdict is `pay`.
     """
     if invoice["kind"] == "credit_note":
-        findings = [(Reason.CREDIT_NOTE, f"credit note for {invoice['refers_to']}: set off against the vendor's account")]
+        findings = [
+            (Reason.CREDIT_NOTE, f"credit note for {invoice['refers_to']}: set off against the vendor's account")
+        ]
     else:
         findings = [
             *_find_duplicate(invoice, siblings),
@@ -105,16 +109,30 @@ def _find_duplicate(invoice: Record, siblings: Iterable[Record]) -> list[Finding
     earlier = [
         one
         for one in siblings
-        if one["vendor"] == invoice["vendor"] and one["kind"] == "invoice" and (one["booked_on"], one["invoice"]) < booked
+        if one["vendor"] == invoice["vendor"]
+        and one["kind"] == "invoice"
+        and (one["booked_on"], one["invoice"]) < booked
     ]
     for one in earlier:
         if normal_number(one["number"]) == normal_number(invoice["number"]):
-            return [(Reason.DUPLICATE_NUMBER, f"`{invoice['number']}` is `{one['number']}` again, booked as {one['invoice']}")]
+            return [
+                (
+                    Reason.DUPLICATE_NUMBER,
+                    f"`{invoice['number']}` is `{one['number']}` again, booked as {one['invoice']}",
+                )
+            ]
     same_order = [one for one in earlier if invoice["order"] is not None and one["order"] == invoice["order"]]
     for one in same_order:
-        if (one["amount"], one["currency"], one["issued_on"]) == (invoice["amount"], invoice["currency"], invoice["issued_on"]):
+        if (one["amount"], one["currency"], one["issued_on"]) == (
+            invoice["amount"],
+            invoice["currency"],
+            invoice["issued_on"],
+        ):
             return [(Reason.DUPLICATE_AMOUNT_AND_DATE, f"same order, amount and date as {one['invoice']}")]
-    return [(Reason.ORDER_INVOICED_BEFORE, f"{one['order']} was invoiced before as {one['invoice']}") for one in same_order[:1]]
+    return [
+        (Reason.ORDER_INVOICED_BEFORE, f"{one['order']} was invoiced before as {one['invoice']}")
+        for one in same_order[:1]
+    ]
 
 
 def _check_tax(invoice: Record, order: Record | None) -> list[Finding]:
@@ -122,7 +140,9 @@ def _check_tax(invoice: Record, order: Record | None) -> list[Finding]:
     for line in invoice["lines"]:
         agreed = ordered.get(line["line"])
         if agreed is not None and line["vat_percent"] != agreed["vat_percent"]:
-            detail = f"line {line['line']} is taxed at {line['vat_percent']} %, the order says {agreed['vat_percent']} %"
+            detail = (
+                f"line {line['line']} is taxed at {line['vat_percent']} %, the order says {agreed['vat_percent']} %"
+            )
             return [(Reason.VAT_RATE, detail)]
     expected_cents = 0
     for percent in sorted({line["vat_percent"] for line in invoice["lines"]}):
@@ -153,7 +173,7 @@ def _check_order(invoice: Record, order: Record | None) -> list[Finding]:
 
 
 def _check_receipts(invoice: Record, receipts: Iterable[Record] | None) -> list[Finding]:
-    """Compare what is invoiced with all that arrived on the order; None means that there is no order to compare with."""
+    """Compare what is invoiced with all that arrived on the order; None means that there is no order."""
     if receipts is None:
         return []
     arrived: dict[int, int] = {}

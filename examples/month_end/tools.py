@@ -1,7 +1,9 @@
-"""The tools of the company as data, for the manifest: which function, what it does to the world, and its arguments' schema.
+"""The tools of the company as data, for the manifest: which function, what it does to the world, and its arguments'
+schema.
 
-Schemas are JSON Schema 2020-12, written out and closed (`additionalProperties: false`); a test holds them against the
-functions' signatures. `key_argument` is given by the caller's machinery, never by an agent, so it is in no schema.
+Schemas are JSON Schema 2020-12, written out and closed (`additionalProperties: false`); a test holds them against
+the functions' signatures. `key_argument` is given by the caller's machinery, never by an agent, so it is in no
+schema.
 """
 
 from dataclasses import dataclass
@@ -71,7 +73,9 @@ TOOLS: dict[str, Tool] = {
     "erp.list_vendors": _erp("list_vendors", _closed({"month": _MONTH})),
     "erp.get_vendor": _erp("get_vendor", _closed({"vendor": _VENDOR})),
     "erp.list_bank_changes": _erp("list_bank_changes", _closed({"vendor": _VENDOR})),
-    "erp.list_invoices": _erp("list_invoices", _closed({}, month=_MONTH, vendor=_VENDOR, status=_STATUS, after=_INVOICE)),
+    "erp.list_invoices": _erp(
+        "list_invoices", _closed({}, month=_MONTH, vendor=_VENDOR, status=_STATUS, after=_INVOICE)
+    ),
     "erp.get_invoice": _erp("get_invoice", _closed({"invoice": _INVOICE})),
     "erp.get_order": _erp("get_order", _closed({"order": _ORDER})),
     "erp.list_receipts": _erp("list_receipts", _closed({"order": _ORDER})),

@@ -1,7 +1,7 @@
 """The invented vendors: who they are, what they sell, and which of them is trouble.
 
-All names are made up and every mail domain ends in `.example` (RFC 2606). Larkspur itself sits in Berlin, so vendors in
-Germany charge 19 or 7 % and the others charge nothing (reverse charge, or import).
+All names are made up and every mail domain ends in `.example` (RFC 2606). Larkspur itself sits in Berlin, so
+vendors in Germany charge 19 or 7 % and the others charge nothing (reverse charge, or import).
 """
 
 from dataclasses import dataclass
@@ -91,7 +91,10 @@ TRADES: dict[str, tuple[Item, ...]] = {
         Item("FR-PAL", "Pallet freight, standard", 6900),
         Item("FR-EXP", "Express parcel", 1850),
     ),
-    "coating": (Item("PC-7016", "Powder coating RAL 7016, m2", 1640), Item("PC-9005", "Powder coating RAL 9005, m2", 1590)),
+    "coating": (
+        Item("PC-7016", "Powder coating RAL 7016, m2", 1640),
+        Item("PC-9005", "Powder coating RAL 9005, m2", 1590),
+    ),
     "cleaning": (Item("CL-H", "Cleaning, hour", 2890), Item("CL-W", "Window cleaning, hour", 3350)),
     "software": (Item("SW-SEAT", "CAD licence, seat and month", 8900), Item("SW-SUP", "Support, hour", 9500)),
     "office": (Item("OF-PAP", "Copy paper, box", 2490), Item("OF-TON", "Toner cartridge", 6750)),
@@ -171,7 +174,9 @@ def make_bank_changes(vendors: tuple[Vendor, ...], rng: Random, *, closes_on: da
 def mail_domain(name: str) -> str:
     """Return the vendor's mail domain: the first two words of its name in plain letters."""
     plain = name.lower()
-    for sign, letters in zip("äöüßàáâéèêíóúôłśżçñřů", "a o u ss a a a e e e i o u o l s z c n r u".split(), strict=True):
+    for sign, letters in zip(
+        "äöüßàáâéèêíóúôłśżçñřů", "a o u ss a a a e e e i o u o l s z c n r u".split(), strict=True
+    ):
         plain = plain.replace(sign, letters)
     words = ["".join(sign for sign in word if sign.isascii() and sign.isalnum()) for word in plain.split()]
     return "-".join([word for word in words if word][:2]) + ".example"

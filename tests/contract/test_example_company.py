@@ -1,4 +1,5 @@
-"""What the example company promises: the same books for a seed, trouble that is marked, and writes that may be repeated."""
+"""What the example company promises: the same books for a seed, trouble that is marked, and writes that may be
+repeated."""
 
 import importlib
 import inspect
@@ -51,9 +52,7 @@ def judge_all(month: str) -> Iterator[tuple[str, dict[str, Any]]]:
             order = erp.get_order(order=sibling["order"]) if sibling["order"] else None
             receipts = erp.list_receipts(order=sibling["order"])["receipts"] if order else []
             invoice = erp.get_invoice(invoice=sibling["invoice"])
-            match = match_invoice(
-                invoice, order, receipts=receipts, siblings=siblings, vendor=vendor, as_of=closes_on
-            )
+            match = match_invoice(invoice, order, receipts=receipts, siblings=siblings, vendor=vendor, as_of=closes_on)
             yield sibling["invoice"], match
 
 

@@ -47,7 +47,14 @@ def payer(folder: Path, prefix: str, first: int, *, count: int) -> subprocess.Po
 
 @pytest.mark.parametrize(
     "text",
-    ["DE89370400440532013001", "DE8937040044053201300", "DE89 3704 0044 0532 0130 00", "de89370400440532013000", "", "XX00"],
+    [
+        "DE89370400440532013001",
+        "DE8937040044053201300",
+        "DE89 3704 0044 0532 0130 00",
+        "de89370400440532013000",
+        "",
+        "XX00",
+    ],
 )
 def test_an_account_number_with_a_slip_is_no_account_number(text: str) -> None:
     assert is_iban(IBAN)
@@ -91,7 +98,9 @@ def test_a_malformed_payment_is_refused_and_nothing_is_written(changed: dict[str
     assert (till / BANK_FILE).read_bytes() == before
 
 
-@pytest.mark.parametrize("changed", [{"amount": "12.31"}, {"iban": "GB29NWBK60161331926819"}, {"invoice": "INV-2610-0002"}])
+@pytest.mark.parametrize(
+    "changed", [{"amount": "12.31"}, {"iban": "GB29NWBK60161331926819"}, {"invoice": "INV-2610-0002"}]
+)
 def test_a_key_never_stands_for_another_payment(changed: dict[str, str], till: Path) -> None:
     pay("k1")
     before = (till / BANK_FILE).read_bytes()
@@ -100,7 +109,9 @@ def test_a_key_never_stands_for_another_payment(changed: dict[str, str], till: P
     assert (till / BANK_FILE).read_bytes() == before
 
 
-def test_the_stated_age_of_an_account_must_be_what_the_erp_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stated_age_of_an_account_must_be_what_the_erp_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     generate(tmp_path)
     vendor = erp.get_vendor(vendor="V-1032")
