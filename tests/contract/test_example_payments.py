@@ -1,5 +1,6 @@
 """What the example company's bank file promises: a payment acknowledged is there, once, whatever was killed when."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -43,6 +44,12 @@ def payer(folder: Path, prefix: str, first: int, *, count: int) -> subprocess.Po
     command = [sys.executable, "-c", PAYER, prefix, str(first), str(count)]
     environment = {**os.environ, VARIABLE: str(folder), "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def waits_for_lock(pid: int) -> bool:
+    """Say whether the kernel has a process waiting for somebody's flock (proc(5), /proc/locks: a line with an arrow)."""
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("-> FLOCK" in line and str(pid) in line.split() for line in locks)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +135,8 @@ def test_a_last_line_cut_anywhere_is_dropped_before_the_next_is_written(till: Pa
     pay("k2", reference='Über, "alles"')
     content = (till / BANK_FILE).read_bytes()
     for end in range(whole, len(content)):
-        for remnant in (content[:end], content[:end] + b"\0" * (len(content) - end)):
+        unwritten = b"\0" * (len(content) - end)
+        for remnant in (content[:end], content[:end] + unwritten, content[:end] + unwritten + b"\n"):
             (till / BANK_FILE).write_bytes(remnant)
             assert bank.totals(till)["count"] == 1
             assert pay("k2", reference='Über, "alles"')["repeated"] is False
@@ -167,6 +175,21 @@ def test_payments_killed_at_any_moment_are_never_lost_nor_doubled(tmp_path: Path
         keys = [payment.key for payment in bank.list_payments(tmp_path)]
         assert keys[: acknowledged + 1] == [f"key-{n}" for n in range(acknowledged + 1)]
         assert len(keys) == len(set(keys)) <= acknowledged + 2
+
+
+def test_a_payment_waits_for_the_one_being_written_and_sees_it(till: Path) -> None:
+    pay("key-0", invoice="INV-2610-0000", amount="1.05", reference='Rechnung, "bezahlt"')
+    written = (till / BANK_FILE).read_bytes()
+    with (till / BANK_FILE).open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        process = payer(till, "key", 0, count=1)
+        while process.poll() is None and not waits_for_lock(process.pid):
+            os.sched_yield()
+        assert process.poll() is None, "it did not wait"
+        file.write(written)
+    assert process.communicate(timeout=60)[0] == "0\n"
+    assert (till / BANK_FILE).read_bytes() == written
 
 
 def test_processes_that_pay_at_once_write_each_key_once_and_lose_none(tmp_path: Path) -> None:
