@@ -168,7 +168,8 @@ def test_messages_are_read_by_number_and_nothing_else_of_the_folder_is(company: 
     listed = mailbox.list_messages()["messages"]
     assert len(listed) == len({row["message"] for row in listed}) == 25
     assert all(mailbox.read_message(message=row["message"])["text"] for row in listed)
-    for wrong in ("../expected", "M-9999", "M-0001.eml", "", "M-0001/../M-0002"):
+    (company / "outside.eml").write_bytes((company / "inbox" / "M-0001.eml").read_bytes())
+    for wrong in ("../outside", "M-9999", "M-0001.eml", "", "M-0001/../M-0002"):
         with pytest.raises(CompanyError, match="there is no message"):
             mailbox.read_message(message=wrong)
 
