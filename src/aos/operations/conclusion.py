@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aos.kernel.budget import Hold
+from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
 from aos.operations.admission import lock_accounts
 from aos.operations.records import place
 from aos.store.hot.database import Database, MachineTransaction
@@ -63,6 +64,7 @@ async def _conclude(transaction: MachineTransaction, batch: Sequence[Conclusion]
             "usage": rows_json([row for member in batch for row in member.usage]),
             "origins": rows_json([row for member in batch for row in member.origins]),
             "settlements": rows_json(settlements),
+            "origin_tokens_max": ORIGIN_TOKENS_RUN_MAX,
         },
     )
     return {row["n"] for row in rows}
