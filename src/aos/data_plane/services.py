@@ -9,7 +9,6 @@ from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
-from aos.operations.run_events import RunEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,5 +19,4 @@ class Services:
     authenticator: Authenticator
     facts: FactsCache
     bell: Bell
-    events: RunEvents
     front: Front

@@ -1,0 +1,84 @@
+"""The data plane as one ASGI application: the doors, and the front for everything else.
+
+Routing is by the path's first words; what no door speaks goes to the control plane. Every error leaves as a problem, in the
+caller's own form; an unexpected one is logged and says nothing of its inside.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+from urllib.parse import unquote
+
+from aos.data_plane.http import Receive, Request, Response, Scope, Send, problem, read_request, respond
+from aos.data_plane.services import Services
+from aos.data_plane.tools import call_tool
+from aos.kernel.errors import AosError, MethodNotAllowed
+
+log = logging.getLogger("aos.data_plane")
+
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def build_app(services: Services) -> App:
+    """Return the ASGI application over bound services."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await _http(services, scope, receive, send)
+
+    return app
+
+
+async def _http(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
+    started = False
+
+    async def sending(message: object) -> None:
+        nonlocal started
+        started = True
+        await send(message)  # type: ignore[arg-type]
+
+    try:
+        tool = _tool_named(scope["path"])
+        if tool is not None:
+            request = await read_request(scope, receive)
+            await respond(sending, await _tool_door(services, request, tool))
+        else:
+            await services.front.handle(scope, receive, sending)
+    except AosError as error:
+        await _fail(sending, error, scope["path"], started=started)
+    except Exception:
+        log.exception("request failed", extra={"path": scope["path"]})
+        await _fail(sending, AosError("something broke inside; it is logged"), scope["path"], started=started)
+
+
+async def _fail(send: Send, error: AosError, path: str, *, started: bool) -> None:
+    if not started:
+        await respond(send, problem(error, path))
+
+
+async def _tool_door(services: Services, request: Request, name: str) -> Response:
+    if request.method != "POST":
+        raise MethodNotAllowed(f"{request.method} is not possible here, use POST")
+    return await call_tool(services, request, name)
+
+
+def _tool_named(path: str) -> str | None:
+    """Return the tool that `/tools/{name}/call` names."""
+    parts = path.split("/")
+    if len(parts) == 4 and parts[1] == "tools" and parts[3] == "call" and parts[2]:
+        return unquote(parts[2])
+    return None
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return
