@@ -70,7 +70,7 @@ class Server:
 @pytest.fixture(scope="session")
 def postgres_server() -> Server:
     """A Postgres 18 with a migrated template, one for the test process."""
-    return server()
+    return server(NEWEST_MAJOR)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 @functools.cache
-def server(major: int = NEWEST_MAJOR) -> Server:
+def server(major: int) -> Server:
     """Return the test process's server of that major version, with its template; skips where it is not installed."""
     superuser = start_cluster(major)
     owner = make_conninfo(superuser, user=OWNER, password=PASSWORD)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import atexit
 import functools
+import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,10 +16,14 @@ from pathlib import Path
 import pytest
 
 from aos.drivers.embedded_postgres import RunningPostgres, installed_binaries, throwaway_cluster
+from aos.drivers.embedded_postgres.processes import working_in
 
 OLDEST_MAJOR = 15
 NEWEST_MAJOR = 18
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_MIN = 2 * 1024**3
+LEFT_OVER_SECONDS = 6 * 3600
 NO_POSTGRES_15 = f"no Postgres 15 in {POSTGRES_15}: `apt-get install postgresql-15` runs this"
 
 _until_exit = ExitStack()
@@ -31,12 +37,17 @@ def start_cluster(major: int = NEWEST_MAJOR, *, durable: bool = False) -> str:
     Call it from the main thread (a session fixture does). Skips the test where that version is not installed. Tests
     share the server: each makes databases of its own. `durable` is for tests in which the server is killed.
     """
-    return _until_exit.enter_context(cluster(major, durable=durable)).superuser_dsn()
+    directory = None if durable else _in_memory()
+    return _until_exit.enter_context(cluster(major, durable=durable, directory=directory)).superuser_dsn()
 
 
 @contextmanager
 def cluster(
-    major: int = NEWEST_MAJOR, *, durable: bool = True, overrides: Mapping[str, str] | None = None
+    major: int = NEWEST_MAJOR,
+    *,
+    durable: bool = True,
+    overrides: Mapping[str, str] | None = None,
+    directory: Path | None = None,
 ) -> Iterator[RunningPostgres]:
     """Yield a server of that major version for one test alone, which may stop, kill and restart it."""
     if major == OLDEST_MAJOR:
@@ -47,7 +58,7 @@ def cluster(
         binaries = None
     else:
         raise ValueError(f"tests run on Postgres {OLDEST_MAJOR} and {NEWEST_MAJOR}, not on `{major}`")
-    with throwaway_cluster(durable=durable, binaries=binaries, overrides=overrides) as running:
+    with throwaway_cluster(directory, durable=durable, binaries=binaries, overrides=overrides) as running:
         yield running
 
 
@@ -56,3 +67,17 @@ def postgres15_cluster(*, durable: bool = True) -> Iterator[RunningPostgres]:
     """Yield a server of Postgres 15, or skip with what would run the test."""
     with cluster(OLDEST_MAJOR, durable=durable) as running:
         yield running
+
+
+def _in_memory() -> Path | None:
+    """Return the memory's file system where there is room: databases are cloned ten times as fast as on a busy disk.
+
+    What a killed run left there would hold memory until the next boot, so it is removed first.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES_MIN:
+        return None
+    for folder in MEMORY.glob("aos-test-*"):
+        age_seconds = time.time() - folder.stat().st_mtime
+        if age_seconds > LEFT_OVER_SECONDS and not working_in(folder / "data"):
+            shutil.rmtree(folder, ignore_errors=True)
+    return MEMORY

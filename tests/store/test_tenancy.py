@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ class Two:
 
 
 @pytest.fixture
-def two(any_database: Database) -> Iterator[Two]:
+def two(any_database: Database) -> Two:
     with psycopg.connect(any_database.owner) as owner:
         ours, theirs = make_world(owner, "ours"), make_world(owner, "theirs")
     return Two(database=any_database, ours=ours, theirs=theirs)

@@ -40,7 +40,9 @@ _of_thread = threading.local()
 _bound: list[dict[str, Any]] = []
 
 
-def configure(app_dsn: str, *, connections_max: int = COLD_CONNECTIONS_MAX) -> None:
+def configure(
+    app_dsn: str, *, connections_max: int = COLD_CONNECTIONS_MAX, wait_seconds: float = CONNECTION_WAIT_SECONDS
+) -> None:
     """Set Django up, where nothing has yet, and bind its connection to the login of role `app`.
 
     No connection is made before the first transaction. Calling it again with another login binds that one instead.
@@ -51,7 +53,7 @@ def configure(app_dsn: str, *, connections_max: int = COLD_CONNECTIONS_MAX) -> N
         "pool": {
             "min_size": 0,
             "max_size": connections_max,
-            "timeout": CONNECTION_WAIT_SECONDS,
+            "timeout": wait_seconds,
             "max_idle": CONNECTION_IDLE_SECONDS,
             "name": "cold",
         },

@@ -29,8 +29,7 @@ grant usage on schema public to {app}, {machine};
 grant usage on sequence call_seq to {app}, {machine};
 grant execute on function aos_make_partitions(date, integer) to {machine};
 
-grant select (id, name, epoch), update (epoch) on organization to {app};
-grant insert on organization to {app};
+grant select, insert, update (epoch) on organization to {app};
 grant select, update (epoch) on organization to {machine};
 grant select, insert, update on person, session, person_token to {app}, {machine};
 grant select, insert, update, delete on process to {machine};

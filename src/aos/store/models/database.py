@@ -25,7 +25,7 @@ class CurrentTransaction(models.Func):
     arity = 0
 
 
-class TransactionIdField(models.BigIntegerField):
+class TransactionIdField(models.BigIntegerField):  # type: ignore[type-arg]  # takes none when it runs
     """A column of type xid8: a 64-bit number that never wraps."""
 
     def db_type(self, connection: Any) -> str:
