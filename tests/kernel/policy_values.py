@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActKind
@@ -85,7 +86,7 @@ def a_person(name: str = "maria") -> ChainLink:
 
 def an_act(
     *chain: ChainLink,
-    arguments: Json = None,
+    arguments: Any = None,
     kind: ActKind = ActKind.TOOL,
     name: str = "payments.create",
     roles: tuple[str, ...] = (),
@@ -123,7 +124,7 @@ def a_rule(
 def decided(
     rules: tuple[Rule, ...] | list[Rule] | PolicySet = (),
     *,
-    arguments: Json = None,
+    arguments: Any = None,
     act: Act | None = None,
     agents: tuple[Agent, ...] | None = None,
     tool: Tool | None = None,

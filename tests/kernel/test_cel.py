@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -114,8 +115,8 @@ def test_an_expression_is_bounded_in_length():
         compile_condition("s == '" + "x" * CONDITION_LENGTH_MAX + "'", NUMBERS)
 
 
-def nested(levels: int) -> object:
-    value: object = 1
+def nested(levels: int) -> Any:
+    value: Any = 1
     for _ in range(levels):
         value = [value]
     return value

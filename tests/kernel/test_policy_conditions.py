@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aos.kernel.acts import ActKind
 from aos.kernel.errors import InvalidCondition
+from aos.kernel.json import MISSING
 from aos.kernel.limits import MONEY_UNITS_MAX
 from aos.kernel.money import parse_amount
 from aos.kernel.policy.compile import compile_rule
@@ -16,15 +19,11 @@ from aos.kernel.policy.values import Origin, Outcome
 from tests.kernel.policy_values import a_person, a_rule, a_tool, an_act, an_agent, decided, link, the_facts
 
 
-def holds(when: str, *, arguments: object = None, **facts: object) -> str:
+def holds(when: str, *, arguments: Any = None, **facts: Any) -> str:
     """Return `yes`, `no` or `failed`: what a deny rule with this condition makes of the act."""
     compiled = compile_rule(a_rule(when), a_tool())
     act = an_act(a_person(), link(an_agent()), arguments=arguments, in_run=bool(facts.pop("in_run", False)))
-    values = {
-        name: value
-        for name, read in compiled.inputs
-        if not str(value := read(act, the_facts(**facts))).startswith("Missing")
-    }
+    values = {name: value for name, read in compiled.inputs if (value := read(act, the_facts(**facts))) is not MISSING}
     assert compiled.condition is not None
     return compiled.condition.holds(values).value
 
@@ -72,7 +71,13 @@ def holds(when: str, *, arguments: object = None, **facts: object) -> str:
         ("has(args.vendor.id)", {"vendor": {}}, "no"),
         ("has(args['vendor-id'])", {"vendor-id": "1"}, "yes"),
         ("has(args.amount) && args.amount > 5", {"amount": "6"}, "yes"),
-        ("has(args.amount)", {"amount": "six"}, "no"),
+        ("has(args.amount)", {"amount": "six"}, "yes"),
+        ("has(args.amount) && args.amount > 5", {"amount": "six"}, "failed"),
+        ("has(args.note) && args.note.contains('x')", {"note": "x\0"}, "failed"),
+        ("has(args.note) && args.note.contains('x')", {"note": "x\ud800"}, "failed"),
+        ("has(args.note) && args.note.contains('x')", {"note": None}, "failed"),
+        ("has(args.meta) && args.meta.a == 1", {"meta": {"a": 1, "b\0": 2}}, "yes"),
+        ("has(args.meta) && args.meta.a == 1 && args.meta.size() == 2", {"meta": {"a": 1, "b\0": 2}}, "failed"),
     ],
 )
 def test_arguments_are_typed_by_the_schema_and_what_is_missing_or_wrong_fails(when, arguments, expected):
@@ -102,6 +107,7 @@ def test_arguments_are_typed_by_the_schema_and_what_is_missing_or_wrong_fails(wh
         ("facts.vendor.bank_changed_days < 30", {}, "failed"),
         ("facts.vendor.name == 'ACME'", {"looked_up": {"vendor": {"name": "ACME\0x"}}}, "failed"),
         ("has(facts.vendor.blocked) && facts.vendor.blocked == true", {"looked_up": {"vendor": {}}}, "no"),
+        ("has(facts.vendor.note) && facts.vendor.note == 'x'", {"looked_up": {"vendor": {"note": "x\0"}}}, "failed"),
         ("facts.vendor == null", {"looked_up": {"vendor": None}}, "yes"),
     ],
 )

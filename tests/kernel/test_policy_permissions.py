@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,7 +17,7 @@ from aos.kernel.tools import Effect
 from tests.kernel.policy_values import a_person, a_rule, a_tool, an_act, an_agent, decided, link
 
 ALLOW_ALL = a_rule(id="allow-all", outcome=Outcome.ALLOW, actions=())
-EVERYTHING = {"tools": (ToolPermission("*"),), "models": ("*",), "delegates": ("*",)}
+EVERYTHING: dict[str, Any] = {"tools": (ToolPermission("*"),), "models": ("*",), "delegates": ("*",)}
 
 
 def ids(decision) -> set[str]:

@@ -69,7 +69,7 @@ class PolicySet:
         `agent` is None for people and schedules; `tool` is the tool that a tool call names.
         """
         actor = act.principal.chain[-1]
-        key: tuple[str, ...] = (actor.name, act.kind, act.name)
+        key: tuple[str, ...] = (act.kind, act.name, actor.name if agent is None else agent.name)
         if agent is None:
             key = (*key, actor.kind, *act.principal.roles)
         kept = self._kept.get(key)
@@ -82,13 +82,10 @@ class PolicySet:
         return found
 
     def _find(self, act: Act, *, agent: Agent | None, tool: Tool | None) -> ActRules:
+        actor = act.principal.actor
         own = permission_rules(agent) if agent is not None else role_rules(act.principal)
-        kind = act.principal.actor.kind
-        met = [
-            rule
-            for rule in self.candidates(act.action)
-            if _meets_actor(rule, agent, name=act.principal.actor.name, kind=kind)
-        ]
+        name = actor.name if agent is None else agent.name
+        met = [rule for rule in self.candidates(act.action) if _meets_actor(rule, agent, name=name, kind=actor.kind)]
         met += own
         rules = [_compiled(rule, tool) for rule in met if meets_action(rule, act.kind, name=act.name, tool=tool)]
         rules.sort(key=lambda each: (_SEVERITY[each.rule.outcome], each.rule.source, each.rule.id, each.rule.version))
