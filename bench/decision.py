@@ -11,14 +11,16 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentStatus, AgentType, ToolPermission
 from aos.kernel.cel import CelType, Holds, compile_condition
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
+from aos.kernel.json import Json
 from aos.kernel.policy.decide import decide
 from aos.kernel.policy.index import PolicySet
 from aos.kernel.policy.values import Decision, Facts, Outcome, Rule, Subject
@@ -26,7 +28,7 @@ from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport
 
 WHEN = 'args.amount > 1000 && args.currency == "EUR"'
 NOW = datetime(2026, 1, 30, 10, 0, tzinfo=UTC)
-SCHEMA = {
+SCHEMA: Json = {
     "type": "object",
     "properties": {"amount": {"type": "string", "format": "money"}, "currency": {"type": "string"}},
 }
@@ -111,7 +113,7 @@ def bare_cel() -> list[Callable[[], Holds]]:
         'amount > 1000000000000 && currency == "EUR"', {"amount": CelType.INT, "currency": CelType.STRING}
     )
     values = ({"amount": 18_240_000_000_000, "currency": "EUR"}, {"amount": 18_500_000_000, "currency": "EUR"})
-    return [lambda each=each: condition.holds(each) for each in values]
+    return [partial(condition.holds, each) for each in values]
 
 
 def cedar(rules: int) -> list[Callable[[], object]] | None:
@@ -135,7 +137,7 @@ def cedar(rules: int) -> list[Callable[[], object]] | None:
             "context": {"amount": amount, "currency": "EUR"},
         }
 
-    return [lambda r=request(each): cedarpy.is_authorized(r, policies, entities) for each in (18_240, 18)]
+    return [partial(cedarpy.is_authorized, request(each), policies, entities) for each in (18_240, 18)]
 
 
 def measure(calls: Sequence[Callable[[], object]], seconds: float) -> dict[str, float]:
@@ -158,7 +160,7 @@ def measure(calls: Sequence[Callable[[], object]], seconds: float) -> dict[str, 
     }
 
 
-def report(target: str, *, rules: int, match: int, figures: dict[str, object] | dict[str, float]) -> None:
+def report(target: str, *, rules: int, match: int, figures: Mapping[str, object]) -> None:
     print(json.dumps({"bench": "decision", "target": target, "rules": rules, "match": match, **figures}), flush=True)
 
 

@@ -13,7 +13,8 @@ What is recorded:
 
 Names of fields that look like identifiers are read as texts too. A text is free when it has a line break or more than `TYPED_LENGTH_MAX` characters; a shorter one is a typed field as a
 whole, and the identifiers inside it (unless it is one itself) are free text still. Scalars are joined in their order too, so
-that an IBAN split over neighbouring cells is found.
+that an IBAN split over neighbouring cells is found. Which fields an outsider fills in cannot be seen here: a tool that
+returns such fields must not be declared trusted.
 
 How a sink is judged:
  1. whole: a typed field of a trusted record makes it trusted;

@@ -102,7 +102,7 @@ _SCENES: Final = (
 def canary_acts(policies: PolicySet, *, organization_id: UUID, now: datetime) -> tuple[Canary, ...]:
     """Return the canaries for one organization's policies in force; decide each and hand the decisions to `judge_canary`.
 
-    Their agents and tools exist in the canaries alone and share no name with any that can be registered.
+    Their agents and tools exist in the canaries alone.
     """
     return tuple(_canary(scene, policies, organization_id=organization_id, now=now) for scene in _SCENES)
 

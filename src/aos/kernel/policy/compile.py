@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aos.kernel.acts import Act
 from aos.kernel.cel import CelType, Condition, compile_condition
 from aos.kernel.cel_text import Named, Token, facts_named, rewrite, tokens_of_expression
 from aos.kernel.errors import InvalidCondition
-from aos.kernel.json import MISSING
 from aos.kernel.policy.facts import ROOTS, Fact, Reader, resolve_fact
 from aos.kernel.policy.money_literals import scale_literals
 from aos.kernel.policy.reasons import Reason, compile_reason
-from aos.kernel.policy.values import Facts, Matched, Outcome, Rule
+from aos.kernel.policy.values import Matched, Outcome, Rule
 from aos.kernel.tools import Tool
 
 _DEFAULT_REASONS: Final[Mapping[Outcome, str]] = {
@@ -93,12 +91,11 @@ def _declare(
     variables: dict[str, CelType] = {}
     inputs: dict[str, Reader] = {}
     for each, fact in resolved:
+        name, kind, read = f"fact_{_flat(each.path)}", fact.type, fact.read
         if each.has:
-            name, kind, read = f"has_{_flat(each.path)}", CelType.BOOL, _is_there(fact.read)
-        else:
-            name, kind, read = f"fact_{_flat(each.path)}", fact.type, fact.read
-            if all(part.isidentifier() and part.isascii() and part not in _RESERVED for part in each.path):
-                name = each.text
+            name, kind, read = f"has_{_flat(each.path)}", CelType.BOOL, fact.is_there
+        elif all(part.isidentifier() and part.isascii() and part not in _RESERVED for part in each.path):
+            name = each.text
         texts[each.first] = (name, each)
         variables[name], inputs[name] = kind, read
     return texts, variables, inputs
@@ -107,13 +104,6 @@ def _declare(
 def _flat(path: tuple[str, ...]) -> str:
     """Return a variable's name that no other path yields: letters and digits stand, everything else as its code."""
     return "".join(char if char.isascii() and char.isalnum() else f"_{ord(char):x}_" for char in ".".join(path))
-
-
-def _is_there(read: Reader) -> Reader:
-    def is_there(act: Act, facts: Facts) -> object:
-        return read(act, facts) is not MISSING
-
-    return is_there
 
 
 def _rewritten(

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from aos.kernel.acts import Act
 from aos.kernel.cel import CelType, check_value
 from aos.kernel.errors import AosError, InvalidCondition
-from aos.kernel.json import MISSING, Json
+from aos.kernel.json import MISSING, Json, Missing
 from aos.kernel.money import format_amount, parse_amount
 from aos.kernel.policy.values import Facts, Origin
 from aos.kernel.tools import Tool
@@ -48,12 +48,21 @@ _REFERENCES_MAX: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One fact, resolved for one tool: its path as people write it, its type, how it is read. `money`: an int of nanos."""
+    """One fact, resolved for one tool: its path as people write it, its type, how it is read. `money`: an int of nanos.
+
+    `seek` finds the raw value, whatever its type: `has(...)` asks whether it is there, so that a value that cannot be read
+    fails a condition instead of passing for absent.
+    """
 
     path: str
     type: CelType
     read: Reader
     money: bool = False
+    seek: Reader | None = None
+
+    def is_there(self, act: Act, facts: Facts) -> bool:
+        """Return whether this act has the fact, readable or not."""
+        return (self.seek or self.read)(act, facts) is not MISSING
 
 
 def resolve_fact(path: tuple[str, ...], tool: Tool | None) -> Fact:
@@ -123,18 +132,20 @@ def _available(tool: Tool | None) -> list[str]:
 
 def _argument(text: str, path: tuple[str, ...], tool: Tool | None) -> Fact:
     """Return the argument at `path`, typed by the schema of `tool`."""
-    if tool is None:
-        return Fact(text, CelType.DYN, _argument_reader(path, CelType.DYN))
+    kind, money = (CelType.DYN, False) if tool is None else _argument_type(text, path, tool)
+    read = _money_reader(path) if money else _argument_reader(path, kind)
+    return Fact(text, kind, read, money, lambda act, facts: _walk(act.arguments, path))
+
+
+def _argument_type(text: str, path: tuple[str, ...], tool: Tool) -> tuple[CelType, bool]:
+    """Return an argument's type, and whether it is money, as the tool declares it or its schema says."""
     dotted = ".".join(path)
     if dotted in tool.money:
-        return Fact(text, CelType.INT, _money_reader(path), money=True)
+        return CelType.INT, True
     inside = [money for money in tool.money if money.startswith(f"{dotted}.")]
     if inside:
         raise InvalidCondition(f"`{text}` holds money: name `args.{inside[0]}` itself")
-    kind, money = _typed(text, path, tool.schema)
-    if money:
-        return Fact(text, CelType.INT, _money_reader(path), money=True)
-    return Fact(text, kind, _argument_reader(path, kind))
+    return _typed(text, path, tool.schema)
 
 
 def _typed(text: str, path: tuple[str, ...], schema: Json) -> tuple[CelType, bool]:
@@ -224,9 +235,11 @@ _SCALES: Final = tuple(10 ** (9 - places) for places in range(10))
 
 def nanos_of(text: str) -> object:
     """Return the nanos of a decimal string as `parse_amount` does, `MISSING` when it is none; plain ones take a short way."""
+    if not text.isascii() or not text[-1:].isdigit():
+        return MISSING
     whole, _, places = text.partition(".")
     digits = whole + places
-    if digits.isascii() and digits.isdigit() and 0 < len(whole) <= 9 and len(places) <= 9 and text[-1] != ".":
+    if digits.isdigit() and 0 < len(whole) <= 9 and len(places) <= 9:
         return int(digits) * _SCALES[len(places)]
     try:
         return parse_amount(text)
@@ -234,8 +247,8 @@ def nanos_of(text: str) -> object:
         return MISSING
 
 
-def _walk(value: Json, path: tuple[str, ...]) -> object:
-    found: object = value
+def _walk(value: object, path: tuple[str, ...]) -> object:
+    found = value
     for name in path:
         found = found.get(name, MISSING) if isinstance(found, dict) else MISSING
     return found
@@ -252,16 +265,16 @@ _PYTHON_TYPES: Final[Mapping[CelType, tuple[type, ...]]] = {
 def _safe(value: object, kind: CelType) -> object:
     """Return `value` when CEL may see it as `kind`, else `MISSING`.
 
-    The compiler's types hold only what is truly of them: a bool is no number here, and a text is cut at no NUL.
+    A bool is no number here; a text with NUL, which CEL would cut, or with a lone surrogate is not shown to it.
     """
+    if isinstance(value, Missing):
+        return value
     expected = _PYTHON_TYPES.get(kind)
-    if expected is not None:
-        if type(value) not in expected:
-            return MISSING
-        if kind is CelType.STRING and "\0" in value:  # type: ignore[operator]
-            return MISSING
-        if kind is CelType.DOUBLE and not abs(value) < float("inf"):  # type: ignore[arg-type]
-            return MISSING
+    if expected is not None and type(value) not in expected:
+        return MISSING
+    if isinstance(value, str) and value.isascii() and "\0" not in value:
+        return value
+    if isinstance(value, int):
         return value
     try:
         check_value(value, "fact")  # type: ignore[arg-type]
@@ -300,17 +313,10 @@ def _looked_up(text: str, path: tuple[str, ...], tool: Tool) -> Fact:
         known = ", ".join(lookup.name for lookup in tool.lookups) or "none"
         raise InvalidCondition(f"the tool looks up no fact `{name}`; its lookups: {known}")
 
-    def read(act: Act, facts: Facts) -> object:
-        value = facts.looked_up.get(name, MISSING)
-        return MISSING if value is MISSING else _safe(_walk(value, rest), CelType.DYN)
+    def seek(act: Act, facts: Facts) -> object:
+        return _walk(facts.looked_up.get(name, MISSING), rest)
 
-    return Fact(text, CelType.DYN, read)
-
-
-def value_of(fact: Fact, act: Act, facts: Facts, *, values: Mapping[str, object]) -> object:
-    """Return a fact's value from those already read for conditions, else read it."""
-    value = values.get(fact.path, MISSING)
-    return fact.read(act, facts) if value is MISSING else value
+    return Fact(text, CelType.DYN, lambda act, facts: _safe(seek(act, facts), CelType.DYN), seek=seek)
 
 
 def shown(fact: Fact, value: object) -> Json:
