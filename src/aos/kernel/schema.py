@@ -312,12 +312,16 @@ def _choice(compiler: _Compiler, parts: list[Json], *, exactly_one: bool) -> Che
         else:
             same_type = [wrong for (kinds, _), wrong in zip(choices, found, strict=True) if type(value) in kinds]
             if same_type:
-                errors.extend(sorted(same_type, key=len)[0])
+                errors.extend(same_type[_shortest(same_type)])
             else:
                 wanted = " or ".join(dict.fromkeys(TYPES[kind][1] for part in parts for kind in type_names(part)))
                 errors.append(FieldError(at, f"must be {wanted or 'of another form'}, not {show(value)}"))
 
     return check_choice
+
+
+def _shortest(lists: list[list[FieldError]]) -> int:
+    return min(range(len(lists)), key=lambda index: len(lists[index]))
 
 
 def _accepted(part: Json) -> frozenset[type]:
