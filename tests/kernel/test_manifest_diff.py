@@ -96,7 +96,8 @@ def test_a_glob_of_an_agent_that_the_manifest_does_not_name_still_counts() -> No
     current = copy.deepcopy(LARKSPUR)
     current["agents"]["vendor-review"]["tools"] = ["erp.*"]
     known = parse_manifest(current)
-    wanted = parse_manifest({"aos": 1, "tools": {"erp.delete": DELETE}}, known)
+    document: Any = {"aos": 1, "tools": {"erp.delete": DELETE}}
+    wanted = parse_manifest(document, known)
     assert [(change.mark, change.name) for change in diff(known, wanted)] == [
         ("+", "erp.delete"),
         ("!", "vendor-review"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
@@ -13,16 +14,15 @@ from hypothesis import strategies as st
 from aos.kernel.errors import InvalidManifest
 from aos.kernel.manifest.diff import diff
 from aos.kernel.manifest.parse import parse_manifest
-from aos.kernel.manifest.registered import agent_from_spec, spec_from_agent, spec_from_tool, tool_from_spec
 from aos.kernel.manifest.templates import expressions_in, parse_duration
-from aos.kernel.manifest.values import Manifest, ToolSpec, matches_glob
+from aos.kernel.manifest.values import Manifest
 from aos.kernel.tools import Repeat, ResultTrust
 from tests.kernel.manifest_sample import LARKSPUR
 
 
-def problems(document: object, known: Manifest | None = None) -> list[tuple[str, str]]:
+def problems(document: Any, known: Manifest | None = None) -> list[tuple[str, str]]:
     with pytest.raises(InvalidManifest) as refused:
-        parse_manifest(document, known)  # type: ignore[arg-type]
+        parse_manifest(document, known)
     return [(error.pointer, error.detail) for error in refused.value.errors]
 
 
@@ -44,6 +44,7 @@ def test_the_sample_is_read_into_values() -> None:
     manifest = parse_manifest(LARKSPUR)
     tool = next(each for each in manifest.tools if each.name == "payments.create")
     assert (tool.repeat, tool.result_trust, tool.money) == (Repeat.KEYED, ResultTrust.UNTRUSTED, ("amount",))
+    assert isinstance(tool.schema, dict)
     assert tool.schema["additionalProperties"] is False
     assert dict(manifest.organization.rates or ()) == {"USD": 920_000_000}
     assert [budget.id for budget in manifest.budgets] == ["agent-finance", "finance-month"]
@@ -136,7 +137,7 @@ def test_every_problem_is_named_at_once_and_each_once() -> None:
 
 
 def test_what_already_exists_may_be_referred_to() -> None:
-    document = {
+    document: Any = {
         "aos": 1,
         "agents": {"ops": {"type": "functional", "department": "finance", "tools": ["payments.create"]}},
     }
@@ -169,10 +170,8 @@ def test_no_document_brings_the_reader_down(place: str, inner: str, value: Any) 
         document[place][inner] = value
     else:
         document[place] = value
-    try:
+    with contextlib.suppress(InvalidManifest):
         parse_manifest(document)
-    except InvalidManifest as error:
-        assert error.errors
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("2s", 2), ("10m", 600), ("4h", 14_400), ("1d", 86_400)])
@@ -185,33 +184,9 @@ def test_an_expression_ends_at_its_own_brace() -> None:
     assert [expression for _, expression in expressions_in(text)] == [" {'x}': 1}.y ", "input.z"]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "name", "matches"),
-    [
-        ("erp.*", "erp.get", True),
-        ("erp.*", "erpx.get", False),
-        ("*", "x", True),
-        ("a*a", "a", False),
-        ("a*b*c", "a.b.b.c", True),
-        ("a*b*c", "acb", False),
-        ("erp.get", "erp.get", True),
-    ],
-)
-def test_a_glob_takes_in_what_it_says(pattern: str, name: str, matches: bool) -> None:
-    assert matches_glob(pattern, name) is matches
-
-
-def test_what_is_registered_reads_back_as_the_same_spec() -> None:
-    from uuid import UUID
-
+def test_what_is_stored_reads_back_as_the_same_values() -> None:
     manifest = parse_manifest(LARKSPUR)
-    nowhere = UUID(int=0)
-    for tool in manifest.tools:
-        assert spec_from_tool(tool_from_spec(tool, nowhere, version=1)) == tool
-        assert msgspec.convert(msgspec.to_builtins(tool), ToolSpec) == tool
-    for agent in manifest.agents:
-        registered = agent_from_spec(agent, nowhere, version=1, department_id=None)
-        assert spec_from_agent(registered, agent.objectives, currency="EUR") == agent
+    assert msgspec.convert(msgspec.to_builtins(manifest), Manifest) == manifest
 
 
 def test_applying_what_is_there_changes_nothing() -> None:

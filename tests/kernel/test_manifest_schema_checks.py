@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jsonschema
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from aos.kernel.json_text import BadPattern, compile_pattern
 from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.schema import ERRORS_MAX, check, check_schema
 
-PAYMENT = {
+PAYMENT: dict[str, Any] = {
     "type": "object",
     "required": ["iban", "amount"],
     "additionalProperties": False,
@@ -29,7 +31,7 @@ PAYMENT = {
         "share": {"type": "number", "exclusiveMinimum": 0},
     },
 }
-GOOD = {"iban": "DE89370400440532013000", "amount": "12.30"}
+GOOD: dict[str, Any] = {"iban": "DE89370400440532013000", "amount": "12.30"}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ GOOD = {"iban": "DE89370400440532013000", "amount": "12.30"}
         ("ibna", "x", "unknown field `ibna`; did you mean `iban`?"),
     ],
 )
-def test_a_wrong_argument_is_named_with_its_pointer(field: str, value: object, detail: str) -> None:
+def test_a_wrong_argument_is_named_with_its_pointer(field: str, value: Any, detail: str) -> None:
     errors = check({**GOOD, field: value}, PAYMENT)
     assert [error.pointer for error in errors] == [f"/{field}"]
     assert detail in errors[0].detail
@@ -78,12 +80,12 @@ def test_a_missing_argument_points_at_the_object_that_lacks_it() -> None:
 
 
 def test_a_pointer_begins_where_the_value_stands_and_escapes_names() -> None:
-    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+    schema: Any = {"type": "object", "additionalProperties": {"type": "integer"}}
     assert check({"a/b~c": "x"}, schema, "/args")[0].pointer == "/args/a~1b~0c"
 
 
 def test_money_may_be_negative_only_where_the_schema_gives_a_minimum() -> None:
-    refund = {"type": "string", "format": "money", "minimum": -100}
+    refund: Any = {"type": "string", "format": "money", "minimum": -100}
     assert check("-99.999999999", refund) == []
     assert "at least -100" in check("-100.01", refund)[0].detail
 
@@ -113,12 +115,12 @@ def test_the_number_of_errors_is_bounded() -> None:
         ("string", ""),
     ],
 )
-def test_a_schema_that_says_what_nobody_keeps_is_refused(schema: object, pointer: str) -> None:
+def test_a_schema_that_says_what_nobody_keeps_is_refused(schema: Any, pointer: str) -> None:
     assert check_schema(schema)[0].pointer == pointer
 
 
 def test_a_definition_that_needs_itself_without_end_is_refused() -> None:
-    endless = {"$defs": {"a": {"oneOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}}
+    endless: Any = {"$defs": {"a": {"oneOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}}
     assert [error.pointer for error in check_schema(endless)] == ["/$defs/a", "/$defs/b"]
 
 
@@ -130,12 +132,12 @@ def test_a_schema_that_nests_too_deep_is_refused() -> None:
 
 
 def test_a_recursive_schema_ends_with_its_value() -> None:
-    tree = {
+    tree: Any = {
         "$defs": {"t": {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/t"}}}}}
     }
-    schema = {**tree, "type": "object", "properties": {"root": {"$ref": "#/$defs/t"}}}
+    schema: Any = {**tree, "type": "object", "properties": {"top": {"$ref": "#/$defs/t"}}}
     assert check_schema(schema) == []
-    assert check({"root": {"kids": [{"kids": [{"kids": 3}]}]}}, schema)[0].pointer == "/root/kids/0/kids/0/kids"
+    assert check({"top": {"kids": [{"kids": [{"kids": 3}]}]}}, schema)[0].pointer == "/top/kids/0/kids/0/kids"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,8 @@ def test_a_pattern_whose_repetitions_are_separated_is_read(pattern: str) -> None
 
 def test_the_manifests_own_schema_is_one_that_we_and_others_read() -> None:
     assert check_schema(manifest_schema()) == []
-    jsonschema.Draft202012Validator.check_schema(manifest_schema())
+    schema: Any = manifest_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
 
 
 # --- against an independent implementation
@@ -196,6 +199,6 @@ schemas = st.recursive(
 
 
 @given(schema=schemas, value=values)
-def test_a_value_fits_exactly_when_an_independent_implementation_says_so(schema: object, value: object) -> None:
+def test_a_value_fits_exactly_when_an_independent_implementation_says_so(schema: Any, value: Any) -> None:
     assert check_schema(schema) == []
     assert (check(value, schema) == []) == jsonschema.Draft202012Validator(schema).is_valid(value)

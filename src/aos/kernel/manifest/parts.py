@@ -34,8 +34,8 @@ from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransp
 
 Fields = dict[str, Json]
 
-NOTHING = Money(0, "XXX")
-"""What stands for an amount that could not be read; ISO 4217's code for no currency."""
+NOTHING = Money(0, "EUR")
+"""What stands for an amount that could not be read; the manifest is refused then."""
 
 
 class Part:

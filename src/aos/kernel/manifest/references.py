@@ -14,8 +14,9 @@ from aos.kernel.agents import AgentType
 from aos.kernel.errors import FieldError
 from aos.kernel.json_text import suggest
 from aos.kernel.manifest.templates import path_in_schema
-from aos.kernel.manifest.values import AgentSpec, BudgetScope, Manifest, ToolSpec, matches_glob
+from aos.kernel.manifest.values import AgentSpec, BudgetScope, Manifest, ToolSpec
 from aos.kernel.money import Money
+from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.schema import pointer
 from aos.kernel.tools import Effect, FactLookup
 
@@ -121,7 +122,7 @@ def _check_agent(
         if "*" not in entry.pattern:
             yield from names.check("tools", entry.pattern, place)
             yield from _check_observer(agent, tools.get(entry.pattern), place)
-        elif not any(matches_glob(entry.pattern, name) for name in names.known["tools"]):
+        elif not any(glob_matches(entry.pattern, name) for name in names.known["tools"]):
             yield FieldError(place, f"`{entry.pattern}` takes in no tool")
     if agent.delegates and agent.type in (AgentType.OBSERVER, AgentType.SUB_AGENT):
         yield FieldError(pointer(at, "delegates"), f"an agent of type `{agent.type}` may not delegate")
