@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from aos.data_plane.binding import Services
 from aos.data_plane.http import Receive, Request, Response, Scope, Send, problem, read_request, respond
-from aos.data_plane.services import Services
 from aos.data_plane.tools import call_tool
 from aos.kernel.errors import AosError, MethodNotAllowed
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+from aos.data_plane.binding import Services
 from aos.data_plane.http import Request, Response, json_response
-from aos.data_plane.services import Services
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Recorded, Refused
 from aos.kernel.errors import (
     AosError,

@@ -38,10 +38,16 @@ class Repeat(StrEnum):
 
 
 class ToolTransport(StrEnum):
-    """How a tool is reached."""
+    """How a tool is reached: a function in a host process, or one of AOS's own readings."""
 
     PYTHON = "python"
-    HTTP = "http"
+    AOS = "aos"
+
+
+class OwnTool(StrEnum):
+    """The readings that AOS itself offers as tools."""
+
+    LIST_ACTIONS = "list_actions"
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,6 +272,7 @@ class Gate:
             return await caller.call(
                 tool,
                 arguments,
+                principal=permit.act.principal,
                 idempotency_key=permit.idempotency_key,
                 deadline_seconds=tool.timeout_seconds,
             )

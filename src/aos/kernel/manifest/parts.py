@@ -125,7 +125,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
     """Read one tool. Arguments that its schema does not name are refused, unless it says otherwise itself."""
     effect = Effect(part.text("effect"))
     schema = read_arguments_schema(part, "args")
-    transport = ToolTransport.PYTHON if "python" in part.fields else ToolTransport.HTTP
+    transport = ToolTransport.PYTHON if "python" in part.fields else ToolTransport.AOS
     return ToolSpec(
         name=name,
         effect=effect,
