@@ -79,7 +79,7 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
         ("/agents/controller/tools", ["payments.create"], "/agents/controller/tools/0", "an observer may only read"),
         ("/agents/Finance", {"type": "functional"}, "/agents/Finance", "does not match the pattern"),
         ("/tools/payments_create", {"python": "a:b", "effect": "pay"}, "/tools/payments_create", "rename one"),
-        ("/tools/payments.create/http", "https://x.example", "/tools/payments.create", "exactly one of `python`, `http`"),
+        ("/tools/payments.create/aos", "list_actions", "/tools/payments.create", "exactly one of `python`, `aos`"),
         ("/tools/payments.create/python", "nocolon", "/tools/payments.create/python", "as `example.erp:create_payment` does"),
         ("/tools/payments.create/sinks", ["ibna"], "/tools/payments.create/sinks/0", "is not an argument"),
         ("/tools/payments.create/price/per_call", "0.002", "/tools/payments.create/price/per_call", "`12.30 EUR`"),

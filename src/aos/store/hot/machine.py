@@ -23,5 +23,6 @@ MACHINE_STATEMENTS: Final = frozenset(
         "lock_budgets",
         "lock_head",
         "lock_members",
+        "read_budgets",
     }
 )
