@@ -202,13 +202,17 @@ class Overran(msgspec.Struct, frozen=True, tag=True):
 
 
 class ToolEnded(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
-    """What a tool returned or raised; `refused` is set when the function was never entered."""
+    """What a tool returned or raised.
+
+    `refused` is set when the function was never entered, `timed_out` when it was cut short at its deadline.
+    """
 
     call_id: int
     ok: bool
     value: Json = None
     error: Raised | None = None
     refused: bool = False
+    timed_out: bool = False
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):

@@ -92,6 +92,7 @@ class Pass:
         self._on_latch = on_latch
         self._lock = threading.RLock()
         self._history = {(record.key, record.tries): record for record in start.history}
+        self._performed = {record.key: record for record in start.history if record.state == "performed"}
         self._sites: dict[tuple[str, int], Site] = {}
         self._flying: dict[int, Site] = {}
         self._places: dict[tuple[tuple[str, ...], str, str, str], Places] = {}
@@ -146,7 +147,10 @@ class Pass:
             )
 
     def _recorded(self, key: str, tries: int) -> Outcome | None:
-        record: Recorded | None = self._history.get((key, tries)) or self._history.get((key, TRIES_ANY))
+        """Find the record of a call: its own, else that it was performed on any try, else what is known of it at all."""
+        record: Recorded | None = (
+            self._history.get((key, tries)) or self._performed.get(key) or self._history.get((key, TRIES_ANY))
+        )
         return None if record is None else Outcome(record.state, record.value, record.error, record.seq)
 
     def _reach(self, inside: tuple[OpenStep, ...], reached: list[tuple[str, int]]) -> None:

@@ -1,6 +1,6 @@
 """Running `python:` tools in a host: coroutine functions on the loop, others in a thread.
 
-A tool whose deadline has passed is cancelled where it can be; a thread cannot, and its owner gives the host up.
+A coroutine whose deadline has passed is cancelled; a thread cannot be, and its owner gives the host up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from aos_sdk.entries import EntryError, is_asynchronous, load_entry
-from aos_sdk.frames import Json, Raised, RunTool, ToolEnded
+from aos_sdk.frames import Json, RunTool, ToolEnded
 from aos_sdk.shapes import raised, result_value
 
 THREADS_MAX: Final = 32
@@ -34,21 +34,18 @@ class ToolRunner:
             arguments = tool_keywords(function, call)
         except (EntryError, TypeError) as error:
             return ToolEnded(call.call_id, ok=False, error=raised(error), refused=True)
+        deadline: asyncio.Timeout | None = None
         try:
-            async with asyncio.timeout(call.deadline_seconds):
-                value = await self._enter(function, arguments)
+            if is_asynchronous(function):
+                async with asyncio.timeout(call.deadline_seconds) as deadline:
+                    value = await function(**arguments)
+            else:
+                loop = asyncio.get_running_loop()
+                value = await loop.run_in_executor(self._threads, lambda: function(**arguments))
             return ToolEnded(call.call_id, ok=True, value=result_value(value))
-        except TimeoutError as error:
-            told = f"tool did not end within {call.deadline_seconds:g} s" if not str(error) else str(error)
-            return ToolEnded(call.call_id, ok=False, error=Raised("TimeoutError", told))
         except BaseException as error:
-            return ToolEnded(call.call_id, ok=False, error=raised(error))
-
-    async def _enter(self, function: Callable[..., Any], arguments: dict[str, Json]) -> object:
-        if is_asynchronous(function):
-            return await function(**arguments)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(**arguments))
-        return await asyncio.shield(running)
+            cut = deadline is not None and deadline.expired()
+            return ToolEnded(call.call_id, ok=False, error=raised(error), timed_out=cut)
 
 
 def tool_keywords(function: Callable[..., Any], call: RunTool) -> dict[str, Json]:
