@@ -86,6 +86,7 @@ class OutputPipe(asyncio.Protocol):
     """Cuts a host's output into lines; a line over `LOG_LINE_BYTES_MAX` is passed on in parts."""
 
     def __init__(self, line: Callable[[str], None]) -> None:
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line = line
         self._rest = b""
 
@@ -103,6 +104,8 @@ class OutputPipe(asyncio.Protocol):
         if self._rest:
             self._pass_on(self._rest)
             self._rest = b""
+        if not self.ended.done():
+            self.ended.set_result(None)
 
     def _pass_on(self, text: bytes) -> None:
         for start in range(0, max(len(text), 1), LOG_LINE_BYTES_MAX):

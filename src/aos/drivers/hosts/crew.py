@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from aos.drivers.hosts.connection import HostConnection, HostPeer
 from aos.drivers.hosts.process import HostProcess
@@ -46,8 +46,9 @@ class Crew:
         self._server: asyncio.Server | None = None
         self._started = 0
         self._failures = 0
-        self._beginning: set[asyncio.Task[None]] = set()
+        self._doing: set[asyncio.Task[None]] = set()
         self._change = asyncio.Event()
+        self._closing = asyncio.Event()
         self._failed: HostProcess | None = None
 
     async def start(self) -> None:
@@ -92,13 +93,22 @@ class Crew:
             log=self._log_line,
         )
         self.hosts[host.host_id] = host
-        task = asyncio.get_running_loop().create_task(self._begin(host))
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        self._do(self._begin(host))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
 
     async def _begin(self, host: HostProcess) -> None:
         if self._failures:
-            await asyncio.sleep(min(PAUSE_SECONDS_MIN * 2**self._failures, PAUSE_SECONDS_MAX))
+            pause = min(PAUSE_SECONDS_MIN * 2**self._failures, PAUSE_SECONDS_MAX)
+            try:
+                await asyncio.wait_for(self._closing.wait(), pause)
+            except TimeoutError:
+                pass
+        if self.closing:
+            return
         try:
             await host.begin(self._config)
         except OSError as error:
@@ -118,6 +128,7 @@ class Crew:
 
     def _host_ended(self, host: HostProcess, code: int) -> None:
         self.hosts.pop(host.host_id, None)
+        self._do(host.drain_output())
         if not host.joined:
             self._failures += 1
             self._failed = host
@@ -133,8 +144,7 @@ class Crew:
     async def close(self) -> None:
         """End every host, by force where asking does not help, and the socket."""
         self.closing = True
-        for task in list(self._beginning):
-            task.cancel()
+        self._closing.set()
         hosts = list(self.hosts.values())
         for host in hosts:
             host.stop()
@@ -144,6 +154,8 @@ class Crew:
             for host in hosts:
                 host.kill("the pool was closed")
             await asyncio.wait(exits, timeout=STOP_SECONDS)
+        while self._doing:
+            await asyncio.wait(set(self._doing))
         if self._server is not None:
             self._server.close()
         self._config.socket_path.unlink(missing_ok=True)

@@ -58,6 +58,7 @@ class HostProcess:
         self._connection: HostConnection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._exit_code: int | None = None
+        self._outputs: list[tuple[asyncio.ReadTransport, OutputPipe]] = []
 
     @property
     def joined(self) -> bool:
@@ -103,7 +104,8 @@ class HostProcess:
             self.last_lines.append(text)
             self._log_line(HostLine(self.host_id, self.only_task, stream, text))
 
-        await asyncio.get_running_loop().connect_read_pipe(lambda: OutputPipe(line), pipe)
+        transport, output = await asyncio.get_running_loop().connect_read_pipe(lambda: OutputPipe(line), pipe)
+        self._outputs.append((transport, output))
 
     def join(self, hello: Hello, connection: HostConnection) -> bool:
         """Take the connection of a host that knows the secret; returns whether it does. The secret works once."""
@@ -179,11 +181,21 @@ class HostProcess:
         else:
             loop.call_later(LAST_FRAMES_SECONDS, self._finish)
 
+    async def drain_output(self) -> None:
+        """Wait until the output of an ended host is read to its end, and close what something else holds open."""
+        ends = [output.ended for _, output in self._outputs]
+        if ends:
+            await asyncio.wait(ends, timeout=LAST_FRAMES_SECONDS)
+            for transport, _ in self._outputs:
+                transport.close()
+            await asyncio.wait(ends)
+
     def connection_lost(self) -> None:
         """Note that no frame follows; a host without its socket is of no use."""
         self._connection = None
+        self.ready = False
         if self._exit_code is None:
-            self.kill("the host closed its socket")
+            asyncio.get_running_loop().call_later(LAST_FRAMES_SECONDS, self.kill, "the host closed its socket")
         else:
             self._finish()
 
