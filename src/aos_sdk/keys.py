@@ -18,27 +18,27 @@ from aos_sdk.frames import ARGUMENTS_BYTES_MAX, Json
 
 
 def plain_json(value: object, what: str) -> Json:
-    """Return `value` as plain JSON: dataclasses become objects, Decimal, UUID and times text, sets sorted lists.
+    """Return `value` as the plain JSON that a later pass reads: a copy in which tuples are lists.
 
-    Raises `InvalidCall` naming `what` when there is no such form.
+    Dataclasses become objects, Decimal, UUID and times text, sets sorted lists. Raises `InvalidCall` naming `what` when
+    there is no such form, or when a frame cannot carry it: half a surrogate pair, an integer past 64 bits.
     """
     try:
-        return msgspec.to_builtins(value, str_keys=True, order="deterministic")
-    except (TypeError, ValueError, RecursionError) as error:
+        plain = msgspec.to_builtins(value, str_keys=True, order="deterministic")
+        return msgspec.msgpack.decode(msgspec.msgpack.encode(plain))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidCall(f"{what}: not JSON: {error}", slug="invalid-call") from error
 
 
 def canonical_json(value: Json, what: str) -> bytes:
     """Return the one spelling of `value`: keys sorted by code point, no white space, UTF-8.
 
-    Raises `InvalidCall` for what JSON or a frame cannot carry: NaN, infinity, half a surrogate pair, an integer past 64
-    bits, more than `ARGUMENTS_BYTES_MAX` bytes.
+    Takes what `plain_json` returned. Raises `InvalidCall` for NaN, infinity and more than `ARGUMENTS_BYTES_MAX` bytes.
     """
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         spelled = text.encode("utf-8")
-        msgspec.msgpack.encode(value)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidCall(f"{what}: not JSON: {error}", slug="invalid-call") from error
     if len(spelled) > ARGUMENTS_BYTES_MAX:
         raise InvalidCall(f"{what}: {len(spelled)} bytes are over the limit of {ARGUMENTS_BYTES_MAX}", slug="too-large")
