@@ -137,6 +137,23 @@ async def races_two_retries(ctx: AsyncContext):
     return order
 
 
+async def reacts_through_layers(ctx: AsyncContext):
+    order = []
+
+    async def deep(layers):
+        if layers:
+            return await asyncio.create_task(deep(layers - 1))
+        return await ctx.tool("a", {})
+
+    async def reacting(name, work):
+        await work
+        order.append(name)
+
+    await asyncio.gather(reacting("a", deep(6)), reacting("b", ctx.tool("b", {})))
+    await ctx.tool("payments.create", {"amount": 1})
+    return order
+
+
 def stubborn(ctx: Context):
     refused = []
     try:

@@ -258,6 +258,26 @@ def test_recorded_outcomes_come_back_in_the_order_of_recording():
     asyncio.run(case())
 
 
+def test_an_outcome_is_handed_over_when_all_has_reacted_to_the_one_before():
+    async def case():
+        async with open_pool() as pool:
+            ready = []
+
+            async def a_first(call):
+                if call.name == "b":
+                    await asyncio.sleep(0.05)
+
+            owner = Owner(
+                "sdk_agents:reacts_through_layers", decide=wait_for("payments.create", ready), before=a_first
+            )
+            assert (await owner.run(pool)).outcome == "suspended"
+            assert len(owner.journal) == 2
+            ready.append(True)
+            assert (await owner.run(pool)).value == ["a", "b"]
+
+    asyncio.run(case())
+
+
 @BOTH
 def test_from_the_signal_on_no_call_of_the_pass_reaches_the_owner(colour):
     async def case():

@@ -106,6 +106,7 @@ def kill_all(pool) -> None:
 @pytest.mark.parametrize("seeds", [range(12), range(12, 24)], ids=lambda seeds: f"{seeds.start}-{seeds.stop}")
 def test_every_call_is_performed_once_and_the_end_is_that_of_an_undisturbed_run(entry, seeds):
     async def case():
+        retries = 0
         async with open_pool(python_path=(HERE,)) as pool:
             for seed in seeds:
                 program = draw_program(random.Random(seed))
@@ -117,6 +118,8 @@ def test_every_call_is_performed_once_and_the_end_is_that_of_an_undisturbed_run(
                 assert await finish(troubled, pool) == expected, f"seed {seed}"
                 assert set(troubled.effects.values()) <= {1}, f"seed {seed}"
                 assert troubled.effects == quiet.effects, f"seed {seed}"
+                retries += sum(record.tries > 0 and record.kind == "tool" for record in troubled.journal)
+        assert retries > 5, "the programs drawn must retry under the same key"
 
     asyncio.run(case())
 
