@@ -267,9 +267,7 @@ def test_an_outcome_is_handed_over_when_all_has_reacted_to_the_one_before():
                 if call.name == "b":
                     await asyncio.sleep(0.05)
 
-            owner = Owner(
-                "sdk_agents:reacts_through_layers", decide=wait_for("payments.create", ready), before=a_first
-            )
+            owner = Owner("sdk_agents:reacts_through_layers", decide=wait_for("payments.create", ready), before=a_first)
             assert (await owner.run(pool)).outcome == "suspended"
             assert len(owner.journal) == 2
             ready.append(True)
