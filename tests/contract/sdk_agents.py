@@ -251,6 +251,7 @@ def steps(ctx: Context):
         return {"at": 5}
 
     at = ctx.step("clock", reads)
+    failure: list = []
     try:
         ctx.step("breaks", _breaks)
     except StepFailed as error:
@@ -270,6 +271,7 @@ async def steps_async(ctx: AsyncContext):
         return {"at": 5}
 
     at = await ctx.step("clock", reads)
+    failure: list = []
     try:
         await ctx.step("breaks", _breaks)
     except StepFailed as error:

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 
 from aos.drivers.hosts.pool import HostPool
-from aos.drivers.hosts.values import HostDied, HostsConfig
+from aos.drivers.hosts.values import HostsConfig
 from aos_sdk.frames import Call, CallError, Ended, PassContext, Recorded, Result, Start
 
 AGENTS = str(Path(__file__).parent)
@@ -53,7 +54,7 @@ class Owner:
     journal: list[Recorded] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     effects: Counter = field(default_factory=Counter)
-    ends: list[Ended | HostDied] = field(default_factory=list)
+
     before: Callable[[Call], object] | None = None
 
     def start(self) -> Start:
@@ -100,11 +101,9 @@ class Owner:
         self.journal.append(Recorded(seq, call.key, call.tries, call.kind, state, value, error))
         return Result(self.task_id, call.call_id, state, value, error, seq)
 
-    async def run(self, pool: HostPool, **options) -> Ended | HostDied:
-        """One pass."""
-        ended = await pool.run_pass(self.start(), self.on_call, **options)
-        self.ends.append(ended)
-        return ended
+    async def run(self, pool: HostPool, **options: Any) -> Any:
+        """One pass; answers `Ended` or `HostDied`."""
+        return await pool.run_pass(self.start(), self.on_call, **options)
 
     def next_attempt(self) -> None:
         """Keep what a new attempt keeps: performed and unknown calls, matched by key alone."""

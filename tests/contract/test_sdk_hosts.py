@@ -40,6 +40,7 @@ def test_a_host_finds_nothing_in_its_environment_but_what_is_listed():
             assert environment == {
                 "PATH": "/usr/local/bin:/usr/bin:/bin",
                 "LANG": "C.UTF-8",
+                "PYTHONHASHSEED": "0",
                 "PYTHONPATH": AGENTS,
                 "MONTH_END_FOLDER": "/data",
             }
@@ -50,7 +51,7 @@ def test_a_host_finds_nothing_in_its_environment_but_what_is_listed():
 
 def test_what_a_function_writes_reaches_the_owner_in_bounded_lines():
     async def case():
-        lines = []
+        lines: list = []
         async with open_pool(on_line=lines.append) as pool:
             assert (await Owner("sdk_agents:prints").run(pool)).outcome == "returned"
         out = [line.text for line in lines if line.stream == "stdout"]
@@ -160,7 +161,7 @@ def test_a_pass_over_its_limit_costs_its_host_and_is_not_counted_for_its_neighbo
 @pytest.mark.parametrize("entry", ["outlives_its_signal", "outlives_its_signal_async"])
 def test_a_pass_that_outlives_its_signal_costs_its_host_its_life(entry):
     async def case():
-        lines = []
+        lines: list = []
         async with open_pool(on_line=lambda line: lines.append(line.text)) as pool:
             owner = Owner(f"sdk_agents:{entry}", decide=lambda call: ("waiting", None))
             died = await owner.run(pool)

@@ -43,7 +43,7 @@ def test_a_function_is_told_of_its_task():
 def test_a_call_that_must_wait_suspends_the_pass_and_the_next_pass_resumes_it(colour):
     async def case():
         async with open_pool() as pool:
-            ready = []
+            ready: list = []
             owner = Owner(f"sdk_agents:pays_after_approval{colour}", decide=wait_for("payments.create", ready))
             first = await owner.run(pool)
             assert (first.outcome, len(first.waiting_on)) == ("suspended", 1)
@@ -208,7 +208,7 @@ def test_calls_that_wait_beside_each_other_park_and_all_resume(entry):
 def test_a_parked_call_does_not_stop_its_siblings_and_a_running_step_is_waited_for():
     async def case():
         async with open_pool() as pool:
-            ready = []
+            ready: list = []
             owner = Owner("sdk_agents:finishes_siblings_before_parking", decide=wait_for("payments.create", ready))
             assert (await owner.run(pool)).outcome == "suspended"
             assert [record.kind for record in owner.journal] == ["tool"] * 4 + ["step"]
@@ -222,7 +222,7 @@ def test_a_parked_call_does_not_stop_its_siblings_and_a_running_step_is_waited_f
 def test_a_call_inside_a_step_that_waits_parks_the_step_too():
     async def case():
         async with open_pool() as pool:
-            ready = []
+            ready: list = []
             owner = Owner("sdk_agents:waits_inside_a_step", decide=wait_for("payments.create", ready))
             assert (await owner.run(pool)).outcome == "suspended"
             ready.append(True)
@@ -235,7 +235,7 @@ def test_a_call_inside_a_step_that_waits_parks_the_step_too():
 def test_recorded_outcomes_come_back_in_the_order_of_recording():
     async def case():
         async with open_pool() as pool:
-            ready = []
+            ready: list = []
             outcomes = iter(["failed", "failed", "performed", "performed"])
 
             def decide(call):
@@ -261,7 +261,7 @@ def test_recorded_outcomes_come_back_in_the_order_of_recording():
 def test_an_outcome_is_handed_over_when_all_has_reacted_to_the_one_before():
     async def case():
         async with open_pool() as pool:
-            ready = []
+            ready: list = []
 
             async def a_first(call):
                 if call.name == "b":
@@ -279,7 +279,7 @@ def test_an_outcome_is_handed_over_when_all_has_reacted_to_the_one_before():
 @BOTH
 def test_from_the_signal_on_no_call_of_the_pass_reaches_the_owner(colour):
     async def case():
-        lines = []
+        lines: list = []
         async with open_pool(on_line=lambda line: lines.append(line.text)) as pool:
             owner = Owner(f"sdk_agents:stubborn{colour}", decide=lambda call: ("waiting", None))
             ended = await owner.run(pool)
@@ -323,7 +323,7 @@ def test_a_host_whose_function_left_a_thread_in_a_call_takes_no_more_work():
 def test_spawned_tasks_are_waited_for_once(colour):
     async def case():
         async with open_pool() as pool:
-            done = []
+            done: list = []
 
             def decide(call):
                 if call.kind == "spawn":
@@ -363,9 +363,9 @@ def test_failed_children_are_named():
 @BOTH
 def test_a_step_runs_once_and_its_failure_is_the_same_on_every_pass(colour):
     async def case():
-        lines = []
+        lines: list = []
         async with open_pool(on_line=lambda line: lines.append(line.text)) as pool:
-            ready = []
+            ready: list = []
             owner = Owner(f"sdk_agents:steps{colour}", decide=wait_for("payments.create", ready))
             assert (await owner.run(pool)).outcome == "suspended"
             ready.append(True)

@@ -24,7 +24,7 @@ def place_all(queue, takes):
 
 @given(st.lists(st.sampled_from("abc"), max_size=30))
 def test_first_come_first_served_across_keys(keys):
-    queue = WaitingQueue()
+    queue: WaitingQueue = WaitingQueue()
     items = [(key, position) for position, key in enumerate(keys)]
     for item in items:
         queue.add(item[0], item)
@@ -33,7 +33,7 @@ def test_first_come_first_served_across_keys(keys):
 
 
 def test_the_oldest_is_passed_by_at_most_so_often():
-    queue = WaitingQueue()
+    queue: WaitingQueue = WaitingQueue()
     queue.add("old", "old")
     for n in range(BYPASS_MAX + 10):
         queue.add("young", n)
@@ -42,7 +42,7 @@ def test_the_oldest_is_passed_by_at_most_so_often():
 
 
 def test_what_is_taken_out_of_its_turn_is_gone():
-    queue = WaitingQueue()
+    queue: WaitingQueue = WaitingQueue()
     one, other = object(), object()
     queue.add("a", one)
     queue.add("a", other)

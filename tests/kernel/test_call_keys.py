@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,7 +44,7 @@ def failed() -> Outcome:
     return Outcome("failed", None, CallError("tool-failed"), 1)
 
 
-def begin(one: Pass, name: str = "pay", key: str | None = None, **arguments: object):
+def begin(one: Pass, name: str = "pay", key: str | None = None, **arguments: Any):
     return one.begin("tool", name, arguments=arguments, key=key)[0]
 
 
@@ -71,7 +72,8 @@ def test_calls_that_differ_in_anything_have_different_keys(one, other):
 
 @given(st.lists(st.booleans(), max_size=60))
 def test_no_two_calls_hold_one_place_and_a_free_place_is_taken_first(takes):
-    places, held = Places(), set()
+    places = Places()
+    held: set[int] = set()
     for take in takes:
         if take or not held:
             n = places.take()
@@ -153,7 +155,12 @@ def test_an_explicit_key_stands_for_one_call_whatever_step_it_is_in():
     one = make_pass()
     first = begin(one, key="salary", amount=1)
     assert begin(one, key="salary", amount=1) is first
-    for key, arguments in [("salary", {"amount": 2}), ("", {"amount": 1}), ("x" * 201, {"amount": 1})]:
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("salary", {"amount": 2}),
+        ("", {"amount": 1}),
+        ("x" * 201, {"amount": 1}),
+    ]
+    for key, arguments in wrong:
         with pytest.raises(InvalidCall):
             begin(one, key=key, **arguments)
 

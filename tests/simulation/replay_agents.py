@@ -30,6 +30,8 @@ def _block(ctx: Context, program, carried):
                 seen.append(_block(ctx, yes if _weight(seen) % 2 else no, carried))
             case ["loop", times, inner]:
                 seen.extend(_block(ctx, inner, carried) for _ in range(times))
+            case _:
+                raise LookupError(statement)
     return seen
 
 
@@ -92,6 +94,8 @@ async def _block_async(ctx: AsyncContext, program, carried):
             case ["loop", times, inner]:
                 for _ in range(times):
                     seen += [await _block_async(ctx, inner, carried)]
+            case _:
+                raise LookupError(statement)
     return seen
 
 

@@ -40,7 +40,7 @@ def draw_program(rng: random.Random, depth: int = 0) -> list[list]:
                 program.append(["group", [draw_program(rng, depth + 1) for _ in range(rng.randint(2, 3))]])
             case "branch":
                 program.append(["branch", draw_program(rng, depth + 1), draw_program(rng, depth + 1)])
-            case "loop":
+            case _:
                 program.append(["loop", rng.randint(1, 3), draw_program(rng, depth + 1)])
     return program
 

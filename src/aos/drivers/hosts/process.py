@@ -212,8 +212,12 @@ class HostProcess:
 
 
 def clean_environment(config: HostsConfig) -> dict[str, str]:
-    """Return all that a host finds in its environment."""
-    environment = {"PATH": config.path, "LANG": "C.UTF-8"}
+    """Return all that a host finds in its environment.
+
+    The seed of hashes is fixed: a function that walks a set must walk it in the same order on every pass, whatever host
+    it runs in.
+    """
+    environment = {"PATH": config.path, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
     if config.python_path:
         environment["PYTHONPATH"] = os.pathsep.join(config.python_path)
     return {**environment, **config.variables}

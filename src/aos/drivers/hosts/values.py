@@ -33,7 +33,7 @@ class HostKind(StrEnum):
 class HostsConfig:
     """How many hosts to keep, and all that they are given.
 
-    A host's environment is `path`, LANG, PYTHONPATH from `python_path`, and `variables`; nothing is inherited.
+    A host's environment is `path`, LANG, PYTHONHASHSEED, PYTHONPATH from `python_path`, and `variables`; nothing is inherited.
     `socket_path` lies in a folder of the owner's alone and has at most 107 bytes.
     """
 
