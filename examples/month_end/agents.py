@@ -86,9 +86,7 @@ async def vendor_desk(ctx: AsyncContext) -> dict[str, Any]:
     for each in mine:
         invoice = await ctx.tool("erp.get_invoice", invoice=each["invoice"])
         found = await _match(ctx, invoice, siblings, vendor=vendor, as_of=closes_on)
-        await ctx.tool(
-            "erp.post_match", invoice=invoice["invoice"], verdict=found["verdict"], reasons=found["reasons"]
-        )
+        await ctx.tool("erp.post_match", invoice=invoice["invoice"], verdict=found["verdict"], reasons=found["reasons"])
         account = named.get(invoice["invoice"], vendor["iban"])
         judged.append(await _act_on(ctx, invoice, found, vendor=vendor, account=account))
     return {"judged": judged}
@@ -198,9 +196,7 @@ async def _pay(ctx: AsyncContext, invoice: dict[str, Any], *, vendor: dict[str, 
     return {"outcome": "paid", "why": ""}
 
 
-async def _write(
-    ctx: AsyncContext, kind: str, invoice: dict[str, Any], *, vendor: dict[str, Any], reason: str
-) -> None:
+async def _write(ctx: AsyncContext, kind: str, invoice: dict[str, Any], *, vendor: dict[str, Any], reason: str) -> None:
     text = draft_letter(
         kind,
         vendor=vendor["name"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
@@ -84,6 +85,8 @@ class Tool:
     reversible: bool = False
     timeout_seconds: int = 60
     description: str = ""
+    fixed: Mapping[str, Json] = field(default_factory=dict)
+    """Arguments that the operator sets: no caller can give or see them."""
 
 
 def default_repeat(effect: Effect) -> Repeat:

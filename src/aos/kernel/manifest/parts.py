@@ -141,6 +141,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
         reversible=part.fields.get("reversible") is True,
         timeout_seconds=math.ceil(part.seconds("timeout", TOOL_TIMEOUT_SECONDS)),
         description=part.text("description"),
+        fixed=part.sub("fixed").fields,
     )
 
 

@@ -155,6 +155,10 @@ _TOOL: Final[_JsonObject] = {
                 "description": "The JSON Schema of the arguments, `type: object`; `format: money` marks an exact amount. "
                 "Arguments that it does not name are refused",
             },
+            "fixed": {
+                "type": "object",
+                "description": "Arguments that the operator sets: no caller can give or see them",
+            },
             "facts": _map(
                 "fact_name", _LOOKUP, "What conditions may read as `facts.NAME`: read tools called beforehand"
             ),

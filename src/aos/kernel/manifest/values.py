@@ -7,7 +7,7 @@ Durations are in seconds, money in nanos.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aos.kernel.agents import AgentType, Runtime, ToolPermission
@@ -82,6 +82,7 @@ class ToolSpec:
     reversible: bool = False
     timeout_seconds: int = 60
     description: str = ""
+    fixed: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
