@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from aos.boot.plan import Ready
@@ -12,8 +13,10 @@ from aos.kernel.policy.decide import decide
 from aos.kernel.policy.index import PolicySet
 from aos.operations.facts import FactsCache
 
-_NOBODY = UUID(int=0)
-_FAILURES_SHOWN_MAX = 20
+_NOBODY: Final = UUID(int=0)
+_ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""For the canaries without an organization: an empty store does not say what time it is."""
+_FAILURES_SHOWN_MAX: Final = 20
 
 
 async def fire_canaries(facts: FactsCache, organizations: Sequence[UUID]) -> Ready:
@@ -21,7 +24,7 @@ async def fire_canaries(facts: FactsCache, organizations: Sequence[UUID]) -> Rea
 
     Governed only when all were refused, each for its own reason.
     """
-    failures = judge(PolicySet(()), _NOBODY, facts.now())
+    failures = judge(PolicySet(()), _NOBODY, _ANY_TIME)
     for organization_id in organizations:
         known = await facts.of(organization_id)
         failures += judge(known.policies, organization_id, facts.now())

@@ -158,7 +158,7 @@ class Child:
         """Return the last line that it logged, shortened."""
         for path in (self.role.log, self.role.output):
             if path.is_file() and (lines := path.read_text("utf-8", "replace").splitlines()):
-                return lines[-1][:_LINE_CHARACTERS_MAX]
+                return _message(lines[-1])
         return "it said nothing"
 
     def _signal(self, number: signal.Signals) -> None:
@@ -171,3 +171,12 @@ def _fresh(path: Path) -> Path:
     if path.is_file() and path.stat().st_size > _OUTPUT_BYTES_MAX:
         path.replace(path.with_suffix(".old"))
     return path
+
+
+def _message(line: str) -> str:
+    """Return what a log line says, whichever form it has."""
+    try:
+        said = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return line[:_LINE_CHARACTERS_MAX]
+    return str(said.get("message", line) if isinstance(said, dict) else line)[:_LINE_CHARACTERS_MAX]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -50,6 +51,8 @@ class Supervisor:
         self._say = say
         self._environment = child_environment(config, environment, metrics=paths.metrics)
         self._postgres = Postgres(config, paths, say)
+        self._listening: socket.socket | None = None
+        self._control: socket.socket | None = None
         self._children: list[Child] = []
         self._served_once = False
         self._postgres_restart_at: float | None = None
@@ -80,8 +83,9 @@ class Supervisor:
         for stale in self._paths.metrics.iterdir():
             stale.unlink()
         self._listening = listen_on(self._config.host, self._config.port, paths=self._paths)
-        self._control = listen_at(self._paths.control_socket)
         processes = processes_of(self._config)
+        if Kind.CONTROL_PLANE in processes:
+            self._control = listen_at(self._paths.control_socket)
         preparing = start_preparing(os.getpid(), self._environment)
         try:
             for kind, count in processes.items():
@@ -113,7 +117,8 @@ class Supervisor:
     def _start_child(self, kind: Kind, number: int, *, count: int) -> Child:
         name = name_of(kind, number, count=count)
         sockets = {Kind.DATA_PLANE: self._listening, Kind.CONTROL_PLANE: self._control}
-        listening = sockets[kind].fileno() if kind in sockets else -1
+        inherited = sockets.get(kind)
+        listening = inherited.fileno() if inherited is not None else -1
         logs = self._paths.logs
         child = Child(
             Role(kind, name, number, listening, output=logs / f"{name}.out", log=logs / f"{name}.log"), self._environment
@@ -242,10 +247,12 @@ class Supervisor:
 
     def _drain(self) -> None:
         """End the processes kind by kind, then Postgres; asked a second time, end them at once."""
+        assert self._listening is not None
         self._listening.close()
         self._end_children(at_once=False)
-        self._control.close()
-        self._paths.control_socket.unlink(missing_ok=True)
+        if self._control is not None:
+            self._control.close()
+            self._paths.control_socket.unlink(missing_ok=True)
         self._postgres.stop()
         remove_state(self._paths)
         self._lock.release()

@@ -31,6 +31,9 @@ class Server:
     now: datetime
     has_vector: bool
     has_timescale: bool
+    login: str
+    owns: bool
+    may_create_roles: bool
 
 
 @dataclass(frozen=True, slots=True)
