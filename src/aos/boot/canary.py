@@ -35,6 +35,7 @@ def judge(policies: PolicySet, organization_id: UUID, now: datetime) -> list[str
     """Return a sentence for each canary that these policies did not refuse as they must."""
     canaries = canary_acts(policies, organization_id=organization_id, now=now)
     decided = [
-        (each, decide(each.policies, each.act, agents=each.agents, tool=each.tool, facts=each.facts)) for each in canaries
+        (each, decide(each.policies, each.act, agents=each.agents, tool=each.tool, facts=each.facts))
+        for each in canaries
     ]
     return judge_canary(decided)

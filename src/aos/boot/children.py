@@ -32,7 +32,7 @@ _LINE_CHARACTERS_MAX: Final = 500
 
 def pause_seconds(deaths: int) -> float:
     """Return how long to wait before starting anew after this many deaths that followed soon."""
-    return min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * 2 ** min(deaths, 16))
+    return min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN * float(2 ** min(deaths, 16)))
 
 
 def spawn(

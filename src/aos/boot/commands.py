@@ -59,7 +59,9 @@ def _up(here: Here) -> Callable[..., Any]:
     def up(
         detach: Annotated[bool, typer.Option("--detach", help="Return when it serves and let it run on")] = False,
         host: Annotated[str | None, typer.Option("--host", help="Address to listen on (AOS_HOST)")] = None,
-        port: Annotated[int | None, typer.Option("--port", help="Port to listen on (AOS_PORT)", min=1, max=65_535)] = None,
+        port: Annotated[
+            int | None, typer.Option("--port", help="Port to listen on (AOS_PORT)", min=1, max=65_535)
+        ] = None,
     ) -> None:
         """Start the whole system on this machine."""
         from aos.boot.up import up as run_up

@@ -112,7 +112,9 @@ def _disk(config: Config, paths: Paths) -> Finding:
     disk = os.statvfs(existing)
     free = disk.f_bavail * disk.f_frsize
     mark = Mark.OK if free >= _FREE_BYTES_MIN else Mark.BAD
-    return Finding("disk", mark, f"{free // 1024**2} MiB free under {existing}, {_FREE_BYTES_MIN // 1024**2} are needed")
+    return Finding(
+        "disk", mark, f"{free // 1024**2} MiB free under {existing}, {_FREE_BYTES_MIN // 1024**2} are needed"
+    )
 
 
 def _key_file(config: Config, paths: Paths) -> Finding:

@@ -54,7 +54,9 @@ def _end(process: ProcessState, number: signal.Signals, seconds: float) -> None:
         poller = select.poll()
         poller.register(handle, select.POLLIN)
         if not poller.poll(seconds * 1000):
-            raise Unavailable(f"{process.name} (pid {process.pid}) does not end within {seconds:g} s: `kill -9` ends it")
+            raise Unavailable(
+                f"{process.name} (pid {process.pid}) does not end within {seconds:g} s: `kill -9` ends it"
+            )
     except PermissionError:
         raise Unavailable(f"{process.name} (pid {process.pid}) belongs to another user: end it as that user") from None
     finally:

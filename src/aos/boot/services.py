@@ -81,7 +81,14 @@ async def open_services(
         organizations = [row["id"] for row in await database.read("load_epochs")]
         ready = await fire_canaries(facts, organizations)
         services = HotServices(
-            database, facts, runs, Gate(database, facts, runs, drivers), Authenticator(database, facts), bell, drivers, ready
+            database,
+            facts,
+            runs,
+            Gate(database, facts, runs, drivers),
+            Authenticator(database, facts),
+            bell,
+            drivers,
+            ready,
         )
         for failure in ready.failures:
             log.error("a canary act was not refused", extra={"canary": failure})

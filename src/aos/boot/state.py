@@ -64,7 +64,9 @@ class State:
     processes: tuple[ProcessState, ...] = ()
 
 
-def process_state(name: str, kind: str, pid: int, *, ready: bool = False, restarts: int = 0, log: str = "") -> ProcessState:
+def process_state(
+    name: str, kind: str, pid: int, *, ready: bool = False, restarts: int = 0, log: str = ""
+) -> ProcessState:
     """Return the state of a process that was just started; one that is gone already has no beginning."""
     return ProcessState(name, kind, pid, started_at_seconds(pid) or 0.0, ready, restarts, log)
 

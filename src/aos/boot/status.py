@@ -82,7 +82,9 @@ def status_lines(status: Status) -> list[str]:
         lines.append(f"  {'postgres':15} {state.postgres.version} at {state.postgres.address} ({whose})")
     lines += [_line(each) for each in (state.supervisor, *state.processes)]
     lines.append(f"  logs in {state.logs}")
-    lines += [f"  refused too little: {failure}" for row in status.heard_of for failure in row["detail"].get("failures", ())]
+    lines += [
+        f"  refused too little: {failure}" for row in status.heard_of for failure in row["detail"].get("failures", ())
+    ]
     return lines + ([f"  {status.note}"] if status.note else [])
 
 

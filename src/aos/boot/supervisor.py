@@ -121,7 +121,8 @@ class Supervisor:
         listening = inherited.fileno() if inherited is not None else -1
         logs = self._paths.logs
         child = Child(
-            Role(kind, name, number, listening, output=logs / f"{name}.out", log=logs / f"{name}.log"), self._environment
+            Role(kind, name, number, listening, output=logs / f"{name}.out", log=logs / f"{name}.log"),
+            self._environment,
         )
         child.start()
         return child

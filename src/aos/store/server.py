@@ -63,7 +63,9 @@ def ensure_database(superuser_dsn: str, owner_password: str) -> str:
     The login gets this password each time, so that a lost password file mends itself.
     """
     with _connect(superuser_dsn) as connection:
-        verifier = connection.pgconn.encrypt_password(owner_password.encode(), OWNER.encode(), b"scram-sha-256").decode()
+        verifier = connection.pgconn.encrypt_password(
+            owner_password.encode(), OWNER.encode(), b"scram-sha-256"
+        ).decode()
         verb = "alter" if _run(connection, "find_role", role=OWNER) else "create"
         define = SQL(verb + " role {} login createrole password {}")
         connection.execute(define.format(Identifier(OWNER), Literal(verifier)))
