@@ -14,12 +14,15 @@ import uvloop
 
 from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
+from aos.boot.hosts import open_hosts
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
 from aos.boot.services import open_services
 from aos.data_plane.app import App, build_app
 from aos.data_plane.binding import Services
 from aos.data_plane.front import Front
+from aos.drivers.hosts.python_tools import PythonTools
+from aos.kernel.tools import ToolTransport
 
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
@@ -35,7 +38,10 @@ def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
 async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     paths = find_paths(config, os.environ)
     ending = asked_to_end()
-    async with open_services(plan, paths.key_file) as hot:
+    async with (
+        open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=0) as hosts,
+        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
+    ):
         front = Front(str(paths.control_socket), hot.bell)
         app = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, front))
         server = _Server(app, signal, hot.ready)

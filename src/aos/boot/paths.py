@@ -17,7 +17,7 @@ from aos.boot.config import Config
 from aos.drivers.embedded_postgres import Layout, Settings, locate, user_data_home
 from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX
 
-_LONGEST_SOCKET: Final = "hosts-99.sock"
+_LONGEST_SOCKET: Final = "hosts-data-plane.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Paths:
         """Return the control plane's socket, to which the data plane passes on."""
         return self.sockets / "control.sock"
 
-    def hosts_socket(self, worker: int) -> Path:
-        """Return the socket on which a worker serves its hosts."""
-        return self.sockets / f"hosts-{worker}.sock"
+    def hosts_socket(self, process: str) -> Path:
+        """Return the socket on which a process serves its hosts, by the process's name."""
+        return self.sockets / f"hosts-{process}.sock"
 
 
 def find_paths(config: Config, environment: Mapping[str, str]) -> Paths:

@@ -6,37 +6,34 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from psycopg.types.json import Jsonb
-
 from aos.boot.canary import fire_canaries
 from aos.boot.connections import SHARES
+from aos.boot.heartbeat import beat
 from aos.boot.plan import Plan, Ready
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
 from aos.kernel.errors import AosError
-from aos.kernel.ports import ToolCaller
+from aos.kernel.ports import KeyEncryption, ToolCaller
 from aos.kernel.tools import ToolTransport
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.own_tools import OwnTools
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 
 REFRESH_SECONDS: Final = 0.3
 """How often a process reads the epochs when no bell rings: well within the second that it may rest on them."""
-BEAT_SECONDS: Final = 5.0
 
 log = logging.getLogger("aos.boot")
 
@@ -69,11 +66,11 @@ async def open_services(
             plan.app_dsn, plan.machine_dsn, app_connections_max=share.app, machine_connections_max=share.machine
         )
     )
-    drivers = Drivers(
-        ids=StandardIds(), ticker=MonotonicTicker(), crypto=StandardCrypto(), keys=KeyFile(key_file), tools=tools or {}
-    )
+    callers: dict[ToolTransport, ToolCaller] = dict(tools or {})
+    drivers = standard_drivers(KeyFile(key_file), callers)
     facts = FactsCache(database, drivers)
     runs = RunFactsCache(database, facts, drivers)
+    callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
     bell = Bell(database)
     await database.open()
     try:
@@ -98,6 +95,11 @@ async def open_services(
         await database.close()
 
 
+def standard_drivers(keys: KeyEncryption, tools: Mapping[ToolTransport, ToolCaller] | None = None) -> Drivers:
+    """Return the drivers that every process acts through."""
+    return Drivers(ids=StandardIds(), ticker=MonotonicTicker(), crypto=StandardCrypto(), keys=keys, tools=tools or {})
+
+
 @asynccontextmanager
 async def _kept_going(services: HotServices, plan: Plan) -> AsyncIterator[None]:
     rung = asyncio.Event()
@@ -105,7 +107,7 @@ async def _kept_going(services: HotServices, plan: Plan) -> AsyncIterator[None]:
     services.bell.start()
     tasks = [
         asyncio.create_task(_keep_fresh(services.facts, rung), name="facts"),
-        asyncio.create_task(_beat(services, plan), name="beat"),
+        asyncio.create_task(beat(services.database, plan, services.ready, pid=os.getpid()), name="beat"),
     ]
     try:
         yield
@@ -133,28 +135,3 @@ async def _keep_fresh(facts: FactsCache, rung: asyncio.Event) -> None:
             if not failing:
                 log.warning("the epochs cannot be read: %s", error.detail)
             failing = True
-
-
-async def _beat(services: HotServices, plan: Plan) -> None:
-    """Say every few seconds that this process lives; say at its end that it does not."""
-    row = {
-        "id": services.drivers.ids.new(),
-        "kind": plan.kind.value,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "version": version("aos"),
-        "governed": services.ready.governed,
-        "detail": Jsonb({"name": plan.name, "failures": list(services.ready.failures)}),
-    }
-    try:
-        while True:
-            try:
-                async with services.database.machine() as transaction:
-                    await transaction.run("save_process", row)
-            except AosError as error:
-                log.debug("the beat was lost: %s", error.detail)
-            await asyncio.sleep(BEAT_SECONDS)
-    finally:
-        with contextlib.suppress(AosError, TimeoutError):
-            async with asyncio.timeout(1), services.database.machine() as transaction:
-                await transaction.run("remove_process", {"id": row["id"]})
