@@ -27,5 +27,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "lock_head",
         "lock_members",
         "read_budgets",
+        "remove_process",
+        "save_process",
     }
 )
