@@ -1,0 +1,187 @@
+"""A run as people follow it: its tasks as a tree, with who works on each, how often it was tried, and its last act.
+
+What the tree shows is a plain value made of the server's answers; it never guesses a state that was not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from aos.cli.output import STATE_STYLES, clean, duration_text, short
+
+ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
+"""The states of a run that does nothing more."""
+
+_SYMBOLS: Final[Mapping[str, str]] = {
+    "blocked": "·",
+    "cancelled": "x",
+    "failed": "x",
+    "paused": "=",
+    "ready": "·",
+    "running": ">",
+    "skipped": "-",
+    "succeeded": "+",
+    "waiting": "?",
+}
+
+CHILDREN_SHOWN: Final = 12
+"""How many children of a task are drawn; those at work come first, the rest are counted."""
+
+_LOUD: Final = ("waiting", "running", "failed", "ready", "blocked")
+
+
+@dataclass(slots=True)
+class RunView:
+    """What is known of a run: the run itself, its tasks by id, and the last act of each task."""
+
+    run: dict[str, Any] = field(default_factory=dict)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    acts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        return str(self.run.get("state") or self.run.get("status") or "")
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def approval_id(self) -> str:
+        """Return an approval that the run waits for, where the server named one."""
+        waiting = [self.run, *self.tasks.values()]
+        return next((str(each["approval_id"]) for each in waiting if each.get("approval_id") and _waits(each)), "")
+
+    def take_run(self, run: Mapping[str, Any]) -> None:
+        """Take over a run as the server describes it, its tasks included where it names them."""
+        self.run.update({name: value for name, value in run.items() if name != "tasks"})
+        for task in run.get("tasks") or []:
+            if isinstance(task, Mapping):
+                self.take_task(task)
+
+    def take_task(self, task: Mapping[str, Any]) -> None:
+        """Take over what is said of one task."""
+        id = str(task.get("id") or task.get("task_id") or task.get("label") or "")
+        if id:
+            self.tasks.setdefault(id, {"id": id}).update(task)
+
+    def take_act(self, act: Mapping[str, Any]) -> None:
+        """Remember the last act of a task."""
+        task = str(act.get("task_id") or "")
+        name = str(act.get("name") or act.get("action") or "")
+        outcome = str(act.get("state") or act.get("decision") or act.get("outcome") or "")
+        if task and name:
+            reason = f": {act['reason']}" if act.get("reason") and outcome in ("refused", "denied", "deny") else ""
+            self.acts[task] = f"{name} {outcome}{reason}".strip()
+
+    def take_event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Take over one event of the run's stream, by its name: `run...`, `task...`, `act...`."""
+        if isinstance(data.get("run"), Mapping):
+            self.take_run(data["run"])
+        if isinstance(data.get("task"), Mapping):
+            self.take_task(data["task"])
+        if isinstance(data.get("tasks"), list):
+            self.take_run({"tasks": data["tasks"]})
+        if kind.startswith("task"):
+            self.take_task(data)
+        elif kind.startswith("act"):
+            self.take_act(data)
+        elif kind.startswith("run"):
+            self.take_run(data)
+
+
+def _waits(each: Mapping[str, Any]) -> bool:
+    return str(each.get("state") or each.get("status") or "") in ("waiting", "running", "paused")
+
+
+def draw_run(view: RunView, now: datetime) -> RenderableType:
+    """Draw a run and its tasks."""
+    root = Tree(_run_line(view, now), guide_style="dim")
+    children: dict[str, list[dict[str, Any]]] = {}
+    for task in view.tasks.values():
+        parent = str(task.get("parent_id") or "")
+        children.setdefault(parent if parent in view.tasks else "", []).append(task)
+    _grow(root, "", children, view, now=now)
+    return root
+
+
+def _grow(
+    branch: Tree,
+    parent: str,
+    children: Mapping[str, list[dict[str, Any]]],
+    view: RunView,
+    *,
+    now: datetime,
+    depth: int = 0,
+) -> None:
+    tasks = children.get(parent, [])
+    shown = tasks if len(tasks) <= CHILDREN_SHOWN else sorted(tasks, key=_loudness)[:CHILDREN_SHOWN]
+    for task in shown:
+        twig = branch.add(_task_line(task, view, now))
+        if depth < 8:
+            _grow(twig, str(task["id"]), children, view, now=now, depth=depth + 1)
+    if len(shown) < len(tasks):
+        branch.add(Text(f"and {len(tasks) - len(shown)} more: {_counted(tasks)}", style="dim"))
+
+
+def _loudness(task: Mapping[str, Any]) -> int:
+    state = str(task.get("state"))
+    return _LOUD.index(state) if state in _LOUD else len(_LOUD)
+
+
+def _counted(tasks: list[dict[str, Any]]) -> str:
+    states = [str(task.get("state") or "unknown") for task in tasks]
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def _run_line(view: RunView, now: datetime) -> Text:
+    run = view.run
+    name = str(run.get("name") or run.get("workflow") or run.get("agent") or "run")
+    line = Text.assemble((clean(name), "bold"), " ", (short(run.get("id")), "dim"), " ")
+    line.append(view.state, style=STATE_STYLES.get(view.state, ""))
+    if view.tasks:
+        done = sum(task.get("state") == "succeeded" for task in view.tasks.values())
+        line.append(f"  {done} of {len(view.tasks)} tasks", style="dim")
+    line.append(_took(run, now, begun="created_at"), style="dim")
+    return line
+
+
+def _task_line(task: Mapping[str, Any], view: RunView, now: datetime) -> Text:
+    state = str(task.get("state") or "")
+    style = STATE_STYLES.get(state, "dim")
+    line = Text.assemble((f"{_SYMBOLS.get(state, '·')} ", style))
+    line.append(clean(task.get("label") or task.get("name") or short(task.get("id"))))
+    if task.get("agent"):
+        line.append(f"  {clean(task['agent'])}", style="dim")
+    line.append(f"  {state}", style=style)
+    attempt = task.get("attempt") or task.get("attempts") or 0
+    if isinstance(attempt, int) and attempt > 1:
+        line.append(f"  attempt {attempt}", style="yellow")
+    line.append(_took(task, now, begun="started_at"), style="dim")
+    act = view.acts.get(str(task.get("id")))
+    last = act or task.get("last_act") or (task.get("waits_for") if state == "waiting" else "")
+    if isinstance(last, Mapping):
+        last = f"{last.get('name', '')} {last.get('state', '')}"
+    if last and state not in ("succeeded", "skipped", "cancelled"):
+        line.append(f"  {clean(last)}", style="dim")
+    error = task.get("error") or task.get("error_code")
+    if error and state == "failed":
+        line.append(f"  {clean(error)}", style="red")
+    return line
+
+
+def _took(item: Mapping[str, Any], now: datetime, *, begun: str) -> str:
+    try:
+        start = datetime.fromisoformat(str(item[begun]))
+        end = datetime.fromisoformat(str(item["finished_at"])) if item.get("finished_at") else now
+        seconds = (end - start).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return ""
+    return f"  {duration_text(round(seconds, 1) if seconds < 1 else seconds)}" if seconds >= 0 else ""
