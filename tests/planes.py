@@ -89,6 +89,11 @@ class Plane:
         with psycopg.connect(self.database.test) as connection:
             return connection.execute(query, params).fetchall()
 
+    def run(self, statement: str, *params: Any) -> None:
+        """Write straight into the tables, for what REST does not make."""
+        with psycopg.connect(self.database.owner) as connection:
+            connection.execute(statement, params)
+
     def epoch(self) -> int:
         """Return the organization's epoch."""
         return int(self.rows("select epoch from organization where id = %s", self.actor.organization_id)[0][0])
