@@ -57,10 +57,11 @@ class RunEvent:
 
 
 class RunEvents:
-    """Reads the events of runs."""
+    """Reads the events of runs; `near_leaves` only decides which of two ways is taken to the same answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, near_leaves: int = NEAR_LEAVES) -> None:
         self._database = database
+        self._near_leaves = near_leaves
 
     async def after(
         self, organization_id: UUID, run_id: UUID, *, index: int = -1, limit: int = EVENTS_MAX
@@ -79,7 +80,7 @@ class RunEvents:
                 "organization_id": organization_id,
                 "run_id": run_id,
                 "after": index,
-                "near": NEAR_LEAVES,
+                "near": self._near_leaves,
                 "limit": limit,
             }
             rows = await transaction.run("list_run_events", params)
