@@ -168,7 +168,7 @@ def test_the_tree_hangs_tasks_below_their_parents_and_acts_below_their_tasks(pla
     assert (plan["task"]["label"], pay["task"]["label"]) == ("plan", "pay")
     assert plan["actions"] == []
     assert [each["state"] for each in pay["actions"]] == ["performed", "refused", "waiting"]
-    assert [rule["id"] for rule in pay["actions"][1]["decision"]["rules"]][0] == "no-dollars"
+    assert next(rule["id"] for rule in pay["actions"][1]["decision"]["rules"]) == "no-dollars"
     assert tree["actions"] == []
 
 
@@ -198,7 +198,7 @@ def test_content_is_closed_to_those_who_may_not_read_it(plane: Plane, company: C
     assert waits["act"] == "pay with payments.create"
     assert [rule["id"] for rule in waits["rules"]] == ["large-payments"]
     refused = answer(plane.get(f"/traces/{month.id}", token=viewer))["actions"][1]
-    assert [(rule["id"], rule["reason"]) for rule in refused["decision"]["rules"]][0] == ("no-dollars", None)
+    assert next((rule["id"], rule["reason"]) for rule in refused["decision"]["rules"]) == ("no-dollars", None)
     assert (refused["arguments"], refused["decision"]["facts"]) == (None, None)
 
 
