@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import RenderableType
@@ -16,7 +16,6 @@ from aos.cli.failures import CliError, ExitStatus
 from aos.cli.manifest_files import ManifestFiles, read_manifest_files, read_manifest_text
 from aos.cli.output import STATE_STYLES, clean
 from aos.cli.session import Session, session_of
-from aos.kernel.errors import FieldError
 from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.schema import check
 
@@ -56,6 +55,8 @@ def apply(
         _confirm(session, changes, wider=wider, yes=yes)
         applied = send_manifest(session, files, dry_run=False, prune=prune)
         session.out.emit(applied, lambda: draw_changes(applied.get("changes") or [], done=True))
+        for name in applied.get("waits") or []:
+            session.out.note(f"{name} waits as a draft: somebody with the permission policy.publish puts it in force")
     if exit_code and changes:
         raise typer.Exit(ExitStatus.FAILED)
 
@@ -99,11 +100,11 @@ def _default_source() -> Path:
 
 def send_manifest(session: Session, files: ManifestFiles, *, dry_run: bool, prune: bool) -> Object:
     """Send the manifest; what the server finds wrong is given its place in the files."""
-    body: Any = {"manifest": files.document, "dry_run": dry_run, "prune": prune}
+    params = {name: True for name, asked in (("dry_run", dry_run), ("prune", prune)) if asked}
     try:
-        return session.client.post(MANIFEST_PATH, body)
+        return session.client.post(MANIFEST_PATH, files.document, params=params)
     except CliError as error:
-        errors = [files.located(_without_prefix(each)) for each in error.errors]
+        errors = [files.located(each) for each in error.errors]
         detail = f"{errors[0].pointer}: {errors[0].detail}" if errors else error.detail
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         raise CliError(
@@ -114,11 +115,6 @@ def send_manifest(session: Session, files: ManifestFiles, *, dry_run: bool, prun
             reasons=error.reasons,
             problem=error.problem,
         ) from error
-
-
-def _without_prefix(error: FieldError) -> FieldError:
-    """Take off where the manifest stands in the request's body."""
-    return FieldError(error.pointer.removeprefix("/manifest"), error.detail)
 
 
 def draw_changes(changes: list[Object], *, done: bool = False) -> RenderableType:

@@ -126,13 +126,9 @@ def ask_approval(session: Session, id: str) -> bool:
 
 def act_text(shown: Object) -> str:
     """Say what an approval is about: `payments.create by finance`."""
-    act = shown.get("act")
-    if isinstance(act, dict):
-        name = act.get("action") or act.get("name") or ""
-        agent = act.get("agent") or shown.get("agent") or ""
-    else:
-        name, agent = act or shown.get("act_name") or "", shown.get("agent") or ""
-    return f"{name} by {agent}" if agent else str(name)
+    act, agent = shown.get("act"), shown.get("agent")
+    name = act.get("name") if isinstance(act, dict) else act or shown.get("name")
+    return f"{name or ''} by {agent}" if agent else str(name or "")
 
 
 def draw_approval(session: Session, shown: Object) -> RenderableType:
@@ -142,10 +138,17 @@ def draw_approval(session: Session, shown: Object) -> RenderableType:
     ]
     if shown.get("reason"):
         lines.append(Text(f"  {clean(shown['reason'])}", style="yellow"))
-    act = shown.get("act")
-    arguments = act.get("arguments") if isinstance(act, dict) else shown.get("arguments")
+    arguments, origins = shown.get("arguments"), shown.get("origins") or {}
     for name, value in arguments.items() if isinstance(arguments, dict) else ():
-        lines.append(Text.assemble((f"  {clean(name)}: ", "dim"), cell(value)))
+        line = Text.assemble((f"  {clean(name)}: ", "dim"), cell(value))
+        if origins.get(f"origin.{name}"):
+            line.append(f"  ({clean(origins[f'origin.{name}'])})", style="dim")
+        lines.append(line)
+    lines.extend(
+        Text(f"  rule {clean(rule.get('id'))} v{clean(rule.get('version'))}", style="dim")
+        for rule in shown.get("rules") or []
+        if isinstance(rule, dict)
+    )
     if shown.get("expires_at"):
         lines.append(Text(f"  expires {session.out.ago(shown['expires_at'])}", style="dim"))
     return Group(*lines)
