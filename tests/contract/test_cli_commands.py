@@ -169,8 +169,8 @@ def test_the_console_opens_in_the_browser(aos: Cli, peer: Peer) -> None:
             "POST /people",
             {"email": "a@b.example", "roles": ["viewer"]},
         ),
-        (["people", "assign", "a@b.example", "viewer"], "POST /people/a%40b.example/assign", {"roles": ["viewer"]}),
-        (["people", "unassign", "a@b.example", "viewer"], "POST /people/a%40b.example/unassign", {"roles": ["viewer"]}),
+        (["people", "assign", "a@b.example", "viewer"], "POST /people/a%40b.example/roles", {"role": "viewer"}),
+        (["people", "unassign", "a@b.example", "viewer"], "DELETE /people/a%40b.example/roles/viewer", None),
         (["tokens", "create", "ci"], "POST /tokens", {"label": "ci", "expires_days": 90}),
         (["tokens", "revoke", RUN], f"DELETE /tokens/{RUN}", None),
     ],
@@ -182,6 +182,19 @@ def test_a_verb_sends_what_the_contract_names(
     assert aos(*arguments).status == 0
     assert peer.bodies(request_) == [body]
     assert ("idempotency-key" in peer.asked[0].headers) == request_.startswith("POST")
+
+
+@pytest.mark.parametrize(("verb", "request_"), [("set", "POST /secrets"), ("rotate", "PUT /secrets/erp")])
+def test_a_secret_comes_from_standard_input_and_is_never_shown(
+    verb: str, request_: str, aos: Cli, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.give(request_, {"name": "erp", "version": 1})
+    for given, status in ((b"hush\n", 0), (b"", 2), (b"\xff", 2), (b"x" * 70_000, 2)):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        done = aos("secrets", verb, "erp", "--json")
+        assert done.status == status
+        assert "hush" not in done.out + done.err
+    assert [each["value"] for each in peer.bodies(request_)] == ["hush"]
 
 
 def test_the_environment_of_an_agent_can_be_evaluated_by_a_shell(aos: Cli, peer: Peer) -> None:
@@ -280,8 +293,8 @@ TREE = {
     "tasks": [
         {
             "task": {"id": "t1", "label": "match", "agent": "finance", "state": "succeeded"},
-            "actions": [{"kind": "tool", "name": "erp.list", "outcome": "allow", "state": "performed"}],
-            "children": [],
+            "actions": [{"kind": "tool", "name": "erp.list", "decision": {"outcome": "allow"}, "state": "performed"}],
+            "tasks": [],
         },
         {
             "task": {"id": "t2", "label": "pay", "agent": "finance", "state": "succeeded"},
@@ -289,13 +302,15 @@ TREE = {
                 {
                     "kind": "tool",
                     "name": "payments.create",
-                    "outcome": "deny",
                     "state": "refused",
-                    "reason": "changed account",
-                    "rules": [{"id": "origin", "version": 2, "outcome": "deny"}],
+                    "decision": {
+                        "outcome": "deny",
+                        "reason": "changed account",
+                        "rules": [{"id": "origin", "version": 2, "outcome": "deny"}],
+                    },
                 }
             ],
-            "children": [],
+            "tasks": [],
         },
     ],
 }
@@ -316,7 +331,7 @@ def test_a_trace_shows_who_was_refused_what_and_by_which_rule(aos: Cli, peer: Pe
 
 def test_usage_and_explanations_are_shown(aos: Cli, peer: Peer) -> None:
     cost = {"amount": "0.01", "currency": "EUR"}
-    group = {"key": "x", "name": "finance", "tool_calls": 3, "runtime_ms": 61_000, "cost": cost}
+    group = {"key": "x", "name": "finance", "tool_calls": 3, "runtime_seconds": 61.4, "cost": cost}
     peer.give("GET /usage", {"by": "agent", "items": [group], "totals": {"tool_calls": 3, "cost": cost}, "next": None})
     rows = [line.split() for line in aos("usage", "--by", "agent").out.splitlines()]
     assert rows[1] == ["finance", "1m", "1s", "3", "0.01", "EUR"]

@@ -90,8 +90,8 @@ def test_a_file_of_10_megabytes_is_refused_unread(aos: Cli, peer: Peer, manifest
 
 
 def test_what_the_server_finds_wrong_is_given_its_line(aos: Cli, peer: Peer, manifest: Path) -> None:
-    wrong = [{"pointer": "/agents/finance/tools/0", "detail": "`erp.*` takes in no tool"}]
-    wrong.append({"pointer": "/policies/0/when", "detail": "does not compile"})
+    wrong = [{"pointer": "/manifest/agents/finance/tools/0", "detail": "`erp.*` takes in no tool"}]
+    wrong.append({"pointer": "/manifest/policies/0/when", "detail": "does not compile"})
     peer.refuse("POST /manifest", 422, "Invalid manifest", errors=wrong)
     lines = aos("apply").err.splitlines()
     assert lines[0].startswith("Invalid manifest: aos.yaml:6:13: /agents/finance/tools/0: `erp.*` takes in no tool")
@@ -156,7 +156,7 @@ def test_a_manifest_that_is_not_there_exits_with_3(
 
 
 def sent(peer: Peer) -> list[tuple[bool, bool]]:
-    return [("dry_run" in each.query, "prune" in each.query) for each in peer.asked if each.path == "/manifest"]
+    return [(body["dry_run"], body["prune"]) for body in peer.bodies("POST /manifest")]
 
 
 def test_a_dry_run_shows_the_changes_and_makes_none(aos: Cli, peer: Peer, manifest: Path) -> None:

@@ -16,6 +16,7 @@ from aos.cli.failures import CliError, ExitStatus
 from aos.cli.manifest_files import ManifestFiles, read_manifest_files, read_manifest_text
 from aos.cli.output import STATE_STYLES, clean
 from aos.cli.session import Session, session_of
+from aos.kernel.errors import FieldError
 from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.schema import check
 
@@ -71,7 +72,7 @@ def _confirm(session: Session, changes: list[Object], *, wider: list[Object], ye
         detail = f"{counted} somebody more than before ({names}): look with --dry-run, then apply with --yes"
         raise CliError("Waits for a person", detail, ExitStatus.WAITS)
     session.out.err.print(draw_changes(changes))
-    if not typer.confirm(f"{counted} somebody more than before. Apply?", default=False, err=True):
+    if not session.out.confirm(f"{counted} somebody more than before. Apply?"):
         raise CliError("Not applied", "nothing was changed", ExitStatus.WAITS)
 
 
@@ -100,11 +101,11 @@ def _default_source() -> Path:
 
 def send_manifest(session: Session, files: ManifestFiles, *, dry_run: bool, prune: bool) -> Object:
     """Send the manifest; what the server finds wrong is given its place in the files."""
-    params = {name: True for name, asked in (("dry_run", dry_run), ("prune", prune)) if asked}
+    body = {"manifest": files.document, "dry_run": dry_run, "prune": prune}
     try:
-        return session.client.post(MANIFEST_PATH, files.document, params=params)
+        return session.client.post(MANIFEST_PATH, body)
     except CliError as error:
-        errors = [files.located(each) for each in error.errors]
+        errors = [files.located(_without_prefix(each)) for each in error.errors]
         detail = f"{errors[0].pointer}: {errors[0].detail}" if errors else error.detail
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         raise CliError(
@@ -115,6 +116,11 @@ def send_manifest(session: Session, files: ManifestFiles, *, dry_run: bool, prun
             reasons=error.reasons,
             problem=error.problem,
         ) from error
+
+
+def _without_prefix(error: FieldError) -> FieldError:
+    """Take off where the manifest stands in the request's body."""
+    return FieldError(error.pointer.removeprefix("/manifest"), error.detail)
 
 
 def draw_changes(changes: list[Object], *, done: bool = False) -> RenderableType:

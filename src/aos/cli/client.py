@@ -58,9 +58,9 @@ class Client:
         headers = {"Idempotency-Key": secrets.token_urlsafe(18)}
         return self._send("POST", path, body=body or {}, params=params, headers=headers)
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Object:
-        """Change what stands at a path by a merge patch (RFC 7396)."""
-        return self._send("PATCH", path, body=body, headers={"Content-Type": "application/merge-patch+json"})
+    def put(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Replace what stands at a path."""
+        return self._send("PUT", path, body=body)
 
     def delete(self, path: str) -> Object:
         """Take away what stands at a path."""

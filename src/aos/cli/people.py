@@ -16,7 +16,7 @@ from aos.cli.session import find_id, session_of, write_credentials
 from aos.kernel.people import Role
 
 PEOPLE: Final = Collection("/people", "person", ("email", "name", "roles", "created_at"))
-TOKENS: Final = Collection("/tokens", "token", ("id", "label", "created_at", "expires_at", "revoked_at"))
+TOKENS: Final = Collection("/tokens", "token", ("id", "label", "created_at", "expires_at", "revoked_at"), shown=False)
 
 people = typer.Typer(help="The people and their roles.", no_args_is_help=True)
 tokens = typer.Typer(help="Your personal tokens.", no_args_is_help=True)
@@ -46,7 +46,7 @@ def invite(
 def assign(context: typer.Context, email: EmailArgument, role: RoleArgument) -> None:
     """Give a person a role."""
     session = session_of(context)
-    answer = session.client.post(path_to("people", email, "assign"), {"roles": [role.value]})
+    answer = session.client.post(path_to("people", email, "roles"), {"role": role.value})
     session.out.say(answer, f"{email} holds the role {role.value}")
 
 
@@ -54,7 +54,7 @@ def assign(context: typer.Context, email: EmailArgument, role: RoleArgument) -> 
 def unassign(context: typer.Context, email: EmailArgument, role: RoleArgument) -> None:
     """Take a role from a person."""
     session = session_of(context)
-    answer = session.client.post(path_to("people", email, "unassign"), {"roles": [role.value]})
+    answer = session.client.delete(path_to("people", email, "roles", role.value))
     session.out.say(answer, f"{email} no longer holds the role {role.value}")
 
 

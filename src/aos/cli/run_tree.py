@@ -118,8 +118,9 @@ def _grow(
         twig = branch.add(_task_line(task, view, now))
         if depth < 8:
             _grow(twig, str(task["id"]), children, view, now=now, depth=depth + 1)
-    if len(shown) < len(tasks):
-        branch.add(Text(f"and {len(tasks) - len(shown)} more: {_counted(tasks)}", style="dim"))
+    rest = [task for task in tasks if task not in shown]
+    if rest:
+        branch.add(Text(f"and {len(rest)} more: {_counted(rest)}", style="dim"))
 
 
 def _loudness(task: Mapping[str, Any]) -> int:

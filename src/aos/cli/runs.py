@@ -219,8 +219,9 @@ def _log_line(session: Session, act: Object) -> None:
         typer.echo(json.dumps(act, ensure_ascii=False))
         return
     when = str(act.get("intended_at") or act.get("created_at") or "")[:19].replace("T", " ")
-    refused = act.get("outcome") in ("deny", "escalate")
-    why = act.get("error") or (act.get("reason") if refused else act.get("summary"))
+    decision = act.get("decision") or {}
+    refused = decision.get("outcome") in ("deny", "escalate")
+    why = act.get("error") or (decision.get("reason") if refused else act.get("summary"))
     name = f"{act.get('kind', '')}:{act.get('name', '')}"
     who = act.get("task") or act.get("agent")
     parts = [when, str(who or ""), name, str(act.get("state") or ""), str(why or "")]

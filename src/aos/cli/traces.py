@@ -56,7 +56,7 @@ def draw_tree(root: Mapping[str, Any] | None, *, empty: str) -> RenderableType:
 
 
 def _grow(branch: Tree, node: Mapping[str, Any], *, depth: int) -> None:
-    for rule in node.get("rules") or []:
+    for rule in _plain(node).get("rules") or []:
         branch.add(_rule_line(rule if isinstance(rule, dict) else {"id": rule}))
     for child in (each for name in _BELOW for each in node.get(name) or []):
         twig = branch.add(_line(_plain(child)))
@@ -65,13 +65,14 @@ def _grow(branch: Tree, node: Mapping[str, Any], *, depth: int) -> None:
 
 
 def _plain(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a node's own fields: those of its run or its task beside what it holds."""
-    inner = [node[name] for name in ("run", "task") if isinstance(node.get(name), dict)]
+    """Return a node's own fields: those of its run, its task or its decision beside what it holds."""
+    inner = [node[name] for name in ("run", "task", "decision") if isinstance(node.get(name), dict)]
     return {**node, **inner[0]} if inner else node
 
 
 def _was_refused(node: Mapping[str, Any]) -> bool:
-    return bool({str(node.get("outcome")), str(node.get("state"))} & REFUSED)
+    plain = _plain(node)
+    return bool({str(plain.get("outcome")), str(plain.get("state"))} & REFUSED)
 
 
 def _line(node: Mapping[str, Any]) -> Text:

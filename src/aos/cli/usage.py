@@ -12,6 +12,7 @@ from aos.cli.client import Object
 from aos.cli.output import Output, detail, duration_text, table
 from aos.cli.session import session_of
 from aos.cli.traces import draw_tree
+from aos.kernel.json_text import is_date
 
 
 class UsageBy(StrEnum):
@@ -33,13 +34,18 @@ def usage(
 ) -> None:
     """Show what was used and what it cost."""
     session = session_of(context)
-    found = session.client.get("/usage", {"by": by.value, "from": since or None, "to": until or None})
+    found = session.client.get("/usage", {"by": by.value, "from": _moment(since), "to": _moment(until)})
     session.out.emit(found, lambda: _drawn(found, by, session.out))
 
 
+def _moment(written: str) -> str | None:
+    """Return a time as the server reads it; a date alone begins in UTC."""
+    return f"{written}T00:00:00Z" if is_date(written) else written or None
+
+
 def _drawn(found: Object, by: UsageBy, out: Output) -> RenderableType:
-    """Draw the groups, and beneath them the totals; a group's sum may stand in it or under `sum`."""
-    groups = [_flat(group) for group in found.get("items") or found.get("groups") or []]
+    """Draw the groups, and beneath them the totals."""
+    groups = [_flat(group) for group in found.get("items") or []]
     totals = _flat(found.get("totals") or {})
     if totals and groups:
         groups.append({"name": "total", **totals})
@@ -48,10 +54,8 @@ def _drawn(found: Object, by: UsageBy, out: Output) -> RenderableType:
 
 
 def _flat(group: Object) -> Object:
-    inner = group.get("sum")
-    flat = {**group, **inner} if isinstance(inner, dict) else dict(group)
-    runtime = flat.get("runtime_ms")
-    return {**flat, "runtime": duration_text(runtime / 1000) if isinstance(runtime, int) else None}
+    runtime = group.get("runtime_seconds")
+    return {**group, "runtime": duration_text(runtime) if isinstance(runtime, int | float) else None}
 
 
 _COLUMNS: Final = (
