@@ -57,6 +57,7 @@ class StartRow(msgspec.Struct, kw_only=True):
     approval_id: UUID | None = None
     call_key: str | None = None
     arguments_content_id: UUID | None = None
+    input_content_id: UUID | None = None
     clock: datetime | None = None
 
 
@@ -229,6 +230,17 @@ class RunBudgetRow(msgspec.Struct, kw_only=True):
     id: UUID
     currency: str
     limit_nanos: int
+
+
+class FinishRow(msgspec.Struct, kw_only=True):
+    """One run that ends."""
+
+    n: int
+    organization_id: UUID
+    run_id: UUID
+    state: str
+    error_code: str | None = None
+    output_content_id: UUID | None = None
 
 
 class SettleRow(msgspec.Struct, kw_only=True):

@@ -23,6 +23,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "find_credential",
         "find_person_token",
         "find_session",
+        "finish_runs",
         "integrate",
         "list_archivable_runs",
         "list_expired_approvals",

@@ -12,7 +12,7 @@ with picked as (
   where t.organization_id = p.organization_id and t.id = p.id
   returning t.*
 )
-select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c.parent_id, c.chain, c.spec, c.attempt,
+select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c.parent_id, c.item_index, c.chain, c.spec, c.attempt,
   c.attempts_max, c.claims, c.claim_token, c.upstream_failed, c.runtime_ms, c.input_content_id,
   c.started_at is not null as started, c.waits_for, c.started_at, aos_now() as now,
   c.started_at is not null and exists (

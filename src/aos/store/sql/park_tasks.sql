@@ -1,6 +1,7 @@
 -- Parks a batch of tasks whose passes wait: each counts what is still open of what it waits for, and is ready again at
--- once where nothing is. An edge from what is open to the task lets its end be told. Tasks, children and approvals were
--- locked before, so nothing can end between the count and the edge. Returns the members written.
+-- once where nothing is. An edge from what is open to the task lets its end be told. The tasks and their children were
+-- locked before, and an approval is answered under its task's lock, so nothing can end between the count and the edge.
+-- Returns the members written.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, task_id uuid, claim_token uuid, waits_for text, runtime_ms bigint)

@@ -1,6 +1,6 @@
 -- Answers a batch of approvals, each once: given or denied before it expires, expired after. A denial refuses the act that
 -- waited and its call; expiry does so inside a run, while outside the same act may ask again. The tasks that waited are
--- told. Tasks and approvals were locked before, so the edges read here are all there are. Returns the members written.
+-- told. Those tasks were locked before, so the edges read here are all there are. Returns the members written.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, approval_id uuid, status text, person_id uuid, answer_content_id uuid, error_code text)

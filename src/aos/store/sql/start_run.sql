@@ -26,11 +26,11 @@ with asked as (
   select l.* from live l where l.idempotency_key is null or exists (select from keyed)
 ), started as (
   insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
-    goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_incomplete, tasks_open,
-    tasks_total)
+    goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
+    origin_incomplete, tasks_open, tasks_total)
   select organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, 'running', chain,
     goal_content_id, input_content_id, coalesce(labels, '{}'), thread, clock_start, origin_key_content_id,
-    origin_incomplete, tasks_total, tasks_total
+    json_array_length(%(origins)s::json), origin_incomplete, tasks_total, tasks_total
   from granted
 ), acted as (
   insert into action as a (organization_id, id, kind, name, state, outcome, rules, agent_id, agent_version,

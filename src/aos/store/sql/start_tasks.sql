@@ -5,7 +5,8 @@ with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, epoch bigint, task_id uuid, claim_token uuid, run_id uuid, attempt int, action_id uuid,
     name text, outcome text, rules jsonb, agent_id uuid, agent_version int, department_id uuid, chain jsonb,
-    approval_id uuid, call_key text, digest bytea, arguments_content_id uuid, clock timestamptz)
+    approval_id uuid, call_key text, digest bytea, arguments_content_id uuid, input_content_id uuid,
+    clock timestamptz)
 ), live as (
   select m.* from member m
   join organization o on o.id = m.organization_id and o.epoch = m.epoch
@@ -15,7 +16,8 @@ with member as (
     and (m.approval_id is null
          or (a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now()))
 ), started as (
-  update task t set started_at = aos_now(), waits_for = null
+  update task t set started_at = aos_now(), waits_for = null,
+    input_content_id = coalesce(l.input_content_id, t.input_content_id)
   from live l
   where t.organization_id = l.organization_id and t.id = l.task_id
 ), acted as (
@@ -39,6 +41,12 @@ with member as (
   update approval a set status = 'used', used_by_action_id = l.action_id
   from live l
   where l.approval_id is not null and a.organization_id = l.organization_id and a.id = l.approval_id
+), kept as (
+  insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
+  select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
+  from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
+    salt bytea, sealed bytea, erase_after timestamptz)
+  join live l on l.n = c.n
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(n int, organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
