@@ -90,7 +90,9 @@ def completion(
     )
     member.records.append(record_row(record))
     if ran and agent is not None:
-        member.usage.append(runtime_usage(task, agent, cost, runtime_ms=runtime_ms, record_id=record.id, drivers=drivers))
+        member.usage.append(
+            runtime_usage(task, agent, cost, runtime_ms=runtime_ms, record_id=record.id, drivers=drivers)
+        )
     return member
 
 
@@ -116,6 +118,18 @@ def _sealed_error(code: str, detail: str, facts: OrganizationFacts, drivers: Dri
 
 def seal(value: Json, purpose: str, facts: OrganizationFacts, drivers: Drivers) -> Sealed:
     """Return a value sealed under the organization's current data key."""
+    return seal_content(
+        value,
+        purpose=purpose,
+        organization_id=facts.id,
+        keys=facts.data_keys,
+        crypto=drivers.crypto,
+        ids=drivers.ids,
+    )
+
+
+def seal_bytes(value: bytes, purpose: str, facts: OrganizationFacts, drivers: Drivers) -> Sealed:
+    """Return bytes sealed under the organization's current data key."""
     return seal_content(
         value,
         purpose=purpose,

@@ -73,7 +73,9 @@ def call_records(calls: Sequence[Mapping[str, Any]], tools: Mapping[str, Tool]) 
     return found
 
 
-def pass_history(task: ClaimedTask, calls: Mapping[CallRecord, Mapping[str, Any]], keys: DataKeys, *, drivers: Drivers) -> list[Recorded]:
+def pass_history(
+    task: ClaimedTask, calls: Mapping[CallRecord, Mapping[str, Any]], keys: DataKeys, *, drivers: Drivers
+) -> list[Recorded]:
     """Return the history that the next pass of a task is handed, opened."""
     history = []
     for call in history_of(list(calls), task.attempt):

@@ -148,9 +148,7 @@ class RunEnds:
             for each in found
         }
 
-    def _record(
-        self, row: Row, state: RunState, *, error: str | None, sealed: Sealed | None, now: datetime
-    ) -> Record:
+    def _record(self, row: Row, state: RunState, *, error: str | None, sealed: Sealed | None, now: datetime) -> Record:
         principal = Principal(row["organization_id"], chain_of(row["chain"]))
         return Record(
             id=self._drivers.ids.new(),
@@ -201,4 +199,3 @@ def _words(template: Json) -> list[str]:
     for text in expressions_of(template):
         words.update("".join(each if each.isalnum() or each == "_" else " " for each in text).split())
     return sorted(words)
-

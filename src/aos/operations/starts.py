@@ -59,9 +59,7 @@ StartEnd: TypeAlias = Started | NotStarted | AskedFirst
 class Starts:
     """Starts tasks."""
 
-    def __init__(
-        self, database: Database, facts: FactsCache, acts: OwnActs, tasks: Tasks, *, drivers: Drivers
-    ) -> None:
+    def __init__(self, database: Database, facts: FactsCache, acts: OwnActs, tasks: Tasks, *, drivers: Drivers) -> None:
         self._database = database
         self._facts = facts
         self._acts = acts
@@ -174,8 +172,7 @@ class Starts:
         row.action_id = allowed.action_id
         row.outcome = allowed.decision.outcome.value
         row.rules = [
-            {"id": each.id, "version": each.version, "outcome": each.outcome.value}
-            for each in allowed.decision.matched
+            {"id": each.id, "version": each.version, "outcome": each.outcome.value} for each in allowed.decision.matched
         ]
         row.agent_id = agent.id if agent is not None else None
         row.agent_version = agent.version if agent is not None else None

@@ -87,9 +87,7 @@ class Tasks:
         """Park a task until what it waits for has ended; it is ready again at once where all has. False as above."""
         return await self._parkings.submit(member)
 
-    async def release(
-        self, task: ClaimedTask, *, counted: bool, delay_seconds: float = 0.0, pass_ms: int = 0
-    ) -> bool:
+    async def release(self, task: ClaimedTask, *, counted: bool, delay_seconds: float = 0.0, pass_ms: int = 0) -> bool:
         """Give a claim back: the next pass is the same attempt. False where the claim is gone."""
         row = ReleaseRow(
             n=0,

@@ -16,6 +16,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "claim_tasks",
         "complete_tasks",
         "conclude",
+        "drop_idempotency",
         "expand_fan",
         "find_actions",
         "find_api_key",
