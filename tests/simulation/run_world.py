@@ -310,8 +310,6 @@ class World:
         async def work(actor: Actor) -> None:
             ids = [claim.task_id, *(each.source_id for each in waits if each.kind == "child")]
             await self.run(actor, "lock_tasks", {"tasks": self.keys(*ids)})
-            asked = [each.source_id for each in waits if each.kind == "approval"]
-            await self.run(actor, "lock_approvals", {"approvals": self.keys(*asked)})
             if await self.run(actor, "park_tasks", {"members": rows_json([row]), "waits": rows_json(waits)}):
                 self.wrote(claim)
 
@@ -328,7 +326,6 @@ class World:
 
         async def work(actor: Actor) -> None:
             await self.run(actor, "lock_tasks", {"tasks": self.keys(task_id)})
-            await self.run(actor, "lock_approvals", {"approvals": self.keys(approval)})
             params = {"members": rows_json([row]), "contents": "[]", "records": "[]"}
             await self.run(actor, "settle_approvals", params)
 

@@ -15,7 +15,7 @@ from tests.simulation.interleaving import Actor, Interleaver, Work, connect
 from tests.simulation.run_world import Mutant, World
 
 ACTORS = 4
-ROUNDS = 10
+ROUNDS = 14
 SEEDS = 8
 SEEDS_FOR_A_MUTANT = 40
 
@@ -24,7 +24,6 @@ MUTANTS = [
     Mutant("no fence at parking", "park_tasks", " and t.claim_token = m.claim_token", ""),
     Mutant("claims wait and take", "claim_tasks", "limit %(tasks_max)s for update skip locked", "limit %(tasks_max)s"),
     Mutant("no locks before", "lock_tasks", leave_out=True),
-    Mutant("approvals not locked", "lock_approvals", leave_out=True),
     Mutant("children counted whole", "park_tasks", "and s.state not in ('succeeded', 'failed', 'skipped', 'cancelled')", ""),
     Mutant("spawn counts nothing", "spawn_tasks", "tasks_open = r.tasks_open + l.count, ", ""),
     Mutant("pause before locks", "lock_run_tasks", leave_out=True),
@@ -45,17 +44,21 @@ def draw(world: World) -> Work:
         return world.set_paused(chance.random() < 0.5)
     if what < 0.46 and world.approvals:
         return world.answer(*world.approvals.pop(chance.randrange(len(world.approvals))))
+    parents = [each for each in world.held if world.children.get(each.task_id)]
+    if what < 0.58 and parents:
+        world.held.remove(parents[0])
+        return world.park(parents[0])
     (claim, *rest) = world.take(3)
     if claim.kind == "fan" and claim.task_id not in world.expanded:
         world.held += rest
         return world.expand(claim)
-    if what < 0.60 and claim.kind == "agent":
+    if what < 0.70 and claim.kind == "agent":
         world.held += [claim, *rest]
         return world.spawn(claim)
-    if what < 0.75 and claim.kind == "agent":
+    if what < 0.78 and claim.kind == "agent":
         world.held += rest
         return world.park(claim)
-    if what < 0.78:
+    if what < 0.80:
         return world.release([claim, *rest])
     return world.complete([claim, *rest])
 
