@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -248,9 +249,14 @@ def test_a_secret_is_opened_for_a_driver_and_cannot_stand_for_another(plane: Pla
 
 def test_an_edit_stands_or_falls_as_a_whole(plane: Plane) -> None:
     before = plane.records(), plane.epoch()
-    with pytest.raises(Conflict), edit_registry(plane.drivers, plane.actor) as edit:
-        create_department(edit, DepartmentSpec("finance"))
-        create_department(edit, DepartmentSpec("finance"))
+
+    def make_twice() -> None:
+        with edit_registry(plane.drivers, plane.actor) as edit:
+            create_department(edit, DepartmentSpec("finance"))
+            create_department(edit, DepartmentSpec("finance"))
+
+    with pytest.raises(Conflict):
+        make_twice()
     with edit_registry(plane.drivers, plane.actor, dry_run=True) as edit:
         create_department(edit, DepartmentSpec("finance"))
     viewer = Actor(plane.actor.organization_id, plane.actor.person_id, ADMIN, frozenset({Role.VIEWER}))
@@ -258,3 +264,23 @@ def test_an_edit_stands_or_falls_as_a_whole(plane: Plane) -> None:
         create_department(edit, DepartmentSpec("finance"))
     assert plane.rows("select count(*) from department") == [(0,)]
     assert (plane.records(), plane.epoch()) == before
+
+
+def test_changes_made_at_once_queue_and_none_is_lost(plane: Plane) -> None:
+    plane.post("/agents", AGENT)
+    before = plane.records(), plane.epoch()
+    answers: list[int] = []
+
+    def change(number: int) -> None:
+        answers.append(plane.patch("/agents/finance", {"goal": f"goal {number}"}).status_code)
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 4
+    assert plane.get("/agents/finance").json()["version"] == 5
+    versions = plane.get("/agents/finance/versions").json()["items"]
+    assert {each["goal"] for each in versions} == {"", *(f"goal {number}" for number in range(4))}
+    assert (plane.records() - before[0], plane.epoch() - before[1]) == (4, 4)
