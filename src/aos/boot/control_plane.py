@@ -27,7 +27,7 @@ from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
 from aos.boot.services import standard_drivers
 from aos.control_plane import settings
-from aos.control_plane.services import Services
+from aos.control_plane.binding import Services
 from aos.control_plane.wsgi import build_application
 from aos.drivers.key_file import KeyFile
 from aos.operations.bridge import Bridge, Hot, open_hot
