@@ -11,11 +11,11 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import Reader, one_of, page_query, read_query, read_text, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs_shapes import RUN_STATES
-from aos.control_plane.services import services
 from aos.operations.pages import PageQuery
 from aos.operations.run_views import list_run_tasks, list_runs, show_run, show_run_task
 
