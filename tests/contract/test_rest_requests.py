@@ -65,6 +65,8 @@ def test_a_link_never_opens_an_organization_that_its_maker_does_not_administer(p
     sam = plane.post("/people", {"email": "sam@larkspur.example"}, AOS_Organization="Larkspur").json()["link"]
     again = plane.post("/people/sam@larkspur.example/link", AOS_Organization="Larkspur").json()["link"]
     assert sam != again
+    address = f"http://127.0.0.1:8470/console/sign-in#{sam}"
+    assert plane.client.post("/people/link", json={"link": address}).status_code == 201
     assert plane.client.post("/people/link", json={"link": again}).status_code == 201
 
 

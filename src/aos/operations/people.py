@@ -5,6 +5,7 @@ A person is one in the whole deployment and a member of organizations. The last 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,7 @@ from aos.store.cold.machine import read_machine
 
 TOKEN_DAYS_DEFAULT: Final = 90
 TOKEN_DAYS_MAX: Final = 366
+_LINK: Final = re.compile(rf"{TokenKind.LINK}[A-Za-z0-9_-]{{43}}(?![A-Za-z0-9_-])")
 LINK_SECONDS: Final = 24 * 3600
 """How long a one-time link stands."""
 
@@ -223,10 +225,12 @@ def create_link(drivers: Drivers, person_id: UUID, *, label: str) -> str:
 def exchange_link(drivers: Drivers, link: str, *, label: str) -> tuple[PersonalToken, str, Actor]:
     """Use a one-time link and return a fresh personal token for its person, recorded in their newest organization.
 
-    Raises Unauthenticated where the link is unknown, used, revoked or has expired: which of these is not said.
+    `link` is its token, or the whole address that holds it. Raises Unauthenticated where it is unknown, used, revoked or
+    has expired: which of these is not said.
     """
-    hashed = token_hash(link)
-    person = find_person("find_credential", hashed) if link.startswith(TokenKind.LINK) else None
+    found = _LINK.search(link)
+    hashed = token_hash(found[0] if found else link)
+    person = find_person("find_credential", hashed) if found else None
     if person is None or not person.memberships:
         raise _dead_link()
     actor = person.actor(None)
