@@ -21,6 +21,7 @@ from aos.kernel.acts import ActionState, Recorded
 from aos.kernel.errors import StillRunning
 from aos.kernel.money import Money
 from aos.kernel.tools import Repeat
+from aos.operations.abandon import Abandonment
 from aos.operations.integrate import integrate_all
 from tests.databases import Database
 from tests.simulation.gate_child import ARGUMENTS, KeyedFile
@@ -158,3 +159,9 @@ def test_after_the_sweep_a_keyed_tool_is_asked_again_and_a_never_tool_waits_for_
 
 def sweep(world: World) -> None:
     """Run the sweep's duty once."""
+
+    async def go() -> None:
+        async with world.running() as aos:
+            await Abandonment(aos.database, aos.facts, aos.drivers).overdue()
+
+    asyncio.run(go())

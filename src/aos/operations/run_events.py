@@ -12,7 +12,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from aos.kernel.errors import FieldError, InvalidRequest, NotFound
-from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, parse_record
 from aos.store.hot.database import AppTransaction, Database, Row
 
@@ -130,7 +129,7 @@ def _action(row: Row, record: Record | None) -> EventAction | None:
     )
 
 
-def event_document(event: RunEvent) -> dict[str, Json]:
+def event_document(event: RunEvent) -> dict[str, Any]:
     """Return an event as JSON; what does not apply is null."""
     task, action = event.task, event.action
     return {
