@@ -19,6 +19,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 from aos.kernel.errors import DeadlineExceeded
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache
+from aos.operations.gate import Gate
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 
@@ -39,6 +40,7 @@ class Hot:
     database: Database
     facts: FactsCache
     runs: RunFactsCache
+    gate: Gate
     drivers: Drivers
 
 
@@ -49,7 +51,10 @@ async def open_hot(config: DatabaseConfig, drivers: Drivers) -> AsyncIterator[Ho
     try:
         await database.open()
         facts = FactsCache(database, drivers)
-        yield Hot(database, facts, RunFactsCache(database, facts, drivers), drivers)
+        runs = RunFactsCache(database, facts, drivers)
+        gate = Gate(database, facts, runs, drivers)
+        yield Hot(database, facts, runs, gate, drivers)
+        await gate.drain()
     finally:
         await database.close()
 
