@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -59,7 +59,9 @@ async def open_hot(config: DatabaseConfig, drivers: Drivers) -> AsyncIterator[Ho
         await database.close()
 
 
-async def call_hot(hot: Hot, work: Callable[Concatenate[Hot, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+async def call_hot(
+    hot: Hot, work: Callable[Concatenate[Hot, P], Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
     """Read the epochs, so that nothing is done on facts from before this call, then do the work."""
     await hot.facts.refresh()
     return await work(hot, *args, **kwargs)
