@@ -221,7 +221,7 @@ class Runs:
 
     async def _raise_ended(self, organization_id: UUID, run_id: UUID, done: str) -> None:
         async with self._database.app(organization_id) as transaction:
-            rows = await transaction.run("load_run", {"organization_id": organization_id, "run_id": run_id})
+            rows = await transaction.run("find_run", {"organization_id": organization_id, "id": run_id})
         if not rows:
             raise NotFound(f"there is no run `{run_id}`")
         raise Conflict(f"run `{run_id}` is {rows[0]['state']} and cannot be {done}")
