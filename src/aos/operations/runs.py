@@ -123,7 +123,7 @@ class Runs:
         if not rows:
             raise NotFound(f"there is no workflow `{str(request.workflow)[:60]}`")
         row = rows[0]
-        workflow: WorkflowSpec = workflow_from(row["spec"])
+        workflow: WorkflowSpec = workflow_from({**row["spec"], "name": row["name"]})
         if workflow.input is not None:
             errors = check(request.input, workflow.input)
             if errors:
