@@ -59,11 +59,13 @@ def operation(
     page: bool = False,
     filters: Sequence[str] = (),
     open_to_all: bool = False,
+    takes: Sequence[str] = ("Idempotency-Key", "dry_run"),
     media_type: str = "application/json",
 ) -> Callable[[F], F]:
     """Describe a view's method: its answer by schema or component's name, its body by component's name, its filters.
 
-    A method other than GET is a write: `body` None then means that it takes none.
+    A method other than GET is a write: `body` None then means that it takes none, and `takes` says which of the means of
+    writes it knows.
     """
     write = not id.startswith(("list_", "show_"))
     answered = (
@@ -74,7 +76,7 @@ def operation(
         responses[str(code), PROBLEM] = OpenApiResponse(ref("Problem"), description=_WORDS[code])
     parameters = [OpenApiParameter(name, str, description=f"Only those of this {name}") for name in filters]
     parameters += _PAGE if page else ()
-    parameters += _WRITE if write and not open_to_all else ()
+    parameters += [each for each in _WRITE if write and not open_to_all and each.name in takes]
     parameters += () if open_to_all else (_ORGANIZATION,)
     described: Callable[[F], F] = extend_schema(
         operation_id=id,

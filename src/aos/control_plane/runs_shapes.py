@@ -40,7 +40,13 @@ RUN_NEW: Final[Schema] = {
                 "maxProperties": 50,
             },
             "clock": {**INSTANT, "description": "The run's own time at its start, where the organization allows one"},
-            "budget": ref("Money"),
+            "budget": closed(
+                {
+                    "amount": {"type": "string", "format": "money"},
+                    "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+                },
+                description="What the run may cost at most",
+            ),
         },
         optional=("workflow", "agent", "input", "goal", "thread", "labels", "clock", "budget"),
     ),
@@ -77,7 +83,6 @@ def run_components() -> dict[str, Schema]:
     """Return the named schemas of what is read and answered about runs."""
     return {
         "RunNew": RUN_NEW,
-        "RunStarted": closed({"id": UUID, "state": {"enum": list(RUN_STATES)}}),
         "Run": closed(_run()),
         "RunDetail": closed(
             {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aos.control_plane.wire import Shown, instant, money
+from aos.kernel.acts import Pending
 from aos.kernel.identity import ChainLink
 from aos.kernel.money import Money
 from aos.operations.actions import ActionView, RuleMet
@@ -44,6 +45,16 @@ def run(view: RunView) -> Shown:
         "clock_start": instant(view.clock_start),
         "created_at": instant(view.created_at),
         "finished_at": instant(view.finished_at),
+    }
+
+
+def pending(waits: Pending) -> Shown:
+    """Show what waits for a person."""
+    return {
+        "status": "pending",
+        "approval_id": waits.approval_id,
+        "action_id": waits.action_id,
+        "reason": waits.reason,
     }
 
 

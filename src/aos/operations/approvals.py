@@ -63,7 +63,7 @@ class Approval:
 
 
 class Approvals:
-    """Shows, answers and expires approvals."""
+    """Answers and expires approvals; what people read of them is in `approval_views`."""
 
     def __init__(self, database: Database, facts: FactsCache, drivers: Drivers) -> None:
         self._database = database
@@ -126,7 +126,7 @@ class Approvals:
                     approval_id=row["id"],
                     status="expired",
                     answer_content_id=content.row.id,
-                    error_code="approval-expired",
+                    error_code="denied",
                 )
             )
             record = record_row(self._expired(row))
@@ -143,28 +143,6 @@ class Approvals:
         if not rows:
             raise NotFound(f"there is no approval `{approval_id}`")
         return self._approval(rows[0], facts)
-
-    async def list_approvals(
-        self,
-        organization_id: UUID,
-        *,
-        status: str | None = None,
-        run_id: UUID | None = None,
-        before: UUID | None = None,
-        limit: int = 50,
-    ) -> list[Approval]:
-        """Return approvals, newest first; `before` is the id that the last page ended with."""
-        facts = await self._facts.of(organization_id)
-        params = {
-            "organization_id": organization_id,
-            "status": status,
-            "run_id": run_id,
-            "before": before,
-            "limit": limit,
-        }
-        async with self._database.app(organization_id) as transaction:
-            rows = await transaction.run("list_approvals", params)
-        return [self._approval(row, facts) for row in rows]
 
     async def _settle(
         self,

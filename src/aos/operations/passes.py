@@ -29,11 +29,6 @@ class PassState:
         """Return the place of the next outcome in this pass."""
         return next(self._seq)
 
-    @property
-    def waits_for(self) -> str:
-        """Return what people are told that the task waits for."""
-        return "approval" if self.approvals else "children"
-
 
 def begin_pass(task: ClaimedTask, agent: Agent) -> PassState:
     """Return the state of a pass that begins."""

@@ -123,7 +123,7 @@ class Runs:
         if not rows:
             raise NotFound(f"there is no workflow `{str(request.workflow)[:60]}`")
         row = rows[0]
-        workflow: WorkflowSpec = workflow_from(row["spec"])
+        workflow: WorkflowSpec = workflow_from({**row["spec"], "name": row["name"]})
         if workflow.input is not None:
             errors = check(request.input, workflow.input)
             if errors:
@@ -221,7 +221,7 @@ class Runs:
 
     async def _raise_ended(self, organization_id: UUID, run_id: UUID, done: str) -> None:
         async with self._database.app(organization_id) as transaction:
-            rows = await transaction.run("load_run", {"organization_id": organization_id, "run_id": run_id})
+            rows = await transaction.run("find_run", {"organization_id": organization_id, "id": run_id})
         if not rows:
             raise NotFound(f"there is no run `{run_id}`")
         raise Conflict(f"run `{run_id}` is {rows[0]['state']} and cannot be {done}")

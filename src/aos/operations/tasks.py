@@ -6,7 +6,7 @@ together: one transaction locks the tasks in their order and then writes them al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -83,9 +83,24 @@ class Tasks:
         """Write the end of an attempt; False where the claim is gone. The run's own end follows by itself."""
         return await self._completions.submit(member)
 
-    async def park(self, member: Parking) -> bool:
+    async def park(
+        self,
+        task: ClaimedTask,
+        *,
+        children: Collection[UUID] = (),
+        approvals: Collection[UUID] = (),
+        pass_ms: int = 0,
+    ) -> bool:
         """Park a task until what it waits for has ended; it is ready again at once where all has. False as above."""
-        return await self._parkings.submit(member)
+        row = ParkRow(
+            n=0,
+            organization_id=task.organization_id,
+            task_id=task.id,
+            claim_token=task.token,
+            waits_for="approval" if approvals else "children",
+            runtime_ms=pass_ms,
+        )
+        return await self._parkings.submit(Parking(row, tuple(children), tuple(approvals)))
 
     async def release(self, task: ClaimedTask, *, counted: bool, delay_seconds: float = 0.0, pass_ms: int = 0) -> bool:
         """Give a claim back: the next pass is the same attempt. False where the claim is gone."""
