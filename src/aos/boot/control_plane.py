@@ -95,7 +95,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Return the application, with every view imported."""
-        return build_application(Services(drivers=self._drivers, version=version("aos")))
+        return build_application(Services(drivers=self._drivers, version=version("aos"), bridge=self._bridge))
 
     def _open(self) -> None:
         """Bind the database's logins in the forked server, see the canaries refused, and say that it serves."""

@@ -34,9 +34,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     ending = asked_to_end()
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=config.hosts) as hosts,
-        open_services(
-            plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, keeps_fresh=False
-        ) as hot,
+        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, keeps_fresh=False) as hot,
     ):
         do = orchestration(hot.database, hot.facts, hot.gate, hot.drivers)
         worker = Worker(do, Runners(hosts=hosts if config.hosts else None, inline=InlineRunner()), bell=hot.bell)
