@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 
-from aos.control_plane.services import Services
+from aos.control_plane.binding import Services
 from aos.control_plane.settings import ROOT_URLCONF, WEB
 from aos.control_plane.wsgi import build_application
 from aos.drivers.clock import MonotonicTicker

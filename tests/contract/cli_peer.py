@@ -95,7 +95,7 @@ def serving() -> Iterator[Peer]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -148,9 +148,8 @@ class Cli:
         self.opened.append(url)
         return True
 
-    def __call__(self, *arguments: str) -> Done:
-        self.capture.readouterr()
-        config = CliConfig(
+    def config(self) -> CliConfig:
+        return CliConfig(
             config_home=self.home,
             now=lambda: NOW,
             verify=verify_ed25519,
@@ -158,7 +157,10 @@ class Cli:
             url=self.peer.url,
             token=self.token,
         )
-        status = run_cli(config, {"up": start}, arguments=arguments)
+
+    def __call__(self, *arguments: str) -> Done:
+        self.capture.readouterr()
+        status = run_cli(self.config(), {"up": start}, arguments=arguments)
         captured = self.capture.readouterr()
         return Done(int(status), captured.out, captured.err)
 

@@ -123,11 +123,11 @@ def test_global_options_may_stand_anywhere(aos: Cli, peer: Peer) -> None:
 def test_a_login_is_kept_for_its_owner_alone(aos: Cli, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     aos.token = ""
     peer.give("POST /people/link", {"token": "aosp_new"})
-    peer.give("GET /people/me", {"email": "maria@larkspur.example"})
+    peer.give("GET /whoami", {"person": {"email": "maria@larkspur.example"}, "roles": ["admin"]})
     assert aos("login", "https://x.example/link/abc").status == 0
     kept = aos.home / "credentials.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert aos("whoami", "--json").json["email"] == "maria@larkspur.example"
+    assert "maria@larkspur.example" in aos("whoami").out
     assert peer.asked[-1].headers["authorization"] == "Bearer aosp_new"
 
     kept.chmod(0o644)
@@ -138,7 +138,7 @@ def test_a_token_is_read_from_standard_input_and_never_shown(
     aos: Cli, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("aosp_secret\n"))
-    peer.give("GET /people/me", {"email": "maria@larkspur.example"})
+    peer.give("GET /whoami", {"person": {"email": "maria@larkspur.example"}, "roles": ["admin"]})
     done = aos("login", "--token-stdin")
     assert done.status == 0
     assert "aosp_secret" not in done.out + done.err
@@ -146,7 +146,7 @@ def test_a_token_is_read_from_standard_input_and_never_shown(
 
 def test_a_login_that_the_server_refuses_is_not_kept(aos: Cli, peer: Peer) -> None:
     peer.give("POST /people/link", {"token": "aosp_new"})
-    peer.refuse("GET /people/me", 401, "Not signed in")
+    peer.refuse("GET /whoami", 401, "Not signed in")
     assert aos("login", "link").status == 8
     assert not (aos.home / "credentials.json").exists()
 
@@ -169,6 +169,8 @@ def test_the_console_opens_in_the_browser(aos: Cli, peer: Peer) -> None:
             "POST /people",
             {"email": "a@b.example", "roles": ["viewer"]},
         ),
+        (["people", "assign", "a@b.example", "viewer"], "POST /people/a%40b.example/roles", {"role": "viewer"}),
+        (["people", "unassign", "a@b.example", "viewer"], "DELETE /people/a%40b.example/roles/viewer", None),
         (["tokens", "create", "ci"], "POST /tokens", {"label": "ci", "expires_days": 90}),
         (["tokens", "revoke", RUN], f"DELETE /tokens/{RUN}", None),
     ],
@@ -180,6 +182,19 @@ def test_a_verb_sends_what_the_contract_names(
     assert aos(*arguments).status == 0
     assert peer.bodies(request_) == [body]
     assert ("idempotency-key" in peer.asked[0].headers) == request_.startswith("POST")
+
+
+@pytest.mark.parametrize(("verb", "request_"), [("set", "POST /secrets"), ("rotate", "PUT /secrets/erp")])
+def test_a_secret_comes_from_standard_input_and_is_never_shown(
+    verb: str, request_: str, aos: Cli, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.give(request_, {"name": "erp", "version": 1})
+    for given, status in ((b"hush\n", 0), (b"", 2), (b"\xff", 2), (b"x" * 70_000, 2)):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        done = aos("secrets", verb, "erp", "--json")
+        assert done.status == status
+        assert "hush" not in done.out + done.err
+    assert [each["value"] for each in peer.bodies(request_)] == ["hush"]
 
 
 def test_the_environment_of_an_agent_can_be_evaluated_by_a_shell(aos: Cli, peer: Peer) -> None:
@@ -200,10 +215,10 @@ def test_a_run_is_followed_to_its_result(aos: Cli, peer: Peer) -> None:
     )
     peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded", "output": {"paid": 3}})
     stream = events(
-        ("task", {"id": "t1", "label": "match", "state": "running"}),
-        ("act", {"task_id": "t1", "name": "erp.list", "state": "performed"}),
-        ("task", {"id": "t1", "state": "succeeded"}),
-        ("run", {"id": RUN, "state": "succeeded"}),
+        ("event", {"kind": "task.started", "task": {"id": "t1", "label": "match"}}),
+        ("event", {"kind": "act.performed", "task": {"id": "t1"}, "action": {"kind": "tool", "name": "erp.list"}}),
+        ("event", {"kind": "task.finished", "task": {"id": "t1"}, "status": "succeeded"}),
+        ("event", {"kind": "run.finished", "status": "succeeded"}),
     )
     peer.give(f"GET /runs/{RUN}/events", stream, type="text/event-stream")
     done = aos("run", "finance", "--input", '{"month": "2026-03"}', "--label", "by=test")
@@ -220,7 +235,7 @@ def test_a_stream_that_breaks_is_taken_up_where_it_ended(aos: Cli, peer: Peer) -
     peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running"})
     peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running"})
     peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded"})
-    peer.give(f"GET /runs/{RUN}/events", events(("task", {"id": "t1", "state": "running"})), type="text/event-stream")
+    peer.give(f"GET /runs/{RUN}/events", events(("event", {"kind": "task.started"})), type="text/event-stream")
     peer.refuse(f"GET /runs/{RUN}/events", 503, "Unavailable")
     assert aos("runs", "wait", RUN, "--json").json["state"] == "succeeded"
     asked = [each.headers.get("last-event-id") for each in peer.asked if each.path.endswith("/events")]
@@ -233,9 +248,8 @@ def test_a_run_that_fails_exits_with_1_and_one_that_waits_with_5(aos: Cli, peer:
     assert (failed.status, "tool-failed" in failed.err) == (1, True)
 
     peer.answers.clear()
-    waiting = {"id": "t1", "label": "pay", "state": "waiting", "waits_for": "approval"}
-    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running", "tasks": [waiting]})
-    peer.give("GET /approvals", {"items": [{"id": APPROVAL, "run_id": RUN, "status": "pending"}], "next": None})
+    waiting = [{"id": APPROVAL, "status": "pending"}]
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running", "approvals": waiting})
     assert aos("runs", "wait", RUN, "--no-wait").status == 5
 
 
@@ -273,28 +287,30 @@ def test_an_approval_is_answered_with_the_digest_of_what_was_shown(aos: Cli, pee
 
 
 TREE = {
-    "kind": "run",
-    "label": "month-end",
-    "children": [
+    "id": RUN,
+    "run": {"id": RUN, "name": "month-end", "state": "succeeded"},
+    "actions": [],
+    "tasks": [
         {
-            "kind": "task",
-            "label": "match",
-            "children": [{"action": "tool:erp.list", "decision": "allow", "state": "performed"}],
+            "task": {"id": "t1", "label": "match", "agent": "finance", "state": "succeeded"},
+            "actions": [{"kind": "tool", "name": "erp.list", "decision": {"outcome": "allow"}, "state": "performed"}],
+            "tasks": [],
         },
         {
-            "kind": "task",
-            "label": "pay",
-            "children": [
+            "task": {"id": "t2", "label": "pay", "agent": "finance", "state": "succeeded"},
+            "actions": [
                 {
-                    "action": "tool:payments.create",
+                    "kind": "tool",
+                    "name": "payments.create",
+                    "state": "refused",
                     "decision": {
                         "outcome": "deny",
                         "reason": "changed account",
-                        "matched": [{"id": "origin", "version": 2}],
+                        "rules": [{"id": "origin", "version": 2, "outcome": "deny"}],
                     },
-                    "state": "refused",
                 }
             ],
+            "tasks": [],
         },
     ],
 }
@@ -308,15 +324,19 @@ def test_a_trace_shows_who_was_refused_what_and_by_which_rule(aos: Cli, peer: Pe
     assert "erp.list" not in refused
     for text in ("payments.create", "deny", "refused", "changed account", "rule origin v2"):
         assert text in refused
-    assert [each["label"] for each in aos("trace", "--only", "refused", "--json").json["children"]] == ["pay"]
+    assert "month-end" in refused
+    pruned = aos("trace", "--only", "refused", "--json").json
+    assert [each["task"]["label"] for each in pruned["tasks"]] == ["pay"]
 
 
 def test_usage_and_explanations_are_shown(aos: Cli, peer: Peer) -> None:
-    peer.give(
-        "GET /usage", {"items": [{"agent": "finance", "calls": 3, "cost": {"amount": "0.01", "currency": "EUR"}}]}
-    )
-    assert "0.01 EUR" in aos("usage", "--by", "agent").out
-    peer.give("GET /policies/explain", {"decision": "escalate", "matched": [{"id": "large", "outcome": "escalate"}]})
+    cost = {"amount": "0.01", "currency": "EUR"}
+    group = {"key": "x", "name": "finance", "tool_calls": 3, "runtime_seconds": 61.4, "cost": cost}
+    peer.give("GET /usage", {"by": "agent", "items": [group], "totals": {"tool_calls": 3, "cost": cost}, "next": None})
+    rows = [line.split() for line in aos("usage", "--by", "agent").out.splitlines()]
+    assert rows[1] == ["finance", "1m", "1s", "3", "0.01", "EUR"]
+    assert rows[2][0] == "total"
+    peer.give("GET /policies/explain", {"rules": [{"id": "large", "outcome": "escalate"}], "default": "deny"})
     for command in (["explain"], ["policy", "explain"]):
         assert "rule large" in aos(*command, "finance", "tool:payments.create").out
 
@@ -336,7 +356,7 @@ def test_every_answer_is_json_where_json_is_asked_for(command: list[str], aos: C
         peer.give(f"GET /{path}", listed)
     for path in (
         "agents/finance",
-        "people/me",
+        "whoami",
         f"runs/{RUN}",
         f"approvals/{APPROVAL}",
         "policies/explain",

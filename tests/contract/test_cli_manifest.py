@@ -91,7 +91,7 @@ def test_a_file_of_10_megabytes_is_refused_unread(aos: Cli, peer: Peer, manifest
 
 def test_what_the_server_finds_wrong_is_given_its_line(aos: Cli, peer: Peer, manifest: Path) -> None:
     wrong = [{"pointer": "/manifest/agents/finance/tools/0", "detail": "`erp.*` takes in no tool"}]
-    wrong.append({"pointer": "/policies/0/when", "detail": "does not compile"})
+    wrong.append({"pointer": "/manifest/policies/0/when", "detail": "does not compile"})
     peer.refuse("POST /manifest", 422, "Invalid manifest", errors=wrong)
     lines = aos("apply").err.splitlines()
     assert lines[0].startswith("Invalid manifest: aos.yaml:6:13: /agents/finance/tools/0: `erp.*` takes in no tool")

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from aos.control_plane.services import Services, bind
+from aos.control_plane.binding import Services, bind
 from aos.kernel.acts import ActionState, Pending, Refused
 from aos.kernel.policy.values import Outcome, Rule
 from aos.operations.bridge import Bridge, open_hot
@@ -64,7 +64,12 @@ def test_a_run_starts_with_its_tasks_and_says_where_it_is(plane: Plane, company:
     response = plane.post("/runs", body)
     made = answer(response, 201)
     assert response.headers["Location"] == f"/runs/{made['id']}"
-    assert (made["state"], made["workflow"], made["goal"], made["thread"]) == ("running", "close", "close the month", "books")
+    assert (made["state"], made["workflow"], made["goal"], made["thread"]) == (
+        "running",
+        "close",
+        "close the month",
+        "books",
+    )
     assert (made["input"], made["labels"]) == ({"month": "2026-11"}, {"month": "2026-11"})
     assert made["started_by"] == plane.actor.email
     match, report = sorted(made["tasks"], key=lambda task: task["name"])
@@ -89,7 +94,9 @@ def test_the_same_key_starts_one_run(plane: Plane, company: Company) -> None:
     assert answer(first, 201)["id"] == answer(second, 201)["id"]
     assert second.headers["Idempotency-Replayed"] == "true"
     assert second.headers["Location"] == first.headers["Location"]
-    assert answer(plane.post("/runs", {"workflow": "close", "goal": "else"}, **headers), 422)["type"].endswith("mismatch")
+    assert answer(plane.post("/runs", {"workflow": "close", "goal": "else"}, **headers), 422)["type"].endswith(
+        "mismatch"
+    )
     assert len(answer(plane.get("/runs"))["items"]) == 1
 
 
@@ -190,7 +197,8 @@ def test_an_approval_is_answered_once(plane: Plane, company: Company) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "body"), [("approve", {}), ("approve", {"digest": "x"}), ("deny", {}), ("deny", {"comment": ""}), ("deny", [])]
+    ("order", "body"),
+    [("approve", {}), ("approve", {"digest": "x"}), ("deny", {}), ("deny", {"comment": ""}), ("deny", [])],
 )
 def test_an_answer_without_what_it_needs_is_refused(plane: Plane, company: Company, order: str, body: Any) -> None:
     pending = escalate(company)

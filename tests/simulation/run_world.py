@@ -134,9 +134,7 @@ class World:
         with psycopg.connect(self.dsn, autocommit=True) as owner:
             owner.execute(WATCH)
             for statement in ORGANIZATION.strip().split(";\n"):
-                owner.execute(
-                    statement, {"id": self.organization_id, "person": self.person_id, "agent": self.agent_id}
-                )
+                owner.execute(statement, {"id": self.organization_id, "person": self.person_id, "agent": self.agent_id})
             ids = [IDS.new() for _ in range(tasks)]
             after = [self.chance.sample(range(n), self.chance.randint(0, min(n, 3))) for n in range(tasks)]
             fan = set(self.chance.sample(range(tasks), fans))
@@ -422,11 +420,12 @@ class World:
             return
         mine = [edge for edge in edges if edge["target_id"] == task["id"] and edge["kind"] == kind]
         count = sum(edge["source_id"] in open_sources for edge in mine)
-        assert task["blockers"] == count, f"{task['label']} {task['state']}: counts {task['blockers']}, waits for {count}"
+        assert task["blockers"] == count, (
+            f"{task['label']} {task['state']}: counts {task['blockers']}, waits for {count}"
+        )
         assert count > 0, f"{task['label']} is {task['state']} and waits for nothing: its wake-up was lost"
 
     def state_of_run(self) -> dict[str, Any]:
         with psycopg.connect(self.dsn, autocommit=True, row_factory=dict_row) as owner:
             (run,) = owner.execute("select state, tasks_open from run").fetchall()
             return dict(run)
-

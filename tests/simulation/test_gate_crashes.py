@@ -21,6 +21,7 @@ from aos.kernel.acts import ActionState, Recorded
 from aos.kernel.errors import StillRunning
 from aos.kernel.money import Money
 from aos.kernel.tools import Repeat
+from aos.operations.abandon import Abandonment
 from aos.operations.integrate import integrate_all
 from tests.databases import Database
 from tests.simulation.gate_child import ARGUMENTS, KeyedFile
@@ -79,7 +80,9 @@ def kill_when_blocked(world: World, folder: Path, table: str) -> None:
             query = "select 1 from pg_locks l join pg_class c on c.oid = l.relation where not granted and relname = %s"
             until(lambda: world.rows(query, table))
         holder.rollback()
-    until(lambda: not world.rows("select 1 from pg_stat_activity where state <> 'idle' and usename like 'aos_%%machine'"))
+    until(
+        lambda: not world.rows("select 1 from pg_stat_activity where state <> 'idle' and usename like 'aos_%%machine'")
+    )
 
 
 def effects(folder: Path) -> list[str]:
@@ -144,9 +147,7 @@ def test_killed_before_the_answer_the_repeat_is_told_what_was_recorded(world: Wo
 def test_after_the_sweep_a_keyed_tool_is_asked_again_and_a_never_tool_waits_for_a_person(
     database: Database, tmp_path: Path, repeat_rule: Repeat, state: ActionState, lines: int
 ) -> None:
-    world = make_world(
-        database, agents=[agent("finance", "payments.create")], tools=[payments(repeat=repeat_rule)]
-    )
+    world = make_world(database, agents=[agent("finance", "payments.create")], tools=[payments(repeat=repeat_rule)])
     kill_when_stopped(world, tmp_path, "after-effect")
     world.rows("update action set deadline = aos_now() - interval '1 second'")
     sweep(world)
@@ -158,3 +159,9 @@ def test_after_the_sweep_a_keyed_tool_is_asked_again_and_a_never_tool_waits_for_
 
 def sweep(world: World) -> None:
     """Run the sweep's duty once."""
+
+    async def go() -> None:
+        async with world.running() as aos:
+            await Abandonment(aos.database, aos.facts, aos.drivers).overdue()
+
+    asyncio.run(go())

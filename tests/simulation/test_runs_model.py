@@ -24,7 +24,9 @@ MUTANTS = [
     Mutant("no fence at parking", "park_tasks", " and t.claim_token = m.claim_token", ""),
     Mutant("claims wait and take", "claim_tasks", "limit %(tasks_max)s for update skip locked", "limit %(tasks_max)s"),
     Mutant("no locks before", "lock_tasks", leave_out=True),
-    Mutant("children counted whole", "park_tasks", "and s.state not in ('succeeded', 'failed', 'skipped', 'cancelled')", ""),
+    Mutant(
+        "children counted whole", "park_tasks", "and s.state not in ('succeeded', 'failed', 'skipped', 'cancelled')", ""
+    ),
     Mutant("spawn counts nothing", "spawn_tasks", "tasks_open = r.tasks_open + l.count, ", ""),
     Mutant("pause before locks", "lock_run_tasks", leave_out=True),
 ]

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from aos.boot.plan import Ready
+from aos.kernel.errors import Misconfigured, NotFound
 from aos.kernel.policy.canary import canary_acts, judge_canary
 from aos.kernel.policy.decide import decide
 from aos.kernel.policy.index import PolicySet
@@ -22,11 +23,19 @@ _FAILURES_SHOWN_MAX: Final = 20
 async def fire_canaries(facts: FactsCache, organizations: Sequence[UUID]) -> Ready:
     """Decide every canary act under the empty set of policies and under each organization's own.
 
-    Governed only when all were refused, each for its own reason.
+    Governed only when all were refused, each for its own reason. An organization whose facts cannot be loaded (a key is
+    missing) is a failure of its own and hinders no other; one that is not yet whole can act in nothing and is left out.
+    Raises Unavailable where the database is away.
     """
     failures = judge(PolicySet(()), _NOBODY, _ANY_TIME)
     for organization_id in organizations:
-        known = await facts.of(organization_id)
+        try:
+            known = await facts.of(organization_id)
+        except NotFound:
+            continue
+        except Misconfigured as error:
+            failures.append(f"organization `{organization_id}`: {error.detail}")
+            continue
         failures += judge(known.policies, organization_id, facts.now())
     return Ready(governed=not failures, failures=tuple(failures[:_FAILURES_SHOWN_MAX]))
 

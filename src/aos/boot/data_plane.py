@@ -23,6 +23,7 @@ from aos.data_plane.binding import Services
 from aos.data_plane.front import Front
 from aos.drivers.hosts.python_tools import PythonTools
 from aos.kernel.tools import ToolTransport
+from aos.operations.run_events import RunEvents
 
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
@@ -43,7 +44,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
-        app = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, front))
+        app = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, RunEvents(hot.database), front))
         server = _Server(app, signal, hot.ready)
         listening = socket.socket(fileno=plan.listen_fd)
         serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -46,6 +46,8 @@ class Postgres:
             superuser_dsn=self.running.superuser_dsn() if self.running is not None else "",
             passwords=passwords,
             processes=dict(processes),
+            key_file=str(self._paths.key_file),
+            run_clock=self._config.allow_run_clock,
         )
         answer, _ = preparing.communicate(msgspec.json.encode(orders))
         self.prepared = read_answer(answer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -26,6 +27,8 @@ class Orders:
     superuser_dsn: str = field(repr=False)
     passwords: Passwords
     processes: dict[Kind, int]
+    key_file: str = ""
+    run_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,19 @@ class Prepared:
     connections: int = 0
     connections_available: int = 0
     has_vector: bool = False
+    link: str = field(default="", repr=False)
     error: str = ""
     detail: str = ""
 
 
 def prepare(orders: Orders) -> Prepared:
-    """Check the server, migrate, make the roles and the partitions of the days ahead.
+    """Check the server, migrate, make the roles, the partitions of the days ahead, and a first way in where none was used.
 
     Raises Misconfigured and Unavailable as these do, and before anything is changed where the connections do not suffice.
     """
     from aos.store.migrate import migrate
     from aos.store.roles import RolePasswords, ensure_roles
-    from aos.store.server import ensure_database, make_partitions, read_server
+    from aos.store.server import ensure_database, find_first_sign_in, make_partitions, read_server
 
     owner_dsn = orders.owner_dsn
     if orders.superuser_dsn:
@@ -61,6 +65,12 @@ def prepare(orders: Orders) -> Prepared:
     migrations = migrate(owner_dsn)
     logins = ensure_roles(owner_dsn, RolePasswords(app=orders.passwords.app, machine=orders.passwords.machine))
     make_partitions(owner_dsn)
+    first = find_first_sign_in(owner_dsn)
+    link = ""
+    if not first.signed_in and (first.administrator is not None or not first.has_organization):
+        from aos.boot.first_sign_in import make_first_link
+
+        link = make_first_link(logins, first, Path(orders.key_file), run_clock=orders.run_clock)
     return Prepared(
         app_dsn=logins.app,
         machine_dsn=logins.machine,
@@ -70,6 +80,7 @@ def prepare(orders: Orders) -> Prepared:
         connections=needed,
         connections_available=server.connections,
         has_vector=server.has_vector,
+        link=link,
     )
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Final
 
 from aos.boot.children import Child, Role, pause_seconds
@@ -109,6 +110,8 @@ class Supervisor:
         self._save()
         governed = "governed" if self.governed() else "NOT governed: a canary act was not refused, see `aos status`"
         self._say(f"AOS is ready at {url_of(self._config)} after {time.monotonic() - began:.1f} s, {governed}")
+        for line in sign_in_lines(self._postgres.prepared.link, url_of(self._config)):
+            self._say(line)
 
     def governed(self) -> bool:
         """Say whether every process that decides saw all canary acts refused."""
@@ -299,6 +302,16 @@ def _ended(child: Child, wakeup: Wakeup, timeout_seconds: float) -> bool:
     happened = {descriptor for descriptor, _ in poller.poll(max(0.0, timeout_seconds) * 1000 + 1)}
     wakeup.clear()
     return bool(happened.intersection(ending))
+
+
+def sign_in_lines(link: str, url: str) -> list[str]:
+    """Return how the first administrator comes in, once; nothing where somebody has."""
+    if not link:
+        return []
+    lines = ["nobody has signed in yet; this link works once, within 24 hours:"]
+    if find_spec("aos.console.urls") is not None:
+        lines.append(f"  in a browser     {url}/console/sign-in?link={link}")
+    return [*lines, f"  in this terminal aos login {link}"]
 
 
 def url_of(config: Config) -> str:

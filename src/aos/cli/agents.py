@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
+from typer.exceptions import Abort
 
 from aos.cli.client import Object, path_to
 from aos.cli.output import clean, detail, table
@@ -90,8 +91,8 @@ def retire(
     Its history stays, and its name is never free again.
     """
     session = session_of(context)
-    if not yes and session.out.asks:
-        typer.confirm(f"Retire agent {name} for good?", default=False, abort=True, err=True)
+    if not yes and session.out.asks and not session.out.confirm(f"Retire agent {name} for good?"):
+        raise Abort
     answer = session.client.delete(path_to("agents", name))
     session.out.say(answer or {"name": name, "status": "retired"}, f"agent {name} is retired")
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.exceptions import Abort, TyperException
 
-from aos.cli import agents, apply, approvals, audit, people, runs, traces, usage
+from aos.cli import agents, apply, approvals, audit, people, runs, secrets, traces, usage
 from aos.cli.config import CliConfig
 from aos.cli.failures import MEANINGS, CliError, ExitStatus
 from aos.cli.output import Output
@@ -55,6 +55,7 @@ def build(config: CliConfig, local_commands: LocalCommands) -> typer.Typer:
         (agents.AGENTS, agents.group),
         (people.PEOPLE, people.people),
         (people.TOKENS, people.tokens),
+        (secrets.SECRETS, secrets.group),
         (runs.RUNS, runs.group),
         (approvals.APPROVALS, approvals.group),
     ):

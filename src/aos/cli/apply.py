@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import RenderableType
@@ -56,6 +56,8 @@ def apply(
         _confirm(session, changes, wider=wider, yes=yes)
         applied = send_manifest(session, files, dry_run=False, prune=prune)
         session.out.emit(applied, lambda: draw_changes(applied.get("changes") or [], done=True))
+        for name in applied.get("waits") or []:
+            session.out.note(f"{name} waits as a draft: somebody with the permission policy.publish puts it in force")
     if exit_code and changes:
         raise typer.Exit(ExitStatus.FAILED)
 
@@ -70,7 +72,7 @@ def _confirm(session: Session, changes: list[Object], *, wider: list[Object], ye
         detail = f"{counted} somebody more than before ({names}): look with --dry-run, then apply with --yes"
         raise CliError("Waits for a person", detail, ExitStatus.WAITS)
     session.out.err.print(draw_changes(changes))
-    if not typer.confirm(f"{counted} somebody more than before. Apply?", default=False, err=True):
+    if not session.out.confirm(f"{counted} somebody more than before. Apply?"):
         raise CliError("Not applied", "nothing was changed", ExitStatus.WAITS)
 
 
@@ -99,7 +101,7 @@ def _default_source() -> Path:
 
 def send_manifest(session: Session, files: ManifestFiles, *, dry_run: bool, prune: bool) -> Object:
     """Send the manifest; what the server finds wrong is given its place in the files."""
-    body: Any = {"manifest": files.document, "dry_run": dry_run, "prune": prune}
+    body = {"manifest": files.document, "dry_run": dry_run, "prune": prune}
     try:
         return session.client.post(MANIFEST_PATH, body)
     except CliError as error:

@@ -17,7 +17,7 @@ from aos.cli.registry import Collection
 from aos.cli.session import Session, find_id, session_of
 
 APPROVALS: Final = Collection(
-    "/approvals", "approval", ("id", "status", "agent", "act", "reason", "run_id", "created_at", "expires_at")
+    "/approvals", "approval", ("id", "status", "agent", "act", "reason", "task", "created_at", "expires_at")
 )
 
 group = typer.Typer(help="What waits for a person.", no_args_is_help=True)
@@ -108,12 +108,12 @@ def ask_approval(session: Session, id: str) -> bool:
     if shown.get("status") != "pending":
         return True
     session.out.err.print(draw_approval(session, shown))
-    choice = typer.prompt("Approve? y = yes, n = no, anything else = later", default="later", err=True)
+    choice = session.out.ask("Approve? y = yes, n = no, anything else = later:").lower()
     try:
-        if choice.strip().lower() in ("y", "yes"):
+        if choice in ("y", "yes"):
             answer_approval(session, shown, approve=True)
-        elif choice.strip().lower() in ("n", "no"):
-            answer_approval(session, shown, approve=False, comment=typer.prompt("Why? The agent is shown it", err=True))
+        elif choice in ("n", "no"):
+            answer_approval(session, shown, approve=False, comment=_reason(session))
         else:
             session.out.note(f"left open: aos approvals approve {short(id)}")
             return False
@@ -124,15 +124,17 @@ def ask_approval(session: Session, id: str) -> bool:
     return True
 
 
+def _reason(session: Session) -> str:
+    while True:
+        reason = session.out.ask("Why? The agent is shown it:")
+        if reason:
+            return reason
+
+
 def act_text(shown: Object) -> str:
-    """Say what an approval is about: `payments.create by finance`."""
-    act = shown.get("act")
-    if isinstance(act, dict):
-        name = act.get("action") or act.get("name") or ""
-        agent = act.get("agent") or shown.get("agent") or ""
-    else:
-        name, agent = act or shown.get("act_name") or "", shown.get("agent") or ""
-    return f"{name} by {agent}" if agent else str(name)
+    """Say what an approval is about: the act in a sentence, and who asks for it."""
+    act, agent = shown.get("act") or shown.get("name") or "", shown.get("agent")
+    return f"{act} by {agent}" if agent else str(act)
 
 
 def draw_approval(session: Session, shown: Object) -> RenderableType:
@@ -142,10 +144,17 @@ def draw_approval(session: Session, shown: Object) -> RenderableType:
     ]
     if shown.get("reason"):
         lines.append(Text(f"  {clean(shown['reason'])}", style="yellow"))
-    act = shown.get("act")
-    arguments = act.get("arguments") if isinstance(act, dict) else shown.get("arguments")
+    arguments, origins = shown.get("arguments"), shown.get("origins") or {}
     for name, value in arguments.items() if isinstance(arguments, dict) else ():
-        lines.append(Text.assemble((f"  {clean(name)}: ", "dim"), cell(value)))
+        line = Text.assemble((f"  {clean(name)}: ", "dim"), cell(value))
+        if origins.get(f"origin.{name}"):
+            line.append(f"  ({clean(origins[f'origin.{name}'])})", style="dim")
+        lines.append(line)
+    lines.extend(
+        Text(f"  rule {clean(rule.get('id'))} v{clean(rule.get('version'))}", style="dim")
+        for rule in shown.get("rules") or []
+        if isinstance(rule, dict)
+    )
     if shown.get("expires_at"):
         lines.append(Text(f"  expires {session.out.ago(shown['expires_at'])}", style="dim"))
     return Group(*lines)

@@ -53,14 +53,14 @@ class Client:
         """Return the object at a path."""
         return self._send("GET", path, params=params)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None, *, prefer: str = "") -> Object:
+    def post(self, path: str, body: Mapping[str, Any] | None = None, *, params: Params | None = None) -> Object:
         """Send a body and return the answer; a fresh Idempotency-Key makes a repeat by the network harmless."""
-        headers = {"Idempotency-Key": secrets.token_urlsafe(18)} | ({"Prefer": prefer} if prefer else {})
-        return self._send("POST", path, body=body or {}, headers=headers)
+        headers = {"Idempotency-Key": secrets.token_urlsafe(18)}
+        return self._send("POST", path, body=body or {}, params=params, headers=headers)
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Object:
-        """Change what stands at a path by a merge patch (RFC 7396)."""
-        return self._send("PATCH", path, body=body, headers={"Content-Type": "application/merge-patch+json"})
+    def put(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Replace what stands at a path."""
+        return self._send("PUT", path, body=body)
 
     def delete(self, path: str) -> Object:
         """Take away what stands at a path."""
@@ -111,7 +111,11 @@ class Client:
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Object:
-        given = {name: value for name, value in (params or {}).items() if value is not None}
+        given = {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in (params or {}).items()
+            if value is not None
+        }
         try:
             response = self._http.request(method, path, params=given, headers=headers, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

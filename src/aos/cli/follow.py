@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 from rich.live import Live
 
-from aos.cli.client import Object, path_to
+from aos.cli.client import path_to
 from aos.cli.failures import CliError, ExitStatus
 from aos.cli.run_tree import RunView, draw_run
 from aos.cli.session import Session
@@ -29,8 +29,8 @@ PAUSE_SECONDS: Final = 0.25
 PAUSE_SECONDS_MAX: Final = 4.0
 """The wait before a stream is opened again, doubled with each failure in a row up to the longest."""
 
-PENDING_READ: Final = 200
-"""How many open approvals are looked through for those of one run."""
+REFRESH_SECONDS: Final = 2.0
+"""How often the run is read again while events come."""
 EVENT_BYTES_MAX: Final = 1_000_000
 
 Asked = Callable[[str], bool]
@@ -58,7 +58,7 @@ def follow_run(session: Session, run_id: str, *, ask: Asked | None, until_waitin
             drawn.show()
             if view.ended:
                 break
-            approval = view.approval_id or _pending_approval(session, run_id, view)
+            approval = view.approval_id
             if approval and until_waiting:
                 break
             if approval and ask is not None:
@@ -112,15 +112,18 @@ def _changes(session: Session, run_id: str, view: RunView) -> Iterator[None]:
     while True:
         try:
             view.take_run(session.client.get(path_to("runs", run_id)))
+            read_at = time.monotonic()
             yield
             for event in _events(session, run_id, last_id):
                 last_id = event.id or last_id
                 failures = 0
-                if isinstance(event.data, dict):
-                    view.take_event(event.kind, event.data)
-                if view.ended:
-                    # The stream's last word may be shorter than the run itself.
+                news = event.data if isinstance(event.data, dict) else {}
+                view.take_event(news)
+                stale = time.monotonic() - read_at > REFRESH_SECONDS
+                if stale or view.ended or news.get("approval_id"):
+                    # Events carry ids and codes: output, errors and what waits are read from the run itself.
                     view.take_run(session.client.get(path_to("runs", run_id)))
+                    read_at = time.monotonic()
                 yield
         except CliError as error:
             failures += 1
@@ -166,15 +169,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _pending_approval(session: Session, run_id: str, view: RunView) -> str:
-    """Return the id of an approval that the run waits for; asked only while a task waits for one."""
-    waiting = any(
-        task.get("state") == "waiting" and "approval" in str(task.get("waits_for") or "approval")
-        for task in view.tasks.values()
-    )
-    if not waiting:
-        return ""
-    pending: list[Object] = session.client.items("/approvals", {"status": "pending"}, most=PENDING_READ)
-    return next((str(each["id"]) for each in pending if each.get("run_id") == run_id), "")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+from typer.exceptions import Abort
 
 from aos.cli.client import Object
 from aos.cli.failures import CliError
@@ -87,6 +88,21 @@ class Output:
         """Print a line beside the answer, on standard error; nothing where JSON was asked for."""
         if not self.json:
             self.err.print(Text(clean(text), style="dim"))
+
+    def ask(self, question: str) -> str:
+        """Return the line that the person types; everything is shown on standard error.
+
+        Raises Abort at the end of input.
+        """
+        self.err.print(Text(f"{clean(question)} "), end="")
+        line = sys.stdin.readline()
+        if not line:
+            raise Abort
+        return line.strip()
+
+    def confirm(self, question: str) -> bool:
+        """Say whether the person answers yes; anything else is no."""
+        return self.ask(f"{question} [y/N]").lower() in ("y", "yes")
 
     def fail(self, error: CliError) -> None:
         """Print `title: detail` on standard error, and beneath it what is wrong where."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from aos.cli.client import Client, path_to
+from aos.cli.client import Client, Object, path_to
 from aos.cli.failures import CliError, ExitStatus, usage_error
 from aos.cli.output import detail
 from aos.cli.registry import Collection
@@ -16,9 +16,7 @@ from aos.cli.session import find_id, session_of, write_credentials
 from aos.kernel.people import Role
 
 PEOPLE: Final = Collection("/people", "person", ("email", "name", "roles", "created_at"))
-TOKENS: Final = Collection(
-    "/tokens", "token", ("id", "prefix", "label", "person", "created_at", "expires_at", "revoked_at")
-)
+TOKENS: Final = Collection("/tokens", "token", ("id", "label", "created_at", "expires_at", "revoked_at"), shown=False)
 
 people = typer.Typer(help="The people and their roles.", no_args_is_help=True)
 tokens = typer.Typer(help="Your personal tokens.", no_args_is_help=True)
@@ -114,11 +112,11 @@ def login(
         token = _redeem(config.url, link)
     client = Client(config.url, token=token, organization=config.organization)
     try:
-        person = client.get("/people/me")
+        person = client.get("/whoami")
     finally:
         client.close()
     write_credentials(config.config_home, config.url, _kept(token, config.organization))
-    session.out.say(person, f"signed in to {config.url} as {person.get('email', '')}")
+    session.out.say(person, f"signed in to {config.url} as {_email(person)}")
 
 
 def _redeem(url: str, link: str) -> str:
@@ -139,5 +137,21 @@ def _kept(token: str, organization: str) -> dict[str, str]:
 def whoami(context: typer.Context) -> None:
     """Show who you are, where, with which roles."""
     session = session_of(context)
-    person = session.client.get("/people/me")
-    session.out.emit(person, lambda: detail({**person, "server": session.client.url}, times=session.out.ago))
+    found = session.client.get("/whoami")
+    shown = {
+        "email": _email(found),
+        "organization": _name(found.get("organization")),
+        "roles": found.get("roles"),
+        "organizations": [_name(each) for each in found.get("organizations") or []],
+        "server": session.client.url,
+    }
+    session.out.emit(found, lambda: detail(shown, times=session.out.ago))
+
+
+def _email(found: Object) -> str:
+    person = found.get("person")
+    return str(person.get("email", "")) if isinstance(person, dict) else str(found.get("email", ""))
+
+
+def _name(found: object) -> str:
+    return str(found.get("name", "")) if isinstance(found, dict) else str(found or "")

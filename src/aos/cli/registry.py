@@ -25,11 +25,12 @@ KeyArgument = Annotated[str, typer.Argument(metavar="NAME|ID", help="Its name, i
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One REST collection: its path, how one of it is called, and the columns of its table."""
+    """One REST collection: its path, how one of it is called, the columns of its table, and whether one can be shown."""
 
     path: str
     one: str
     columns: tuple[str, ...]
+    shown: bool = True
 
     @property
     def plural(self) -> str:
@@ -55,7 +56,7 @@ def add_collection(app: typer.Typer, collection: Collection, group: typer.Typer 
     own = {command.name for command in group.registered_commands}
     if "list" not in own:
         group.command("list", help=f"List the {collection.plural}, newest first.")(_lister(collection))
-    if "show" not in own:
+    if collection.shown and "show" not in own:
         group.command("show", help=f"Show one {collection.one}.")(_shower(collection))
     app.add_typer(group, name=collection.plural)
     if collection.one not in {command.name for command in app.registered_commands}:

@@ -34,6 +34,7 @@ _SYMBOLS: Final[Mapping[str, str]] = {
 CHILDREN_SHOWN: Final = 12
 """How many children of a task are drawn; those at work come first, the rest are counted."""
 
+_ENDED_TASKS: Final = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 _LOUD: Final = ("waiting", "running", "failed", "ready", "blocked")
 
 
@@ -47,7 +48,7 @@ class RunView:
 
     @property
     def state(self) -> str:
-        return str(self.run.get("state") or self.run.get("status") or "")
+        return str(self.run.get("state") or "")
 
     @property
     def ended(self) -> bool:
@@ -56,49 +57,39 @@ class RunView:
     @property
     def approval_id(self) -> str:
         """Return an approval that the run waits for, where the server named one."""
-        waiting = [self.run, *self.tasks.values()]
-        return next((str(each["approval_id"]) for each in waiting if each.get("approval_id") and _waits(each)), "")
+        found = [each for each in self.run.get("approvals") or [] if isinstance(each, Mapping)]
+        return next((str(each["id"]) for each in found if each.get("status", "pending") == "pending"), "")
 
     def take_run(self, run: Mapping[str, Any]) -> None:
         """Take over a run as the server describes it, its tasks included where it names them."""
         self.run.update({name: value for name, value in run.items() if name != "tasks"})
-        for task in run.get("tasks") or []:
+        tasks = run.get("tasks")
+        for task in (tasks.get("items") if isinstance(tasks, Mapping) else tasks) or []:
             if isinstance(task, Mapping):
                 self.take_task(task)
 
     def take_task(self, task: Mapping[str, Any]) -> None:
         """Take over what is said of one task."""
-        id = str(task.get("id") or task.get("task_id") or task.get("label") or "")
+        id = str(task.get("id") or "")
         if id:
             self.tasks.setdefault(id, {"id": id}).update(task)
 
-    def take_act(self, act: Mapping[str, Any]) -> None:
-        """Remember the last act of a task."""
-        task = str(act.get("task_id") or "")
-        name = str(act.get("name") or act.get("action") or "")
-        outcome = str(act.get("state") or act.get("decision") or act.get("outcome") or "")
-        if task and name:
-            reason = f": {act['reason']}" if act.get("reason") and outcome in ("refused", "denied", "deny") else ""
-            self.acts[task] = f"{name} {outcome}{reason}".strip()
+    def take_event(self, event: Mapping[str, Any]) -> None:
+        """Take over one event of the run's feed: a record of the log, with the task and the action it belongs to."""
+        kind, _, what = str(event.get("kind") or "").partition(".")
+        task, action, status = event.get("task"), event.get("action"), event.get("status")
+        if isinstance(task, Mapping):
+            state = {"started": "running", "finished": status}.get(what) if kind == "task" else None
+            self.take_task({**task, "state": state} if state else task)
+            if kind == "act" and isinstance(action, Mapping):
+                self._take_act(str(task.get("id")), action, what)
+        if kind == "run" and what == "finished" and status:
+            self.run["state"] = status
 
-    def take_event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Take over one event of the run's stream, by its name: `run...`, `task...`, `act...`."""
-        if isinstance(data.get("run"), Mapping):
-            self.take_run(data["run"])
-        if isinstance(data.get("task"), Mapping):
-            self.take_task(data["task"])
-        if isinstance(data.get("tasks"), list):
-            self.take_run({"tasks": data["tasks"]})
-        if kind.startswith("task"):
-            self.take_task(data)
-        elif kind.startswith("act"):
-            self.take_act(data)
-        elif kind.startswith("run"):
-            self.take_run(data)
-
-
-def _waits(each: Mapping[str, Any]) -> bool:
-    return str(each.get("state") or each.get("status") or "") in ("waiting", "running", "paused")
+    def _take_act(self, task_id: str, action: Mapping[str, Any], what: str) -> None:
+        rules = ", ".join(str(rule) for rule in action.get("rules") or [])
+        why = f" by {rules}" if rules and what in ("refused", "escalated") else ""
+        self.acts[task_id] = f"{action.get('kind')}:{action.get('name')} {what}{why}"
 
 
 def draw_run(view: RunView, now: datetime) -> RenderableType:
@@ -127,8 +118,9 @@ def _grow(
         twig = branch.add(_task_line(task, view, now))
         if depth < 8:
             _grow(twig, str(task["id"]), children, view, now=now, depth=depth + 1)
-    if len(shown) < len(tasks):
-        branch.add(Text(f"and {len(tasks) - len(shown)} more: {_counted(tasks)}", style="dim"))
+    rest = [task for task in tasks if task not in shown]
+    if rest:
+        branch.add(Text(f"and {len(rest)} more: {_counted(rest)}", style="dim"))
 
 
 def _loudness(task: Mapping[str, Any]) -> int:
@@ -143,12 +135,13 @@ def _counted(tasks: list[dict[str, Any]]) -> str:
 
 def _run_line(view: RunView, now: datetime) -> Text:
     run = view.run
-    name = str(run.get("name") or run.get("workflow") or run.get("agent") or "run")
+    name = str(run.get("name") or "run")
     line = Text.assemble((clean(name), "bold"), " ", (short(run.get("id")), "dim"), " ")
     line.append(view.state, style=STATE_STYLES.get(view.state, ""))
     if view.tasks:
-        done = sum(task.get("state") == "succeeded" for task in view.tasks.values())
-        line.append(f"  {done} of {len(view.tasks)} tasks", style="dim")
+        ended = sum(task.get("state") in _ENDED_TASKS for task in view.tasks.values())
+        total = max(int(run.get("tasks_total") or 0), len(view.tasks))
+        line.append(f"  {ended} of {total} tasks", style="dim")
     line.append(_took(run, now, begun="created_at"), style="dim")
     return line
 
@@ -161,17 +154,15 @@ def _task_line(task: Mapping[str, Any], view: RunView, now: datetime) -> Text:
     if task.get("agent"):
         line.append(f"  {clean(task['agent'])}", style="dim")
     line.append(f"  {state}", style=style)
-    attempt = task.get("attempt") or task.get("attempts") or 0
+    attempt = task.get("attempt") or 0
     if isinstance(attempt, int) and attempt > 1:
         line.append(f"  attempt {attempt}", style="yellow")
     line.append(_took(task, now, begun="started_at"), style="dim")
     act = view.acts.get(str(task.get("id")))
-    last = act or task.get("last_act") or (task.get("waits_for") if state == "waiting" else "")
-    if isinstance(last, Mapping):
-        last = f"{last.get('name', '')} {last.get('state', '')}"
+    last = act or (f"for {task['waits_for']}" if state == "waiting" and task.get("waits_for") else "")
     if last and state not in ("succeeded", "skipped", "cancelled"):
         line.append(f"  {clean(last)}", style="dim")
-    error = task.get("error") or task.get("error_code")
+    error = task.get("detail") or task.get("error")
     if error and state == "failed":
         line.append(f"  {clean(error)}", style="red")
     return line

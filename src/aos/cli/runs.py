@@ -23,7 +23,9 @@ from aos.cli.session import Session, find_id, session_of
 from aos.kernel.json import Json
 
 RUNS: Final = Collection(
-    "/runs", "run", ("id", "name", "state", "workflow", "agent", "tasks_total", "cost", "created_at", "finished_at")
+    "/runs",
+    "run",
+    ("id", "name", "state", "tasks_open", "tasks_total", "actions", "refused", "waiting", "cost", "created_at"),
 )
 INPUT_BYTES_MAX: Final = 1_000_000
 
@@ -200,7 +202,7 @@ def logs(
     seen: set[str] = set()
     while True:
         ended = not follow or str(session.client.get(path_to("runs", id)).get("state")) in ENDED
-        acts = session.client.items("/actions", {"run_id": id, "order": "created"})
+        acts = session.client.items("/actions", {"run": id, "order": "created"})
         fresh = [act for act in acts if str(act.get("id")) not in seen]
         seen.update(str(act.get("id")) for act in fresh)
         if session.out.json and not follow:
@@ -216,8 +218,11 @@ def _log_line(session: Session, act: Object) -> None:
     if session.out.json:
         typer.echo(json.dumps(act, ensure_ascii=False))
         return
-    when = str(act.get("created_at") or act.get("at") or "")[:19].replace("T", " ")
-    state = str(act.get("state") or act.get("status") or "")
-    name = act.get("action") or f"{act.get('kind', '')}:{act.get('name', '')}"
-    parts = [when, str(act.get("agent") or ""), str(name), state, str(act.get("reason") or act.get("error") or "")]
+    when = str(act.get("intended_at") or act.get("created_at") or "")[:19].replace("T", " ")
+    decision = act.get("decision") or {}
+    refused = decision.get("outcome") in ("deny", "escalate")
+    why = act.get("error") or (decision.get("reason") if refused else act.get("summary"))
+    name = f"{act.get('kind', '')}:{act.get('name', '')}"
+    who = act.get("task") or act.get("agent")
+    parts = [when, str(who or ""), name, str(act.get("state") or ""), str(why or "")]
     session.out.out.print(Text(clean("  ".join(part for part in parts if part))), soft_wrap=True)

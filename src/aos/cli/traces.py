@@ -1,4 +1,4 @@
-"""`aos trace`: the decision tree of a run, who asked for what, what was decided, by which rule, and what came of it."""
+"""`aos trace`: the decision tree of a run: who asked for what, what was decided, by which rule, and what came of it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from aos.cli.session import find_id, session_of
 DEPTH_MAX: Final = 40
 REFUSED: Final = frozenset({"deny", "denied", "escalate", "refused"})
 
+_BELOW: Final = ("actions", "tasks", "children")
+"""Where a tree's node holds what it did and what stands below it."""
+
 
 def trace(
     context: typer.Context,
@@ -29,87 +32,81 @@ def trace(
     session = session_of(context)
     id = find_id(session, "/runs", run)
     found = session.client.get(path_to("traces", id, "tree"))
-    inner = found.get("root")
-    root: Object = inner if isinstance(inner, dict) else found
-    kept = prune_tree(root) if only else root
-    session.out.emit(found if not only else (kept or {}), lambda: draw_tree(kept, empty="nothing was refused"))
+    kept = prune_tree(found) if only else found
+    session.out.emit(kept or {}, lambda: draw_tree(kept, empty="nothing was refused"))
 
 
 def prune_tree(node: Object) -> Object | None:
     """Return the node with only those branches in which something was refused, None where nothing was."""
-    children = [kept for each in _children(node) if (kept := prune_tree(each)) is not None]
-    if not children and not _was_refused(node):
-        return None
-    return {**node, "children": children}
+    kept: Object = {
+        name: [part for each in node.get(name) or [] if (part := prune_tree(each)) is not None]
+        for name in _BELOW
+        if name in node
+    }
+    return {**node, **kept} if any(kept.values()) or _was_refused(node) else None
 
 
 def draw_tree(root: Mapping[str, Any] | None, *, empty: str) -> RenderableType:
     """Draw a decision tree."""
     if not root:
         return Text(empty, style="dim")
-    tree = Tree(_line(root), guide_style="dim")
+    tree = Tree(_line(_plain(root)), guide_style="dim")
     _grow(tree, root, depth=0)
     return tree
 
 
 def _grow(branch: Tree, node: Mapping[str, Any], *, depth: int) -> None:
-    for matched in _rules(node):
-        branch.add(_rule_line(matched))
-    for child in _children(node):
-        twig = branch.add(_line(child))
+    for rule in _plain(node).get("rules") or []:
+        branch.add(_rule_line(rule if isinstance(rule, dict) else {"id": rule}))
+    for child in (each for name in _BELOW for each in node.get(name) or []):
+        twig = branch.add(_line(_plain(child)))
         if depth < DEPTH_MAX:
             _grow(twig, child, depth=depth + 1)
 
 
-def _children(node: Mapping[str, Any]) -> list[Object]:
-    found = node.get("children") or node.get("tasks") or node.get("actions") or []
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def _rules(node: Mapping[str, Any]) -> list[Object]:
-    decision = node.get("decision")
-    found = (
-        node.get("matched") or node.get("rules") or (decision.get("matched") if isinstance(decision, dict) else None)
-    )
-    return [each if isinstance(each, dict) else {"id": each} for each in found] if isinstance(found, list) else []
-
-
-def _outcome(node: Mapping[str, Any]) -> str:
-    decision = node.get("decision")
-    return str(decision.get("outcome") or "") if isinstance(decision, dict) else str(decision or "")
+def _plain(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a node's own fields: those of its run, its task or its decision beside what it holds."""
+    inner = [node[name] for name in ("run", "task", "decision") if isinstance(node.get(name), dict)]
+    return {**node, **inner[0]} if inner else node
 
 
 def _was_refused(node: Mapping[str, Any]) -> bool:
-    return bool({_outcome(node), str(node.get("state") or node.get("status") or "")} & REFUSED)
+    plain = _plain(node)
+    return bool({str(plain.get("outcome")), str(plain.get("state"))} & REFUSED)
 
 
 def _line(node: Mapping[str, Any]) -> Text:
-    name = node.get("label") or node.get("action") or node.get("name") or node.get("kind") or short(node.get("id"))
-    line = Text(clean(name), style="bold" if node.get("kind") in ("run", "task") else "")
-    if node.get("agent"):
+    outcome, state = str(node.get("outcome") or ""), str(node.get("state") or "")
+    is_act = "intended_at" in node or bool(outcome)
+    name = str(node.get("label") or node.get("name") or short(node.get("id")))
+    line = Text(clean(f"{node.get('kind') or 'act'}:{name}" if is_act else name), style="" if is_act else "bold")
+    if node.get("agent") and not is_act:
         line.append(f"  {clean(node['agent'])}", style="dim")
-    outcome, state = _outcome(node), str(node.get("state") or node.get("status") or "")
     for word in dict.fromkeys(each for each in (outcome, state) if each):
         line.append(f"  {clean(word)}", style=STATE_STYLES.get(word, "dim"))
-    decision = node.get("decision")
-    reason = node.get("reason") or (decision.get("reason") if isinstance(decision, dict) else "")
-    if reason and (outcome in REFUSED or state in REFUSED):
+    reason = node.get("reason") or node.get("error")
+    if reason and (not is_act or {outcome, state} & (REFUSED | {"failed", "unknown"})):
         line.append(f"  {clean(reason)}")
-    if node.get("cost"):
-        cost = node["cost"]
-        line.append(f"  {clean(cost.get('amount'))} {clean(cost.get('currency'))}" if isinstance(cost, dict) else "")
+    approval, cost = node.get("approval"), node.get("cost")
+    if isinstance(approval, dict) and approval.get("answered_by"):
+        line.append(f"  {clean(approval.get('status'))} by {clean(approval['answered_by'])}", style="dim")
+    if isinstance(cost, dict):
+        line.append(f"  {clean(cost.get('amount'))} {clean(cost.get('currency'))}", style="dim")
     return line
 
 
-def _rule_line(matched: Mapping[str, Any]) -> Text:
-    outcome = str(matched.get("outcome") or "")
-    line = Text.assemble(("rule ", "dim"), clean(matched.get("id", "")))
-    if matched.get("version"):
-        line.append(f" v{clean(matched['version'])}", style="dim")
+def _rule_line(rule: Mapping[str, Any]) -> Text:
+    outcome = str(rule.get("outcome") or "")
+    line = Text.assemble(("rule ", "dim"), clean(rule.get("id", "")))
+    if rule.get("version"):
+        line.append(f" v{clean(rule['version'])}", style="dim")
     if outcome:
         line.append(f"  {outcome}", style=STATE_STYLES.get(outcome, ""))
-    if matched.get("reason"):
-        line.append(f"  {clean(matched['reason'])}", style="dim")
-    if matched.get("failed"):
+    for name, lead in (("when", "when "), ("reason", "")):
+        if rule.get(name):
+            line.append(f"  {lead}{clean(rule[name])}", style="dim")
+    if rule.get("satisfied"):
+        line.append("  approved", style="green")
+    if rule.get("failed"):
         line.append("  its condition could not be evaluated", style="magenta")
     return line

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from rich.console import RenderableType
 
-from aos.cli.output import detail, table
+from aos.cli.client import Object
+from aos.cli.output import Output, detail, duration_text, table
 from aos.cli.session import session_of
 from aos.cli.traces import draw_tree
+from aos.kernel.json_text import is_date
 
 
 class UsageBy(StrEnum):
@@ -17,8 +20,10 @@ class UsageBy(StrEnum):
 
     AGENT = "agent"
     DEPARTMENT = "department"
+    DAY = "day"
     RUN = "run"
     TOOL = "tool"
+    WORKFLOW = "workflow"
 
 
 def usage(
@@ -29,12 +34,42 @@ def usage(
 ) -> None:
     """Show what was used and what it cost."""
     session = session_of(context)
-    found = session.client.get("/usage", {"by": by.value, "from": since or None, "to": until or None})
-    items = found.get("items") or []
-    first = [by.value, "name", "id"]
-    rest = [name for item in items[:50] for name in item if name not in first and not name.endswith("_id")]
-    columns = list(dict.fromkeys([*first, *rest]))
-    session.out.emit(found, lambda: table(items, columns, empty="nothing was used yet", times=session.out.ago))
+    found = session.client.get("/usage", {"by": by.value, "from": _moment(since), "to": _moment(until)})
+    session.out.emit(found, lambda: _drawn(found, by, session.out))
+
+
+def _moment(written: str) -> str | None:
+    """Return a time as the server reads it; a date alone begins in UTC."""
+    return f"{written}T00:00:00Z" if is_date(written) else written or None
+
+
+def _drawn(found: Object, by: UsageBy, out: Output) -> RenderableType:
+    """Draw the groups, and beneath them the totals."""
+    groups = [_flat(group) for group in found.get("items") or []]
+    totals = _flat(found.get("totals") or {})
+    if totals and groups:
+        groups.append({"name": "total", **totals})
+    rows = [{by.value: group.get("name") or group.get("key") or "none", **group} for group in groups]
+    return table(rows, [by.value, *_COLUMNS], empty="nothing was used yet", times=out.ago)
+
+
+def _flat(group: Object) -> Object:
+    runtime = group.get("runtime_seconds")
+    return {**group, "runtime": duration_text(runtime) if isinstance(runtime, int | float) else None}
+
+
+_COLUMNS: Final = (
+    "runtime",
+    "tasks",
+    "attempts",
+    "tool_calls",
+    "model_calls",
+    "input_tokens",
+    "output_tokens",
+    "workflow_executions",
+    "cost",
+    "estimated",
+)
 
 
 def explain(
@@ -48,8 +83,12 @@ def explain(
     """
     session = session_of(context)
     found = session.client.get("/policies/explain", {"agent": agent, "action": action})
-    rules = found.get("matched") or found.get("rules") or found.get("items")
-    root = {"name": f"{agent}  {action}", "matched": rules, "decision": found.get("decision") or found.get("outcome")}
+    rules = found.get("rules")
+    root = {
+        "name": f"{agent}  {action}",
+        "rules": rules,
+        "reason": f"where no rule allows: {found.get('default', 'deny')}",
+    }
     session.out.emit(
         found,
         lambda: draw_tree(root, empty="") if rules is not None else detail(found, times=session.out.ago),

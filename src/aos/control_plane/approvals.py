@@ -9,11 +9,11 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import Reader, one_of, page_query, read_fields, read_query, read_text, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs_shapes import APPROVAL_STATES, APPROVE, DENY
-from aos.control_plane.services import services
 from aos.operations.approval_views import list_approvals, show_approval
 from aos.operations.approvals import Answer
 from aos.operations.run_orders import AnswerGiven, answer_approval

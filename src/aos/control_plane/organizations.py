@@ -10,10 +10,10 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import wire
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import read_fields
 from aos.control_plane.endpoint import Endpoint, json_response, reply_response
 from aos.control_plane.openapi import operation
-from aos.control_plane.services import services
 from aos.control_plane.shapes import MANIFEST_APPLY, ORGANIZATION_NEW, list_of, maybe, ref
 from aos.kernel.errors import FieldError, InvalidCondition, InvalidManifest, NotFound
 from aos.kernel.json import Json

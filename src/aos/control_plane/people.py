@@ -9,11 +9,11 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import wire
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import one_of, page_query, read_fields, read_text
 from aos.control_plane.endpoint import Endpoint, OpenEndpoint, json_response, page_response, reply_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.parts import new_part
-from aos.control_plane.services import services
 from aos.control_plane.shapes import LINK, PERSON_PATCH, ROLE_GIVEN, TOKEN_NEW
 from aos.kernel.errors import FieldError, NotFound
 from aos.kernel.people import ROLE_PERMISSIONS, Actor, Role

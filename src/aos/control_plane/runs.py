@@ -12,6 +12,7 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import (
     Fields,
     Reader,
@@ -27,7 +28,6 @@ from aos.control_plane.bodies import (
 from aos.control_plane.endpoint import Endpoint, json_response, page_response, reply_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs_shapes import RUN_NEW, RUN_STATES
-from aos.control_plane.services import services
 from aos.kernel.acts import Pending
 from aos.kernel.money import parse_money
 from aos.operations.idempotency import Reply

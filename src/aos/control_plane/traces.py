@@ -10,11 +10,11 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import Reader, one_of, page_query, read_query, read_text, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs import RUN_FILTERS, first_to_last
-from aos.control_plane.services import services
 from aos.kernel.acts import ActionState, ActKind
 from aos.kernel.policy.values import Outcome
 from aos.operations.actions import list_actions, show_action

@@ -30,7 +30,9 @@ _REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "inv
 
 async def call_tool(services: Services, request: Request, name: str) -> Response:
     """Pass one tool call through the gate and return what became of it."""
-    principal = await services.authenticator.principal(request.bearer())
+    principal = await services.authenticator.principal(
+        request.bearer(), organization=request.headers.get("aos-organization")
+    )
     body = request.json_object()
     arguments, approval_id = _arguments(body), _approval_id(body)
     key = request.headers.get("idempotency-key")

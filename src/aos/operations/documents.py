@@ -103,6 +103,7 @@ def tool_document(spec: ToolSpec) -> Fields:
         "result_trust": spec.result_trust.value,
         "sinks": list(spec.sinks),
         "args": spec.schema,
+        "fixed": dict(spec.fixed),
         "facts": {each.name: {"tool": each.tool, "args": dict(each.arguments)} for each in spec.lookups},
         "reversible": spec.reversible,
         "timeout": duration_text(spec.timeout_seconds),

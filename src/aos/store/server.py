@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -51,6 +52,15 @@ class SeenProcess:
     silent_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class FirstSignIn:
+    """Whether anybody ever signed in, and the administrator who was filed first."""
+
+    signed_in: bool
+    has_organization: bool
+    administrator: UUID | None
+
+
 def read_server(owner_dsn: str) -> Server:
     """Ask the server who it is. Raises Unavailable where it does not answer, Misconfigured where it refuses the login."""
     with _connect(owner_dsn) as connection:
@@ -79,6 +89,12 @@ def make_partitions(owner_dsn: str) -> int:
     """Make the partitions of the days ahead, where they are missing; return how many were made."""
     with _connect(owner_dsn) as connection:
         return int(_run(connection, "make_partitions")[0]["made"])
+
+
+def find_first_sign_in(owner_dsn: str) -> FirstSignIn:
+    """Look whether anybody ever came in, and who could."""
+    with _connect(owner_dsn) as connection:
+        return FirstSignIn(**_run(connection, "find_first_sign_in")[0])
 
 
 def list_processes(owner_dsn: str) -> list[SeenProcess]:

@@ -32,6 +32,7 @@ def configure_logging(*, level: str, form: str, process: str, file: Path | None 
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("django.request").setLevel(logging.ERROR)  # a caller's mistake is answered, not logged
     logging.captureWarnings(True)
 
 
