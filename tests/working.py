@@ -124,7 +124,8 @@ class Working:
 
     async def check_books(self) -> None:
         """Every task that ended has its records, each is a leaf, and each attempt that ran has its usage event."""
-        await integrate_all(self.running.database, self.running.facts, self.running.drivers)
+        while self.rows("select 1 from ledger_pending limit 1"):  # the worker may hold the head at this moment
+            await integrate_all(self.running.database, self.running.facts, self.running.drivers)
         counts = self.rows(
             "select (select count(*) from task where state in ('succeeded','failed','skipped')) as ended,"
             " (select count(*) from record where kind = 'task.finished') as finished,"

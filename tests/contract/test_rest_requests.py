@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from aos.kernel.limits import BODY_BYTES_MAX
+from aos.operations.organizations import create_organization
 from tests.planes import ADMIN, Plane
 
 AGENT = {"name": "finance", "type": "functional"}
@@ -48,6 +50,24 @@ def test_a_token_revoked_in_one_organization_raises_the_epoch_of_all(plane: Plan
     plane.delete(f"/tokens/{made['id']}", AOS_Organization="Larkspur")
     after = dict(plane.rows("select name, epoch from organization"))
     assert {name: after[name] - before[name] for name in after} == {"Larkspur": 1, "Second": 1}
+
+
+def test_a_link_never_opens_an_organization_that_its_maker_does_not_administer(plane: Plane) -> None:
+    other = plane.as_person("eve@evil.example", "viewer")
+    made = create_organization(
+        plane.drivers, "Evil", currency="EUR", timezone="UTC", admin_email="eve@evil.example", admin_name="Eve"
+    )
+    assert plane.get("/whoami", token=other).json()["organization"]["id"] == str(made.organization_id)
+    invited = plane.post("/people", {"email": ADMIN, "roles": ["viewer"]}, token=other)
+    assert (invited.status_code, invited.json()["link"]) == (201, None)
+    assert plane.post(f"/people/{ADMIN}/link", token=other).status_code == 403
+    assert plane.rows("select count(*) from person_token where kind = 'link' and used_at is null") == [(0,)]
+    sam = plane.post("/people", {"email": "sam@larkspur.example"}, AOS_Organization="Larkspur").json()["link"]
+    again = plane.post("/people/sam@larkspur.example/link", AOS_Organization="Larkspur").json()["link"]
+    assert sam != again
+    address = f"http://127.0.0.1:8470/console/sign-in#{sam}"
+    assert plane.client.post("/people/link", json={"link": address}).status_code == 201
+    assert plane.client.post("/people/link", json={"link": again}).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -145,6 +165,18 @@ def test_a_crash_is_a_problem_that_says_nothing_but_its_trace(plane: Plane) -> N
     assert (problem["trace_id"], problem["type"]) == (trace, "urn:aos:problem:internal")
     assert "vanished" not in crashed.text
     assert "department" not in problem["detail"]
+
+
+def test_a_body_without_a_length_is_read_to_its_limit(plane: Plane) -> None:
+    def pieces(size: int) -> Iterator[bytes]:
+        yield b'{"name": "finance", "cost_center": "'
+        for _ in range(size):
+            yield b"x" * 100
+        yield b'"}'
+
+    headers = {"Authorization": f"Bearer {plane.token}", "Content-Type": "application/json"}
+    assert plane.client.post("/departments", content=pieces(20_000), headers=headers).status_code == 413
+    assert plane.client.post("/departments", content=pieces(1), headers=headers).status_code == 201
 
 
 def test_only_version_1_is_served_and_every_answer_names_it(plane: Plane) -> None:

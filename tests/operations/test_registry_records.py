@@ -57,6 +57,7 @@ WRITES: list[tuple[str, str, Any, str, str]] = [
     ("PATCH", "/people/sam@larkspur.example", {"roles": ["viewer"]}, "registry.changed", "person.roles"),
     ("POST", "/people/sam@larkspur.example/roles", {"role": "finance"}, "registry.changed", "person.roles"),
     ("DELETE", "/people/sam@larkspur.example/roles/finance", None, "registry.changed", "person.roles"),
+    ("POST", "/people/sam@larkspur.example/link", None, "token.changed", "link.created"),
     ("POST", "/tokens", {}, "token.changed", "token.created"),
     ("POST", "/secrets", {"name": "openai", "value": "x"}, "registry.changed", "secret.set"),
     ("PUT", "/secrets/openai", {"value": "y"}, "registry.changed", "secret.rotated"),

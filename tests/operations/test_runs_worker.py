@@ -129,7 +129,9 @@ def test_an_escalated_payment_parks_the_task_and_is_made_once_after_the_yes(data
         caller = Caller()
         async with working(company(database, LARGE), caller) as aos:
             run_id = await aos.start(agent="pays", input=PAYMENT)
-            (approval,) = await aos.until("select a.* from approval a join task t on t.id = a.task_id and t.state = 'waiting'")
+            (approval,) = await aos.until(
+                "select a.* from approval a join task t on t.id = a.task_id and t.state = 'waiting'"
+            )
             assert not caller.calls
             await aos.answer(approval["id"])
             run = await aos.ended(run_id)
@@ -275,7 +277,9 @@ def test_a_step_runs_once_however_many_passes_there_are(database: Database) -> N
     async def story() -> None:
         async with working(company(database, LARGE)) as aos:
             run_id = await aos.start(agent="counts_steps", input=PAYMENT)
-            (approval,) = await aos.until("select a.* from approval a join task t on t.id = a.task_id and t.state = 'waiting'")
+            (approval,) = await aos.until(
+                "select a.* from approval a join task t on t.id = a.task_id and t.state = 'waiting'"
+            )
             await aos.answer(approval["id"])
             run = await aos.ended(run_id)
             assert run["output"] == 1
@@ -331,7 +335,9 @@ def test_the_same_key_starts_one_run(database: Database) -> None:
     async def story() -> None:
         async with working(company(database)) as aos:
             request = RunRequest(agent="echo", input=1, idempotency_key="monday")
-            answers = await asyncio.gather(*(aos.do.runs.start_run(aos.person, request) for _ in range(4)), return_exceptions=True)
+            answers = await asyncio.gather(
+                *(aos.do.runs.start_run(aos.person, request) for _ in range(4)), return_exceptions=True
+            )
             again = await aos.do.runs.start_run(aos.person, request)
             assert isinstance(again, RunStarted)
             assert again.replayed

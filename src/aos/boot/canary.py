@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -13,6 +14,8 @@ from aos.kernel.policy.canary import canary_acts, judge_canary
 from aos.kernel.policy.decide import decide
 from aos.kernel.policy.index import PolicySet
 from aos.operations.facts import FactsCache
+
+log = logging.getLogger("aos.boot")
 
 _NOBODY: Final = UUID(int=0)
 _ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,6 +41,12 @@ async def fire_canaries(facts: FactsCache, organizations: Sequence[UUID]) -> Rea
             continue
         failures += judge(known.policies, organization_id, facts.now())
     return Ready(governed=not failures, failures=tuple(failures[:_FAILURES_SHOWN_MAX]))
+
+
+def log_failures(ready: Ready) -> None:
+    """Log each canary act that was not refused."""
+    for failure in ready.failures:
+        log.error("a canary act was not refused", extra={"canary": failure})
 
 
 def judge(policies: PolicySet, organization_id: UUID, now: datetime) -> list[str]:

@@ -38,7 +38,7 @@ class Here:
 
 def local_commands(here: Here) -> dict[str, Callable[..., Any]]:
     """Return the commands by name, bound to this machine."""
-    commands = {"up": _up, "down": _down, "status": _status, "doctor": _doctor, "config": _config}
+    commands = {"up": _up, "down": _down, "status": _status, "doctor": _doctor, "config": _config, "worker": _worker}
     return {name: _with_exit_status(make(here)) for name, make in commands.items()}
 
 
@@ -138,6 +138,17 @@ def _config(here: Here) -> Callable[..., Any]:
                 print(f"    {setting.meaning} Default: {setting.shown_default.replace('`', '') or 'empty'}")
 
     return config
+
+
+def _worker(here: Here) -> Callable[..., Any]:
+    def worker() -> None:
+        """Run one more worker in the foreground, on a database that AOS serves already."""
+        from aos.boot.lone_worker import run_worker
+
+        config = here.config()
+        run_worker(config, here.paths(config), here.environment)
+
+    return worker
 
 
 def _json(value: Any) -> str:

@@ -36,9 +36,9 @@ class Share:
 
 
 SHARES: Final = {
-    Kind.CONTROL_PLANE: Share(app=2, machine=3, cold=4),
+    Kind.CONTROL_PLANE: Share(app=2, machine=3, cold=6),
     Kind.DATA_PLANE: Share(app=4, machine=6),
-    Kind.WORKER: Share(app=4, machine=8, cold=4),
+    Kind.WORKER: Share(app=4, machine=8),
 }
 
 

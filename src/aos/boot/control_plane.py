@@ -7,8 +7,6 @@ forked anew by the arbiter; an arbiter that dies is started anew by the supervis
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +16,7 @@ from typing import Any, Final
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
-from aos.boot.canary import fire_canaries
+from aos.boot.canary import fire_canaries, log_failures
 from aos.boot.config import Config
 from aos.boot.connections import SHARES
 from aos.boot.heartbeat import beat
@@ -33,7 +31,7 @@ from aos.drivers.key_file import KeyFile
 from aos.operations.bridge import Bridge, Hot, open_hot
 from aos.operations.drivers import Drivers
 from aos.store.cold.connection import configure
-from aos.store.cold.machine import configure_machine
+from aos.store.cold.machine import COLD_MACHINE_CONNECTIONS_MAX, configure_machine
 from aos.store.django_settings import DjangoConfig, set_up_django
 from aos.store.hot.database import DatabaseConfig
 
@@ -45,7 +43,6 @@ _STUCK_SECONDS: Final = 60
 """A server whose main thread says nothing for this long is killed by the arbiter."""
 
 set_up_django(DjangoConfig(root_urlconf="aos.boot.urls", allowed_hosts=("*",), web=settings.WEB))
-log = logging.getLogger("aos.boot")
 
 
 def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
@@ -71,8 +68,8 @@ class _Application(BaseApplication):  # type: ignore[misc]
         self._drivers = drivers
         self._signal = signal
         self._arbiter_pid = os.getpid()
+        self._bridge = Bridge(self._open_hot)
         self._ready: list[Ready] = []
-        self._bridge = Bridge(lambda: _open_hot(plan, drivers, self._ready, pid=self._arbiter_pid))
         super().__init__()
 
     def load_config(self) -> None:
@@ -91,45 +88,44 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "loglevel": "warning",
             "post_fork": lambda arbiter, worker: end_with(self._arbiter_pid),
             "post_worker_init": lambda worker: self._open(),
+            "worker_exit": lambda arbiter, worker: self._bridge.close(),
         }
         for name, value in given.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
         """Return the application, with every view imported."""
-        return build_application(Services(self._drivers, version("aos"), self._bridge))
+        return build_application(Services(drivers=self._drivers, version=version("aos"), bridge=self._bridge))
 
     def _open(self) -> None:
         """Bind the database's logins in the forked server, see the canaries refused, and say that it serves."""
         share = SHARES[self._plan.kind]
-        configure(self._plan.app_dsn, connections_max=share.cold)
+        configure(self._plan.app_dsn, connections_max=share.cold - COLD_MACHINE_CONNECTIONS_MAX)
         configure_machine(self._plan.machine_dsn)
-        self._bridge.call(_begin)
-        self._signal.send(self._ready[-1])
+        self._signal.send(self._bridge.call(self._readiness))
 
+    async def _readiness(self, hot: Hot) -> Ready:
+        return self._ready[0]
 
-@asynccontextmanager
-async def _open_hot(plan: Plan, drivers: Drivers, said: list[Ready], *, pid: int) -> AsyncIterator[Hot]:
-    """Open the hot half and note in `said` what its canary acts showed."""
-    share = SHARES[plan.kind]
-    config = DatabaseConfig(
-        plan.app_dsn, plan.machine_dsn, app_connections_max=share.app, machine_connections_max=share.machine
-    )
-    async with open_hot(config, drivers) as hot:
-        await hot.facts.refresh()
-        organizations = [row["id"] for row in await hot.database.read("load_epochs")]
-        ready = await fire_canaries(hot.facts, organizations)
-        for failure in ready.failures:
-            log.error("a canary act was not refused", extra={"canary": failure})
-        said.append(ready)
-        beating = asyncio.create_task(beat(hot.database, plan, ready, pid=pid), name="beat")
-        try:
-            yield hot
-        finally:
-            beating.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beating
-
-
-async def _begin(hot: Hot) -> None:
-    """Do nothing: the first call opens the hot half."""
+    @asynccontextmanager
+    async def _open_hot(self) -> AsyncIterator[Hot]:
+        """Open what the bridge's calls act through; the process's beat goes with it."""
+        share = SHARES[self._plan.kind]
+        config = DatabaseConfig(
+            self._plan.app_dsn,
+            self._plan.machine_dsn,
+            app_connections_max=share.app,
+            machine_connections_max=share.machine,
+        )
+        async with open_hot(config, self._drivers) as hot:
+            await hot.facts.refresh()
+            organizations = [row["id"] for row in await hot.database.read("load_epochs")]
+            ready = await fire_canaries(hot.facts, organizations)
+            log_failures(ready)
+            self._ready[:] = [ready]
+            beating = asyncio.create_task(beat(hot.database, self._plan, ready, pid=self._arbiter_pid), name="beat")
+            try:
+                yield hot
+            finally:
+                beating.cancel()
+                await asyncio.gather(beating, return_exceptions=True)

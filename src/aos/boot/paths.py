@@ -17,7 +17,7 @@ from aos.boot.config import Config
 from aos.drivers.embedded_postgres import Layout, Settings, locate, user_data_home
 from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX
 
-_LONGEST_SOCKET: Final = "hosts-data-plane.sock"
+_LONGEST_SOCKET: Final = "hosts-worker-4194304.sock"
 
 
 @dataclass(frozen=True, slots=True)

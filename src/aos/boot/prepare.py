@@ -21,7 +21,10 @@ from aos.kernel.errors import AosError, error_table
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What is to be made fit. `superuser_dsn` is set for a server of ours: database and owner are made there first."""
+    """What is to be made fit. `superuser_dsn` is set for a server of ours: database and owner are made there first.
+
+    Without a `key_file` nobody is let in for the first time.
+    """
 
     owner_dsn: str = field(repr=False)
     superuser_dsn: str = field(repr=False)
@@ -65,12 +68,13 @@ def prepare(orders: Orders) -> Prepared:
     migrations = migrate(owner_dsn)
     logins = ensure_roles(owner_dsn, RolePasswords(app=orders.passwords.app, machine=orders.passwords.machine))
     make_partitions(owner_dsn)
-    first = find_first_sign_in(owner_dsn)
     link = ""
-    if not first.signed_in and (first.administrator is not None or not first.has_organization):
-        from aos.boot.first_sign_in import make_first_link
+    if orders.key_file:
+        first = find_first_sign_in(owner_dsn)
+        if not first.signed_in and (first.administrator is not None or not first.has_organization):
+            from aos.boot.first_sign_in import make_first_link
 
-        link = make_first_link(logins, first, Path(orders.key_file), run_clock=orders.run_clock)
+            link = make_first_link(logins, first, Path(orders.key_file), run_clock=orders.run_clock)
     return Prepared(
         app_dsn=logins.app,
         machine_dsn=logins.machine,

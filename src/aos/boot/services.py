@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aos.boot.canary import fire_canaries
+from aos.boot.canary import fire_canaries, log_failures
 from aos.boot.connections import SHARES
 from aos.boot.heartbeat import beat
 from aos.boot.plan import Plan, Ready
@@ -54,10 +54,15 @@ class HotServices:
 
 @asynccontextmanager
 async def open_services(
-    plan: Plan, key_file: Path, *, tools: Mapping[ToolTransport, ToolCaller] | None = None
+    plan: Plan,
+    key_file: Path,
+    *,
+    tools: Mapping[ToolTransport, ToolCaller] | None = None,
+    keeps_fresh: bool = True,
 ) -> AsyncIterator[HotServices]:
     """Open everything, fire the canaries, and keep facts and beat going until the end.
 
+    Without `keeps_fresh` it is the caller who reads the epochs at least once a second.
     Raises Unavailable where the database does not answer, Misconfigured where a key is missing.
     """
     share = SHARES[plan.kind]
@@ -87,9 +92,8 @@ async def open_services(
             drivers,
             ready,
         )
-        for failure in ready.failures:
-            log.error("a canary act was not refused", extra={"canary": failure})
-        async with _kept_going(services, plan):
+        log_failures(ready)
+        async with _kept_going(services, plan, keeps_fresh=keeps_fresh):
             yield services
     finally:
         await database.close()
@@ -101,14 +105,13 @@ def standard_drivers(keys: KeyEncryption, tools: Mapping[ToolTransport, ToolCall
 
 
 @asynccontextmanager
-async def _kept_going(services: HotServices, plan: Plan) -> AsyncIterator[None]:
+async def _kept_going(services: HotServices, plan: Plan, *, keeps_fresh: bool) -> AsyncIterator[None]:
     rung = asyncio.Event()
     services.bell.on("aos_epoch", lambda _: rung.set())
     services.bell.start()
-    tasks = [
-        asyncio.create_task(_keep_fresh(services.facts, rung), name="facts"),
-        asyncio.create_task(beat(services.database, plan, services.ready, pid=os.getpid()), name="beat"),
-    ]
+    tasks = [asyncio.create_task(beat(services.database, plan, services.ready, pid=os.getpid()), name="beat")]
+    if keeps_fresh:
+        tasks.append(asyncio.create_task(_keep_fresh(services.facts, rung), name="facts"))
     try:
         yield
         await services.gate.drain()

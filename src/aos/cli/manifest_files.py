@@ -84,7 +84,7 @@ class ManifestFiles:
 
     def located(self, error: FieldError) -> FieldError:
         """Return a problem with its place in front of its pointer."""
-        place = self.place(error.pointer, of_key=error.detail.startswith("unknown "))
+        place = self.place(error.pointer, of_key=error.detail.startswith(("unknown field", "unknown keyword")))
         return FieldError(f"{place}: {error.pointer or '/'}" if place else error.pointer, error.detail)
 
 

@@ -28,6 +28,7 @@ from aos.operations.people import (
     invite_person,
     list_people,
     list_tokens,
+    renew_link,
     revoke_token,
     set_roles,
     show_person,
@@ -47,7 +48,7 @@ class People(Endpoint):
 
     @operation(
         "invite_person",
-        "Invite a person by e-mail; `link` is a one-time link, shown once",
+        "Invite a person by e-mail; `link` is a one-time link, shown once; null for a person of other organizations",
         answer="PersonInvited",
         status=201,
         body="PersonNew",
@@ -63,7 +64,7 @@ class People(Endpoint):
             spec = new_part(edit, "people", email, fields=rest).people[0]
             id, link = invite_person(edit, spec)
             shown = wire.person(find_member(edit.organization_id, str(id)))
-            return Reply(201, {**shown, "link": link}, f"/people/{id}", once=("link",))
+            return Reply(201, {**shown, "link": link}, f"/people/{id}", once=("link",) if link else ())
 
         return self.write(request, do, body=body)
 
@@ -112,6 +113,18 @@ class GivenRole(Endpoint):
                 raise NotFound(f"`{person.email}` does not hold the role `{role[:40]}`")
             change_roles(edit, key, remove=frozenset({Role(role)}))
             return Reply(200, wire.person(find_member(edit.organization_id, key)))
+
+        return self.write(request, do)
+
+
+class NewLink(Endpoint):
+    """A fresh one-time link for a person."""
+
+    @operation("renew_link", "Make a fresh one-time link for a person, shown once", answer="PersonInvited")
+    def post(self, request: Request, key: str) -> HttpResponse:
+        def do(edit: Edit) -> Reply:
+            person, link = renew_link(edit, key)
+            return Reply(200, {**wire.person(person), "link": link}, once=("link",))
 
         return self.write(request, do)
 
@@ -226,6 +239,7 @@ urlpatterns = [
     path("people/link", Link.as_view()),
     path("people/me", Me.as_view()),
     path("people/<str:key>", Person.as_view()),
+    path("people/<str:key>/link", NewLink.as_view()),
     path("people/<str:key>/roles", GivenRoles.as_view()),
     path("people/<str:key>/roles/<str:role>", GivenRole.as_view()),
     path("roles", Roles.as_view()),
