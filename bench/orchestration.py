@@ -36,6 +36,7 @@ from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
 from aos.kernel.agents import Runtime
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
+from aos.kernel.json import Json
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
 from aos.operations.bell import Bell
 from aos.operations.drivers import Drivers
@@ -50,7 +51,7 @@ from aos.store.migrate import migrate
 from aos.store.roles import RolePasswords, ensure_roles
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
-from aos.workers.worker import Worker, WorkerConfig
+from aos.workers.worker import Worker
 from tests.databases import Database as Logins
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
@@ -246,7 +247,7 @@ async def run_workload(world: World, place: Place, workload: str) -> tuple[int, 
     person = Principal(world.organization_id, (link,), roles=("operator",))
 
     async def start() -> UUID:
-        value = list(range(FAN_OUT)) if workload == "fan_out" else None
+        value: Json = list[Json](range(FAN_OUT)) if workload == "fan_out" else None
         started = await do.runs.start_run(person, RunRequest(workflow=workload, input=value))
         assert isinstance(started, RunStarted), started
         return started.run_id
@@ -299,7 +300,8 @@ def measure(workload: str, *, hosts: bool, workers: int) -> dict[str, Any]:
             for _ in range(workers)
         ]
         for process in running:
-            assert process.stdout is not None and process.stdout.readline().strip() == "ready"
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == "ready"
         try:
             return _measured(world, place, workload, running, postmaster=postmaster)
         finally:
