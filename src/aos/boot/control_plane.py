@@ -7,6 +7,7 @@ forked anew by the arbiter; an arbiter that dies is started anew by the supervis
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,6 +44,7 @@ _STUCK_SECONDS: Final = 60
 """A server whose main thread says nothing for this long is killed by the arbiter."""
 
 set_up_django(DjangoConfig(root_urlconf="aos.boot.urls", allowed_hosts=("*",), web=settings.WEB))
+log = logging.getLogger("aos.boot")
 
 
 def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
@@ -102,7 +104,9 @@ class _Application(BaseApplication):  # type: ignore[misc]
         share = SHARES[self._plan.kind]
         configure(self._plan.app_dsn, connections_max=share.cold - COLD_MACHINE_CONNECTIONS_MAX)
         configure_machine(self._plan.machine_dsn)
-        self._signal.send(self._bridge.call(self._readiness))
+        ready = self._bridge.call(self._readiness)
+        self._signal.send(ready)
+        log.info("the control plane serves", extra={"governed": ready.governed})
 
     async def _readiness(self, hot: Hot) -> Ready:
         return self._ready[0]
