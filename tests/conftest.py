@@ -7,6 +7,8 @@ import shutil
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.databases"]
+
 # No timed assertions: two shared cores say nothing about a deadline.
 settings.register_profile("aos", deadline=None, print_blob=True)
 settings.load_profile("aos")

@@ -1,0 +1,65 @@
+"""What Django knows of the tables: fields, constraints and indexes, nothing else.
+
+The tables themselves are made by SQL files of the migrations; a test compares them with these models. Models of tenant
+tables have a composite key over plain UUID fields and no ForeignKey, which could not point at such a key.
+"""
+
+from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey
+from aos.store.models.budgets import Budget, BudgetAccount, UsageEvent
+from aos.store.models.ledger import Action, LedgerCheckpoint, LedgerHead, LedgerLeaf, LedgerNode, LedgerPending, Record
+from aos.store.models.organizations import Department, Idempotency, Member, Organization, OrganizationSettings
+from aos.store.models.people import Person, PersonToken, Session
+from aos.store.models.policies import Approval, Policy, PolicyVersion
+from aos.store.models.processes import Partitioned, Process
+from aos.store.models.runs import Call, Edge, OriginToken, Report, Run
+from aos.store.models.secrets import Content, DataKey, Secret, SigningKey
+from aos.store.models.spans import Span
+from aos.store.models.tasks import Task, TaskFinished
+from aos.store.models.tools import Tool, ToolVersion
+from aos.store.models.workflows import Workflow, WorkflowVersion
+
+__all__ = [
+    "Action",
+    "Agent",
+    "AgentKey",
+    "AgentVersion",
+    "ApiKey",
+    "Approval",
+    "Budget",
+    "BudgetAccount",
+    "Call",
+    "Content",
+    "DataKey",
+    "Department",
+    "Edge",
+    "Idempotency",
+    "LedgerCheckpoint",
+    "LedgerHead",
+    "LedgerLeaf",
+    "LedgerNode",
+    "LedgerPending",
+    "Member",
+    "Organization",
+    "OrganizationSettings",
+    "OriginToken",
+    "Partitioned",
+    "Person",
+    "PersonToken",
+    "Policy",
+    "PolicyVersion",
+    "Process",
+    "Record",
+    "Report",
+    "Run",
+    "Secret",
+    "Session",
+    "SigningKey",
+    "Span",
+    "Task",
+    "TaskFinished",
+    "Tool",
+    "ToolVersion",
+    "UsageEvent",
+    "Workflow",
+    "WorkflowVersion",
+]

@@ -1,0 +1,63 @@
+"""Every table, by kind: deployment tables know no organization, tenant tables have it first in every key.
+
+A table stands in exactly one of the two; a test compares them with the catalogue, the row policies and the keys.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEPLOYMENT_TABLES: Final = frozenset({
+    "django_migrations",
+    "organization",
+    "partitioned",
+    "person",
+    "person_token",
+    "process",
+    "session",
+})  # fmt: skip
+"""One id, no row policy, nothing of a tenant in them."""
+
+TENANT_TABLES: Final = frozenset({
+    "action",
+    "agent",
+    "agent_key",
+    "agent_version",
+    "api_key",
+    "approval",
+    "budget",
+    "budget_account",
+    "call",
+    "content",
+    "data_key",
+    "department",
+    "edge",
+    "idempotency",
+    "ledger_checkpoint",
+    "ledger_head",
+    "ledger_leaf",
+    "ledger_node",
+    "ledger_pending",
+    "member",
+    "organization_settings",
+    "origin_token",
+    "policy",
+    "policy_version",
+    "record",
+    "report",
+    "run",
+    "secret",
+    "signing_key",
+    "span",
+    "task",
+    "task_finished",
+    "tool",
+    "tool_version",
+    "usage_event",
+    "workflow",
+    "workflow_version",
+})  # fmt: skip
+"""`organization_id` first in primary key, unique keys and foreign keys; row-level security on."""
+
+PARTITIONED_TABLES: Final = frozenset({"action", "content", "record", "span", "task_finished", "usage_event"})
+"""Tenant tables that grow with traffic: a partition for each day of their UUIDv7 `id`, and a default one."""
