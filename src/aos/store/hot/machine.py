@@ -14,6 +14,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "find_person_token",
         "find_session",
         "integrate",
+        "list_memberships",
         "load_epochs",
         "load_exact",
         "load_facts",
