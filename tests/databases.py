@@ -55,8 +55,11 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of a test process: `superuser` for what only an administrator does, `owner` logs in without CREATEROLE
-    missing, `template` is the migrated database that clones are made of, `roles` are the template's."""
+    """A server of a test process.
+
+    `owner` is the login that AOS_DATABASE_URL would name; `superuser` does what only an administrator may. `template`
+    is the migrated database that clones are made of, `roles` are the roles that it and its clones know.
+    """
 
     superuser: str = field(repr=False)
     owner: str = field(repr=False)
@@ -101,12 +104,12 @@ def server(major: int = NEWEST_MAJOR) -> Server:
 def cloned(server: Server) -> Iterator[Database]:
     """Yield a clone of the server's template and drop it afterwards, whoever is still connected."""
     name = f"test_{next(_numbers)}"
-    with psycopg.connect(server.owner, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {server.template} strategy file_copy")
+    with psycopg.connect(server.superuser, autocommit=True) as administrator:
+        administrator.execute(f"create database {name} owner {OWNER} template {server.template} strategy file_copy")
         try:
             yield logins_of(server, name)
         finally:
-            connection.execute(f"drop database {name} with (force)")
+            administrator.execute(f"drop database {name} with (force)")
 
 
 def logins_of(server: Server, name: str) -> Database:

@@ -12,8 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from aos.kernel.budget import Hold
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json, canonical_json
+from aos.kernel.money import Money
+from aos.kernel.tools import Tool
 
 
 class ActKind(StrEnum):
@@ -75,3 +78,51 @@ def act_digest(kind: ActKind, name: str, *, arguments: Json) -> bytes:
 def salted_digest(salt: bytes, content: bytes) -> bytes:
     """Return the digest that stands in a leaf for erasable content: SHA-256 of its 32-byte salt and the bytes."""
     return hashlib.sha256(salt + content).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to perform one action once; `conclude` must follow, and the sweep finds it where it does not.
+
+    `idempotency_key` is the same for every try of the same call, whoever repeats it. `price` is held on `holds`.
+    """
+
+    action_id: UUID
+    act: Act
+    tool: Tool | None
+    holds: tuple[Hold, ...]
+    price: Money | None
+    idempotency_key: str
+    approval_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An action that is concluded, now or before: its state and what is recorded of its outcome."""
+
+    action_id: UUID
+    state: ActionState
+    value: Json = None
+    error: str = ""
+    """The slug of `kernel.errors`, empty where it was performed."""
+    detail: str = ""
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An action that waits for a person; the caller repeats the same act once the approval is given."""
+
+    action_id: UUID
+    approval_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An action that was refused and recorded: `error` is the slug, `reasons` name every rule that matched."""
+
+    action_id: UUID
+    error: str
+    detail: str
+    reasons: tuple[str, ...] = ()

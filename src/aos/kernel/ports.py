@@ -72,12 +72,14 @@ class KeyEncryption(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """What a tool answered. `sent` is False only where it is certain that no effect happened."""
+    """What a tool answered. `sent` is False only where it is certain that no effect happened; `unknown` where the call
+    was sent and what came of it cannot be told."""
 
     ok: bool
     value: Json = None
     error: str = ""
     sent: bool = True
+    unknown: bool = False
 
 
 class ToolCaller(Protocol):
@@ -88,6 +90,6 @@ class ToolCaller(Protocol):
     ) -> ToolOutcome:
         """Call `tool` once and return its answer; never raises for the tool's own failure.
 
-        A time-out or a lost connection after sending is `OutcomeUnknown`.
+        A time-out or a lost connection after sending is an outcome that is unknown.
         """
         ...

@@ -202,7 +202,7 @@ def exchange_link(drivers: Drivers, link: str, *, label: str) -> tuple[PersonalT
     Raises Unauthenticated where the link is unknown, used, revoked or has expired: which of these is not said.
     """
     hashed = token_hash(link)
-    person = find_person("find_person_token", hashed) if link.startswith(LINK_PREFIX) else None
+    person = find_person("find_credential", hashed) if link.startswith(LINK_PREFIX) else None
     if person is None or not person.memberships:
         raise _dead_link()
     actor = person.actor(None)

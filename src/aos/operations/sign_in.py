@@ -61,7 +61,7 @@ class SignedIn:
 
 def sign_in_with_token(token: str) -> SignedIn:
     """Return the person behind a personal token; raise Unauthenticated where it is unknown, revoked or has expired."""
-    found = find_person("find_person_token", token_hash(token)) if token.startswith(PERSONAL_PREFIX) else None
+    found = find_person("find_credential", token_hash(token)) if token.startswith(PERSONAL_PREFIX) else None
     if found is None:
         raise Unauthenticated("the token is unknown or was revoked: sign in again, or make one with `aos tokens create`")
     return found

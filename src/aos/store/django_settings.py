@@ -1,7 +1,7 @@
 """Django's settings, derived from one frozen value: the store is the only app, and nothing is read from outside.
 
-Django is set up once in a process. The database is not part of the value: `cold.connection.configure` binds it, since
-its login is known only after the migrations have run.
+Django is set up once in a process. The database is not part of the value: `cold.connection` binds it, since its
+login is known only after the migrations have run; until then Django has none, and every statement is refused.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ def django_settings(config: DjangoConfig) -> dict[str, Any]:
     }
 
 
-def database_settings(dsn: str, *, engine: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def database_settings(dsn: str, *, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return one entry of DATABASES, complete, for a connection string of libpq (URI or key and value)."""
     given = {name: value for name, value in conninfo_to_dict(dsn).items() if value is not None}
     places = {place: str(given.pop(name, "")) for name, place in _PLACES.items()}
     return {
-        "ENGINE": engine,
+        "ENGINE": "django.db.backends.postgresql",
         **places,
         "OPTIONS": {"application_name": "aos", **given, **options},
         "ATOMIC_REQUESTS": False,

@@ -14,13 +14,13 @@ from django.db.migrations.executor import MigrationExecutor
 
 from aos.kernel.errors import Misconfigured, Unavailable
 from aos.store.django_settings import database_settings, set_up_django
+from aos.store.sql_files import sql
 
 OLDEST_SERVER = 15
 LOCK_WAIT_SECONDS = 120
 
 _FOLDER = Path(__file__).parent / "migrations"
 _ALIAS = "owner"
-_TAKE_LOCK = "select pg_advisory_lock(hashtext('aos_migrate'))"
 
 
 def migrate(owner_dsn: str) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def migrate(owner_dsn: str) -> tuple[str, ...]:
             if not _missing(connection):
                 return ()
             connection.execute(f"set lock_timeout = '{LOCK_WAIT_SECONDS}s'")
-            connection.execute(_TAKE_LOCK)
+            connection.execute(sql("lock_migrations").encode())
             missing = _missing(connection)
             if missing:
                 _run_django(owner_dsn)
@@ -54,11 +54,10 @@ def known_migrations() -> tuple[str, ...]:
 
 def _missing(connection: psycopg.Connection) -> tuple[str, ...]:
     """Return the migrations still to run, refusing a database that is ahead of this code."""
-    applied: set[str] = set()
-    found = connection.execute("select to_regclass('public.django_migrations') is not null").fetchone()
-    if found is not None and found[0]:
-        rows = connection.execute("select name from public.django_migrations where app = 'store'")
-        applied = {row[0] for row in rows}
+    try:
+        applied = {row[0] for row in connection.execute(sql("list_migrations").encode())}
+    except psycopg.errors.UndefinedTable:
+        applied = set()
     known = known_migrations()
     newer = sorted(applied.difference(known))
     if newer:
@@ -81,10 +80,7 @@ def _check_server(connection: psycopg.Connection) -> None:
 def _run_django(owner_dsn: str) -> None:
     """Run every missing migration on a connection of its own, which is closed and forgotten afterwards."""
     set_up_django()
-    options = {"options": "-c search_path=public"}
-    connection = DatabaseWrapper(
-        database_settings(owner_dsn, engine="django.db.backends.postgresql", options=options), _ALIAS
-    )
+    connection = DatabaseWrapper(database_settings(owner_dsn, options={"options": "-c search_path=public"}), _ALIAS)
     connections[_ALIAS] = connection
     try:
         executor = MigrationExecutor(connection)

@@ -9,25 +9,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from aos.kernel.errors import Misconfigured, Unavailable
 from aos.store.role_names import RoleNames, role_names
+from aos.store.sql_files import sql
 
 _RIGHTS = Path(__file__).parent / "migrations" / "rights.sql"
-_LOCK = "select pg_advisory_xact_lock(hashtext('aos_roles'))"
-_FACTS = """
-select d.datname, d.oid::int, current_user, pg_has_role(current_user, d.datdba, 'member'), r.rolcreaterole or r.rolsuper
-from pg_database d, pg_roles r where d.datname = current_database() and r.rolname = current_user
-"""
-_TOO_MUCH = """
-select rolname from pg_roles where rolname = any(%s)
-  and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication or not rolcanlogin
-    or pg_has_role(oid, (select datdba from pg_database where datname = current_database()), 'member'))
-"""
 _CONNECT_TIMEOUT_SECONDS = 10
 
 
@@ -69,7 +61,7 @@ def ensure_roles(owner_dsn: str, passwords: RolePasswords) -> RoleLogins:
     """
     try:
         with _connect(owner_dsn) as connection:
-            connection.execute(_LOCK)
+            _run(connection, "lock_roles")
             owner = _owner(connection)
             if not owner.owns:
                 raise _refuse(owner, f"does not own the database `{owner.database}`")
@@ -78,7 +70,7 @@ def ensure_roles(owner_dsn: str, passwords: RolePasswords) -> RoleLogins:
             apply_rights(connection, owner.names)
         logins = _logins(owner_dsn, owner.names, passwords)
         with _connect(owner_dsn) as connection:
-            connection.execute(_LOCK)
+            _run(connection, "lock_roles")
             _correct_passwords(connection, owner, passwords, logins=logins)
     except psycopg.OperationalError as error:
         raise Unavailable(f"cannot reach the database that AOS_DATABASE_URL names: {error}") from error
@@ -100,8 +92,8 @@ def role_sql(owner_dsn: str, passwords: RolePasswords) -> str:
                 _define_role(connection, name, password=password) for name, password in _pairs(owner.names, passwords)
             ]
             if not owner.owns:
-                names = sql.Identifier(owner.database), sql.Identifier(owner.login)
-                lines.append(sql.SQL("alter database {} owner to {}").format(*names))
+                names = Identifier(owner.database), Identifier(owner.login)
+                lines.append(SQL("alter database {} owner to {}").format(*names))
             return "".join(f"{line.as_string(connection)};\n" for line in lines)
     except psycopg.OperationalError as error:
         raise Unavailable(f"cannot reach the database that AOS_DATABASE_URL names: {error}") from error
@@ -131,23 +123,24 @@ def _correct_passwords(
 
 def _check_harmless(connection: psycopg.Connection, owner: _Owner) -> None:
     """Refuse roles that could pass by the row policies."""
-    found = connection.execute(_TOO_MUCH, [[owner.names.app, owner.names.machine]]).fetchone()
-    if found is not None:
+    unfit = _run(connection, "find_unfit_roles", roles=[owner.names.app, owner.names.machine])
+    if unfit:
         raise _refuse(
-            owner, f"finds the role `{found[0]}` without LOGIN, or with a right that it must not have (SUPERUSER, "
+            owner, f"finds the role `{unfit[0][0]}` without LOGIN, or with a right that it must not have (SUPERUSER, "
             "BYPASSRLS, CREATEROLE, CREATEDB, REPLICATION, or the database owner's own)"
         )  # fmt: skip
 
 
-def _define_role(connection: psycopg.Connection, name: str, *, password: str) -> sql.Composed:
+def _define_role(connection: psycopg.Connection, name: str, *, password: str) -> Composed:
     """Return the statement that makes the role, or gives the one that exists this password, with its verifier."""
     verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+    # Statements about roles take no parameters: names and verifier are quoted here.
     verb = "alter" if _exists(connection, name) else "create"
-    return sql.SQL(verb + " role {} login password {}").format(sql.Identifier(name), sql.Literal(verifier))
+    return SQL(verb + " role {} login password {}").format(Identifier(name), Literal(verifier))
 
 
 def _exists(connection: psycopg.Connection, role: str) -> bool:
-    return connection.execute("select from pg_roles where rolname = %s", [role]).fetchone() is not None
+    return bool(_run(connection, "find_role", role=role))
 
 
 def _can_log_in(dsn: str) -> bool:
@@ -169,11 +162,12 @@ def _logins(owner_dsn: str, names: RoleNames, passwords: RolePasswords) -> RoleL
 
 
 def _owner(connection: psycopg.Connection) -> _Owner:
-    found = connection.execute(_FACTS).fetchone()
-    if found is None:
-        raise Misconfigured("the login's own row in pg_roles cannot be read")
-    database, oid, login, owns, may_create = found
+    database, oid, login, owns, may_create = _run(connection, "find_owner")[0]
     return _Owner(database=database, login=login, names=role_names(oid), owns=owns, may_create=may_create)
+
+
+def _run(connection: psycopg.Connection, name: str, **params: object) -> list[tuple[Any, ...]]:
+    return connection.execute(sql(name).encode(), params).fetchall()
 
 
 def _connect(dsn: str) -> psycopg.Connection:

@@ -65,7 +65,7 @@ def system_account(announce: Announce, *, admin_path: str = _ADMIN_PATH) -> Acco
             f"Postgres does not run as root, and `useradd`, which would make the system user `{SYSTEM_USER}`, is not "
             "installed: install it, start AOS as an ordinary user, or set AOS_DATABASE_URL to a Postgres server"
         )
-    made = subprocess.run(  # noqa: S603
+    made = subprocess.run(
         [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
          "--shell", "/usr/sbin/nologin", "--comment", "AOS embedded Postgres", SYSTEM_USER],
         capture_output=True, text=True, check=False, timeout=_USERADD_TIMEOUT_SECONDS,

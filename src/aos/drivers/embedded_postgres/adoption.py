@@ -11,7 +11,14 @@ from pathlib import Path
 from aos.drivers.embedded_postgres.deadlines import Deadline
 from aos.drivers.embedded_postgres.endpoint import Endpoint
 from aos.drivers.embedded_postgres.launch import Cluster
-from aos.drivers.embedded_postgres.leftover import Postmaster, Status, read_postmaster, running_postmaster
+from aos.drivers.embedded_postgres.layout import Layout
+from aos.drivers.embedded_postgres.leftover import (
+    Postmaster,
+    Status,
+    read_postmaster,
+    running_postmaster,
+    wait_for_the_last,
+)
 from aos.drivers.embedded_postgres.processes import ProcessHandle, StopMode, program_of
 from aos.kernel.errors import Unavailable
 
@@ -29,19 +36,19 @@ def adopt(cluster: Cluster, *, deadline: Deadline) -> tuple[ProcessHandle, int] 
     except ProcessLookupError:
         return None
     if not _is_as_we_start_it(cluster, postmaster):
-        end(handle, StopMode.FAST, timeout_seconds=_STOP_SECONDS)
+        end(cluster.layout, handle, mode=StopMode.FAST, timeout_seconds=_STOP_SECONDS)
         return None
     if not _becomes_ready(cluster, handle, deadline):
-        end(handle, StopMode.IMMEDIATE, timeout_seconds=_STOP_SECONDS)
+        end(cluster.layout, handle, mode=StopMode.IMMEDIATE, timeout_seconds=_STOP_SECONDS)
         return None
     if not Endpoint(sockets=cluster.layout.sockets, port=postmaster.port, password=cluster.password).answers():
-        end(handle, StopMode.IMMEDIATE, timeout_seconds=_STOP_SECONDS)
+        end(cluster.layout, handle, mode=StopMode.IMMEDIATE, timeout_seconds=_STOP_SECONDS)
         return None
     return handle, postmaster.port
 
 
-def end(handle: ProcessHandle, mode: StopMode, *, timeout_seconds: float) -> None:
-    """Stop a server and give its handle back.
+def end(layout: Layout, handle: ProcessHandle, *, mode: StopMode, timeout_seconds: float) -> None:
+    """Stop the whole of a server and give its handle back.
 
     One that is not gone in time is asked to stop at once (which loses nothing that was acknowledged); Unavailable is
     raised when it is not gone 10 s after that either.
@@ -51,6 +58,7 @@ def end(handle: ProcessHandle, mode: StopMode, *, timeout_seconds: float) -> Non
         handle.send(StopMode.IMMEDIATE)
         if not handle.wait(10.0):
             raise Unavailable(f"Postgres (pid {handle.pid}) does not stop: end it with `kill -9 {handle.pid}`")
+    wait_for_the_last(layout)
     handle.close()
 
 

@@ -26,7 +26,7 @@ def server_settings(layout: Layout, port: int) -> dict[str, str]:
     settings = {
         "listen_addresses": LOOPBACK,
         "port": str(port),
-        "unix_socket_directories": str(layout.sockets),
+        "unix_socket_directories": _list_entry(str(layout.sockets)),
         "unix_socket_permissions": "0700",
         "hba_file": str(layout.access_file),
         "password_encryption": "scram-sha-256",
@@ -57,6 +57,11 @@ def configuration_text(settings: Mapping[str, str]) -> str:
     """Return the settings in the syntax of postgresql.conf."""
     lines = [f"{name} = '{_quoted(value)}'" for name, value in settings.items()]
     return "\n".join(["# written by AOS at each start", *lines, ""])
+
+
+def _list_entry(folder: str) -> str:
+    """Return a folder as one entry of a list, in which a comma would otherwise begin the next."""
+    return '"' + folder.replace('"', '""') + '"'
 
 
 def _quoted(value: str) -> str:

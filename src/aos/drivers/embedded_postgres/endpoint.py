@@ -26,7 +26,7 @@ class Endpoint:
     def dsn(self, database: str = "postgres", *, user: str, password: str, over_tcp: bool = False) -> str:
         """Return a connection URI of libpq for a role; every part is quoted."""
         host = LOOPBACK if over_tcp else str(self.sockets)
-        query = urlencode({"host": host, "port": self.port})
+        query = urlencode({"host": host, "port": self.port}, quote_via=quote)
         return f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}@/{quote(database, safe='')}?{query}"
 
     def superuser_dsn(self, database: str = "postgres", *, over_tcp: bool = False) -> str:

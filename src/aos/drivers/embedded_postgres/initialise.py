@@ -97,7 +97,7 @@ def _run_initdb(
     arguments: list[str | Path] = [
         binaries.program("initdb"), "--pgdata", layout.initialising, "--username", SUPERUSER,
         "--pwfile", password_file, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8",
-        "--lc-messages", "C", "--data-checksums", "--no-instructions",
+        "--lc-messages", "C", "--data-checksums", "--no-instructions", "--no-clean",
     ]  # fmt: skip
     if binaries.major >= _FIRST_MAJOR_WITH_BUILTIN_LOCALE:
         arguments += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
@@ -121,7 +121,8 @@ def _run_initdb(
         said.seek(0)
         text = said.read().decode(errors="replace").strip()
     if status != 0:
-        shutil.rmtree(layout.initialising, ignore_errors=True)
+        error = Unavailable(f"initdb failed with status {status} in `{layout.folder}`: {text[-_SAID_CHARACTERS_MAX:]}")
         if any(saying in text for saying in _DISK_FULL_SAYINGS):
-            raise disk_full(layout.folder, needed_bytes=FIRST_START_BYTES)
-        raise Unavailable(f"initdb failed with status {status} in `{layout.folder}`: {text[-_SAID_CHARACTERS_MAX:]}")
+            error = disk_full(layout.folder, needed_bytes=FIRST_START_BYTES)
+        shutil.rmtree(layout.initialising, ignore_errors=True)
+        raise error

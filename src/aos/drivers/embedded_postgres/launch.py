@@ -17,7 +17,7 @@ from aos.drivers.embedded_postgres.configuration import ACCESS, configuration_te
 from aos.drivers.embedded_postgres.deadlines import Deadline
 from aos.drivers.embedded_postgres.folders import write_private
 from aos.drivers.embedded_postgres.layout import Layout
-from aos.drivers.embedded_postgres.leftover import Status, read_postmaster
+from aos.drivers.embedded_postgres.leftover import Status, read_postmaster, wait_for_the_last
 from aos.drivers.embedded_postgres.processes import StopMode, spawn
 
 _LOOK_AGAIN_SECONDS = 0.01
@@ -95,6 +95,7 @@ def launch(cluster: Cluster, port: int, *, deadline: Deadline) -> subprocess.Pop
     too_slow = process.poll() is None
     if too_slow:
         _end(process)
+    wait_for_the_last(layout)
     said = _said_since(layout, before)
     return Failed(cause=Cause.TOO_SLOW if too_slow else _cause(said), said=said)
 

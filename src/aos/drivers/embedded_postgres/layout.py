@@ -127,12 +127,12 @@ def locate(settings: Settings) -> Layout:
 
 
 def _socket_folder(folder: Path, settings: Settings, *, name: str, as_root: bool) -> Path:
-    """Return the first folder whose sockets have a path that the kernel takes."""
-    spare = settings.system_home / f"run-{name}" if as_root else Path(f"/tmp/aos-{os.geteuid()}-{name}")  # noqa: S108
+    """Return the first folder whose sockets have a path that the kernel takes; a comma would mean two hosts to libpq."""
+    spare = settings.system_home / f"run-{name}" if as_root else Path(f"/tmp/aos-{os.geteuid()}-{name}")
     candidates = [folder / "run"]
     if settings.runtime_dir is not None and not as_root:
         candidates.append(settings.runtime_dir / f"aos-{name}")
     for candidate in candidates:
-        if len(os.fsencode(candidate / _SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
+        if len(os.fsencode(candidate / _SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX and "," not in str(candidate):
             return candidate
     return spare

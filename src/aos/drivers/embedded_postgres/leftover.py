@@ -6,6 +6,7 @@ nothing) **and** no process works in the data folder. In every other case Postgr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,7 +24,8 @@ from aos.kernel.errors import Unavailable
 
 LEFT_OVER_WAIT_SECONDS = 15.0
 _GRACE_SECONDS = 1.0
-_LOOK_AGAIN_SECONDS = 0.02
+_LAST_WAIT_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.01
 _STATUS_LINE = 7
 _SAME_START_SECONDS = 3.0
 """How far two statements of one start time may lie apart: both clocks count whole seconds."""
@@ -87,11 +89,25 @@ def clear_the_way(layout: Layout) -> None:
             raise Unavailable(f"the data folder `{layout.data}` is still used by {names}: end that and start again")
         if not asked and deadline.elapsed_seconds() > _GRACE_SECONDS:
             asked = True
-            for pid in there:
-                if program_of(pid).rpartition("/")[2].startswith("postgres"):
-                    signal_by_pid(pid, StopMode.IMMEDIATE)
+            for pid in _servers(there):
+                signal_by_pid(pid, StopMode.IMMEDIATE)
         deadline.pause(_LOOK_AGAIN_SECONDS)
     _remove_stale_pid_file(layout)
+
+
+def wait_for_the_last(layout: Layout) -> None:
+    """Wait until the processes of a server that was stopped are gone: its logger ends a moment after all others.
+
+    What is still there after 5 s is left to the next start.
+    """
+    deadline = Deadline(_LAST_WAIT_SECONDS)
+    while _servers(working_in(layout.data)) and not deadline.passed():
+        deadline.pause(_LOOK_AGAIN_SECONDS)
+
+
+def _servers(there: Sequence[int]) -> list[int]:
+    """Return those that run Postgres; somebody's shell may work in the folder too."""
+    return [pid for pid in there if program_of(pid).rpartition("/")[2].startswith("postgres")]
 
 
 def _remove_stale_pid_file(layout: Layout) -> None:

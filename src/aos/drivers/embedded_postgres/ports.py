@@ -85,8 +85,8 @@ def _pid_with_socket(inode: str) -> int | None:
     wanted = f"socket:[{inode}]"
     for pid in pids():
         try:
-            for entry in os.scandir(f"/proc/{pid}/fd"):
-                if os.readlink(entry.path) == wanted:
+            for descriptor in os.listdir(f"/proc/{pid}/fd"):
+                if os.readlink(f"/proc/{pid}/fd/{descriptor}") == wanted:
                     return pid
         except OSError:
             continue

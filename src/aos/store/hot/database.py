@@ -7,10 +7,10 @@ fence makes that safe.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -22,7 +22,10 @@ from aos.kernel.errors import Unavailable
 from aos.store.hot.machine import MACHINE_STATEMENTS
 from aos.store.sql_files import sql
 
+T = TypeVar("T")
 Row = DictRow
+_BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+_BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
 
 
@@ -66,6 +69,8 @@ class Database:
         try:
             async with self._machine.connection() as connection, connection.transaction():
                 yield MachineTransaction(connection)
+        except _BROKEN:
+            raise
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise unavailable(error) from error
 
@@ -78,6 +83,21 @@ class Database:
                 yield AppTransaction(connection)
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise unavailable(error) from error
+
+    async def write(self, work: Callable[[MachineTransaction], Awaitable[T]]) -> T:
+        """Run `work` in one transaction, again where the server broke a deadlock (40P01) or a serialization (40001).
+
+        Nothing of a broken try stands, so `work` must only read its arguments. A lost connection is Unavailable: whether
+        that commit stands is not known, and only the caller's fence can tell.
+        """
+        for _ in range(_BROKEN_TRIES_MAX - 1):
+            try:
+                async with self.machine() as transaction:
+                    return await work(transaction)
+            except _BROKEN:
+                continue
+        async with self.machine() as transaction:
+            return await work(transaction)
 
     async def read(self, name: str, params: Params | None = None) -> list[Row]:
         """Run one listed statement that only reads, once more if the connection was lost."""

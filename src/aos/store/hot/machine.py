@@ -6,19 +6,27 @@ from typing import Final
 
 MACHINE_STATEMENTS: Final = frozenset(
     {
-        "abandon_calls",
         "admit",
+        "advance_head",
         "conclude",
+        "find_actions",
         "find_api_key",
         "find_claim",
+        "find_credential",
         "find_person_token",
-        "find_session",
         "integrate",
+<<<<<<< HEAD
         "list_memberships",
+=======
+        "load_call",
+>>>>>>> main
         "load_epochs",
-        "load_exact",
         "load_facts",
+        "load_keyed",
+        "load_origins",
+        "load_run_facts",
         "lock_budgets",
+        "lock_head",
         "lock_members",
     }
 )

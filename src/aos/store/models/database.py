@@ -25,8 +25,8 @@ class CurrentTransaction(models.Func):
     arity = 0
 
 
-class TransactionIdField(models.Field):
-    """A column of type xid8."""
+class TransactionIdField(models.BigIntegerField):
+    """A column of type xid8: a 64-bit number that never wraps."""
 
     def db_type(self, connection: Any) -> str:
         """Return the column's type."""

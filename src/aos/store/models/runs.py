@@ -29,6 +29,7 @@ class Run(models.Model):
     thread = models.TextField(null=True)
     clock_start = models.DateTimeField(null=True)
     origin_key_content_id = models.UUIDField()
+    origin_tokens = models.IntegerField(db_default=0)
     origin_incomplete = models.BooleanField(db_default=False)
     tasks_open = models.IntegerField(db_default=0)
     tasks_total = models.IntegerField(db_default=0)

@@ -19,7 +19,7 @@ with member as (
 ), keyed as (
   insert into idempotency as i (organization_id, principal_id, key, request_digest, action_id, status)
   select organization_id, idempotency_principal, idempotency_key, digest, action_id,
-         case state when 'waiting' then 202 when 'refused' then 403 end
+         case state when 'waiting' then 202 when 'refused' then case error_code when 'budget-spent' then 402 else 403 end end
   from live where idempotency_key is not null
   on conflict (organization_id, principal_id, key) do update
     set action_id = excluded.action_id, status = excluded.status

@@ -49,10 +49,16 @@ with member as (
   from json_to_recordset(%(origins)s::json) as o(n int, token bytea, origin text, whole boolean)
   join done d using (n)
   on conflict do nothing
-), flagged as (
-  update run r set origin_incomplete = true
-  from done d
-  where d.incomplete and r.organization_id = d.organization_id and r.id = d.run_id and not r.origin_incomplete
+  returning organization_id, run_id
+), seen as (
+  select organization_id, run_id, count(*)::int as tokens, false as incomplete from traced group by 1, 2
+  union all
+  select organization_id, run_id, 0, true from done where incomplete
+), counted as (
+  update run r set origin_tokens = r.origin_tokens + s.tokens,
+    origin_incomplete = r.origin_incomplete or s.incomplete or r.origin_tokens + s.tokens > %(origin_tokens_max)s
+  from (select organization_id, run_id, sum(tokens) as tokens, bool_or(incomplete) as incomplete from seen group by 1, 2) s
+  where r.organization_id = s.organization_id and r.id = s.run_id
 ), charged as (
   insert into usage_event (organization_id, id, kind, action_id, run_id, task_id, agent_id, agent_version,
     department_id, name, quantity, unit, cost_nanos, currency, rate_nanos, estimated, record_id)

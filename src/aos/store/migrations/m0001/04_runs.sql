@@ -18,6 +18,7 @@ create table run (
   thread text,
   clock_start timestamptz,                   -- the run's own clock at created_at, where the operator allows one
   origin_key_content_id uuid not null,
+  origin_tokens integer not null default 0,  -- how many values it has seen; past the limit it is incomplete
   origin_incomplete boolean not null default false,
   tasks_open integer not null default 0 check (tasks_open >= 0),
   tasks_total integer not null default 0,

@@ -1,0 +1,1 @@
+"""Examples that stand beside AOS and are no part of it."""

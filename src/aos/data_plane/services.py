@@ -1,0 +1,24 @@
+"""What the doors act through, bound once by boot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aos.data_plane.front import Front
+from aos.operations.authenticate import Authenticator
+from aos.operations.bell import Bell
+from aos.operations.facts import FactsCache
+from aos.operations.gate import Gate
+from aos.operations.run_events import RunEvents
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One data plane's operations."""
+
+    gate: Gate
+    authenticator: Authenticator
+    facts: FactsCache
+    bell: Bell
+    events: RunEvents
+    front: Front

@@ -1,0 +1,96 @@
+"""`POST /tools/{name}/call`: the plain HTTP door for tool calls.
+
+The body is `{"arguments": {...}}` and may name an `approval_id`; `Idempotency-Key` makes the call safe to repeat. 200 carries
+the tool's answer, 202 the approval to wait for, everything else is a problem.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from aos.data_plane.http import Request, Response, json_response
+from aos.data_plane.services import Services
+from aos.kernel.acts import Act, ActionState, ActKind, Pending, Recorded, Refused
+from aos.kernel.errors import (
+    AosError,
+    BudgetSpent,
+    Denied,
+    FieldError,
+    InvalidRequest,
+    OutcomeUnknown,
+    ToolFailed,
+)
+from aos.kernel.json import Json, depth
+from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
+
+_FIELDS: Final = frozenset({"arguments", "approval_id"})
+_REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "invalid-request": InvalidRequest}
+
+
+async def call_tool(services: Services, request: Request, name: str) -> Response:
+    """Pass one tool call through the gate and return what became of it."""
+    principal = await services.authenticator.principal(request.bearer())
+    body = request.json_object()
+    arguments, approval_id = _arguments(body), _approval_id(body)
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= NAME_LENGTH_MAX:
+        raise InvalidRequest(f"Idempotency-Key must have 1 to {NAME_LENGTH_MAX} characters")
+    act = Act(principal, ActKind.TOOL, name, arguments, idempotency_key=key, approval_id=approval_id)
+    return answer(await services.gate.perform(act), act)
+
+
+def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
+    """Return the response of what became of an act; raise the problem of what was refused or failed."""
+    extra = {"action_id": str(done.action_id), "trace_id": str(done.action_id)}
+    match done:
+        case Recorded(state=ActionState.PERFORMED):
+            headers = {"idempotency-replayed": "true"} if done.replayed else {}
+            document = {"action_id": done.action_id, "state": done.state, "value": done.value}
+            return json_response(200, document, headers=headers)
+        case Recorded(state=ActionState.UNKNOWN):
+            raise OutcomeUnknown(done.detail, extra=extra)
+        case Recorded(state=ActionState.REFUSED):
+            raise _refusal(done.error)(done.detail or f"`{act.action}` was refused", extra=extra)
+        case Recorded():
+            raise ToolFailed(done.detail or f"`{act.name}` failed", extra=extra)
+        case Pending():
+            document = {
+                "action_id": done.action_id,
+                "state": ActionState.WAITING,
+                "approval_id": done.approval_id,
+                "reason": done.reason,
+            }
+            return json_response(202, document, headers={"location": f"/approvals/{done.approval_id}"})
+        case Refused():
+            raise _refusal(done.error)(done.detail, reasons=done.reasons, extra=extra)
+
+
+def _refusal(slug: str) -> type[AosError]:
+    return _REFUSALS.get(slug, Denied)
+
+
+def _arguments(body: dict[str, Json]) -> Json:
+    unknown = sorted(set(body) - _FIELDS)
+    if unknown:
+        errors = [FieldError(f"/{name}", "is not a field of a tool call") for name in unknown]
+        raise InvalidRequest(f"unknown field `{unknown[0][:80]}`: send `arguments`", errors=errors)
+    arguments = body.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise InvalidRequest(
+            "`arguments` must be a JSON object", errors=[FieldError("/arguments", "must be a JSON object")]
+        )
+    if depth(arguments, at_most=ARGUMENTS_DEPTH_MAX) > ARGUMENTS_DEPTH_MAX:
+        raise InvalidRequest(f"`arguments` nest deeper than {ARGUMENTS_DEPTH_MAX} levels")
+    return arguments
+
+
+def _approval_id(body: dict[str, Json]) -> UUID | None:
+    text = body.get("approval_id")
+    if text is None:
+        return None
+    try:
+        return UUID(str(text))
+    except ValueError as error:
+        detail = f"`{str(text)[:60]}` is not the id of an approval"
+        raise InvalidRequest(detail, errors=[FieldError("/approval_id", detail)]) from error

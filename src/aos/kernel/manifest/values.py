@@ -1,0 +1,200 @@
+"""What a manifest says, as values: every reference is a name, since ids belong to whoever stores them.
+
+A spec is what one version of a thing holds; `msgspec.to_builtins` writes it as JSON and `msgspec.convert` reads it back.
+Durations are in seconds, money in nanos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aos.kernel.agents import AgentType, Runtime, ToolPermission
+from aos.kernel.json import Json
+from aos.kernel.money import Money
+from aos.kernel.people import Role
+from aos.kernel.policy.values import Rule
+from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport
+
+
+class BudgetScope(StrEnum):
+    """What a budget limits."""
+
+    ORGANIZATION = "organization"
+    DEPARTMENT = "department"
+    AGENT = "agent"
+
+
+class BudgetPeriod(StrEnum):
+    """How long a budget's limit lasts before it begins anew."""
+
+    DAY = "day"
+    MONTH = "month"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationSpec:
+    """The organization's own settings; None leaves a setting as it is. Rates are nanos of our currency per unit."""
+
+    name: str | None = None
+    currency: str | None = None
+    timezone: str | None = None
+    environment: str | None = None
+    rates: tuple[tuple[str, int], ...] | None = None
+    run_clock: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentSpec:
+    """A department and the cost centre it is billed to."""
+
+    name: str
+    cost_center: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSpec:
+    """A person who may sign in, with the roles held in this organization."""
+
+    email: str
+    name: str = ""
+    roles: tuple[Role, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool: as `aos.kernel.tools.Tool`, before it has an id and a version."""
+
+    name: str
+    effect: Effect
+    repeat: Repeat
+    result_trust: ResultTrust
+    transport: ToolTransport
+    entry: str
+    schema: Json
+    sinks: tuple[str, ...] = ()
+    money: tuple[str, ...] = ()
+    lookups: tuple[FactLookup, ...] = ()
+    price: Money | None = None
+    reversible: bool = False
+    timeout_seconds: int = 60
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One thing an agent is to reach, and the figure that shows it."""
+
+    name: str
+    kpi: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """An agent: as `aos.kernel.agents.Agent`, before it has an id, a version and a status."""
+
+    name: str
+    type: AgentType
+    owner: str = ""
+    department: str = ""
+    goal: str = ""
+    objectives: tuple[Objective, ...] = ()
+    runtime: Runtime | None = None
+    tools: tuple[ToolPermission, ...] = ()
+    models: tuple[str, ...] = ()
+    delegates: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    risk: str = "normal"
+    price_per_second: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """A limit on what AOS costs within a scope; `scope_name` is empty for the organization. Warnings are in percent."""
+
+    id: str
+    scope: BudgetScope
+    scope_name: str
+    limit: Money
+    per: BudgetPeriod
+    warn_at_percent: tuple[int, ...] = ()
+    on_limit: str = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySpec:
+    """How often a task is attempted, the first included, and how long is waited between."""
+
+    attempts: int = 1
+    backoff_seconds: float = 1.0
+    max_backoff_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """One task of a workflow. `after` holds what was written and what the `${...}` references imply."""
+
+    name: str
+    agent: str
+    input: Json = None
+    after: tuple[str, ...] = ()
+    for_each: str | None = None
+    retry: RetrySpec = RetrySpec()
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSpec:
+    """A workflow: its input's JSON Schema, its tasks in an order that respects `after`, and what it returns."""
+
+    name: str
+    tasks: tuple[TaskSpec, ...]
+    input: Json = None
+    output: Json = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All of it, each kind in the order of its names. Policies are rules of version 0 until they are published."""
+
+    organization: OrganizationSpec = OrganizationSpec()
+    departments: tuple[DepartmentSpec, ...] = ()
+    people: tuple[PersonSpec, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
+    agents: tuple[AgentSpec, ...] = ()
+    policies: tuple[Rule, ...] = ()
+    budgets: tuple[BudgetSpec, ...] = ()
+    workflows: tuple[WorkflowSpec, ...] = ()
+
+    def permitted_tools(self, agent: AgentSpec) -> Iterator[tuple[ToolSpec, ToolPermission]]:
+        """Yield each of this manifest's tools that an entry of the agent's `tools` permits, with that entry."""
+        for tool in self.tools:
+            for entry in agent.tools:
+                if entry_permits(entry, tool):
+                    yield tool, entry
+
+
+def entry_permits(entry: ToolPermission, tool: ToolSpec) -> bool:
+    """Say whether one entry of an agent's `tools` permits the tool: its name or glob matches, and its effect is named."""
+    return matches_glob(entry.pattern, tool.name) and (not entry.effects or tool.effect in entry.effects)
+
+
+def matches_glob(pattern: str, name: str) -> bool:
+    """Say whether a name matches a pattern in which `*` stands for any text and every other character for itself."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == name
+    if not name.startswith(first):
+        return False
+    position = len(first)
+    for part in rest[:-1]:
+        found = name.find(part, position)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return len(name) - position >= len(rest[-1]) and name.endswith(rest[-1])

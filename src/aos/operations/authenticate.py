@@ -1,0 +1,138 @@
+"""From a bearer token to a principal, for agents' doors.
+
+Known tokens are kept by their hash with the epoch they were checked under; when the organization's epoch has moved, they
+are looked up again. So a revocation, which raises the epoch in its own transaction, ends them in every process.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from aos.kernel.errors import NotFound, Unauthenticated
+from aos.kernel.identity import ChainLink, Claim, Principal, PrincipalKind
+from aos.kernel.limits import TOKEN_CACHE_MAX
+from aos.operations.facts import FactsCache
+from aos.operations.tokens import TokenKind, is_genuine, parse_task_token, token_hash, token_kind
+from aos.store.hot.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    principal: Principal
+    epoch: int
+
+
+class Authenticator:
+    """Turns tokens into principals."""
+
+    def __init__(self, database: Database, facts: FactsCache) -> None:
+        self._database = database
+        self._facts = facts
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+
+    async def principal(self, token: str | None) -> Principal:
+        """Return who a bearer token stands for.
+
+        Raises Unauthenticated, which never says whether a token was ever known.
+        """
+        kind = token_kind(token) if token else None
+        if token is None or kind not in (TokenKind.API_KEY, TokenKind.TASK, TokenKind.PERSONAL):
+            raise Unauthenticated("give an agent API key, a task token or a personal token as `Authorization: Bearer`")
+        digest = token_hash(token)
+        known = self._known.get(digest)
+        if known is not None and kind is TokenKind.API_KEY:
+            facts = await self._facts.of(known.principal.organization_id)
+            if facts.epoch == known.epoch:
+                return known.principal
+        if kind is TokenKind.TASK:
+            return await self._of_task(token)
+        if kind is TokenKind.PERSONAL:
+            return await self._of_person(digest)
+        return await self._of_api_key(digest)
+
+    async def _of_api_key(self, digest: bytes) -> Principal:
+        rows = await self._database.read("find_api_key", {"hash": digest})
+        if not rows:
+            self._known.pop(digest, None)
+            raise Unauthenticated("the API key is unknown, expired or revoked")
+        row = rows[0]
+        principal = Principal(
+            organization_id=row["organization_id"],
+            chain=(
+                ChainLink(PrincipalKind.PERSON, row["owner_id"], row["owner_email"]),
+                ChainLink(PrincipalKind.AGENT, row["agent_id"], row["agent_name"], row["agent_version"]),
+            ),
+            credential_id=row["id"],
+        )
+        self._known[digest] = _Known(principal, row["epoch"])
+        self._known.move_to_end(digest)
+        while len(self._known) > TOKEN_CACHE_MAX:
+            self._known.popitem(last=False)
+        return principal
+
+    async def _of_person(self, digest: bytes) -> Principal:
+        rows = await self._database.read("find_person_token", {"hash": digest, "organization": None})
+        if not rows or rows[0]["organization_id"] is None:
+            raise Unauthenticated("the personal token is unknown, expired or revoked")
+        row = rows[0]
+        return Principal(
+            organization_id=row["organization_id"],
+            chain=(ChainLink(PrincipalKind.PERSON, row["person_id"], row["email"]),),
+            roles=tuple(row["roles"]),
+            credential_id=row["id"],
+        )
+
+    async def _of_task(self, token: str) -> Principal:
+        parsed = parse_task_token(token)
+        if parsed is None:
+            raise Unauthenticated("the task token is malformed")
+        said, plain, mac = parsed
+        try:
+            facts = await self._facts.of(said.organization_id)
+        except NotFound as error:
+            raise Unauthenticated("the task token is unknown or its task has ended") from error
+        keys = [key for key in facts.signing_keys if key.purpose == "token" and key.state in ("current", "next")]
+        if not any(is_genuine(plain, mac, key=key.private) for key in keys):
+            raise Unauthenticated("the task token is unknown or its task has ended")
+        rows = await self._database.read(
+            "find_claim",
+            {
+                "organization_id": said.organization_id,
+                "run_id": said.run_id,
+                "task_id": said.task_id,
+                "claim_token": said.claim_token,
+            },
+        )
+        if not rows:
+            raise Unauthenticated("the task token is unknown or its task has ended")
+        return principal_of_task(rows[0], said.claim_token)
+
+
+def principal_of_task(row: Any, claim_token: UUID) -> Principal:
+    """Return the principal of a claimed task: who asked for it, then its agent at the current version."""
+    asked = tuple(
+        ChainLink(PrincipalKind(link["kind"]), UUID(link["id"]), link["name"], link["version"]) for link in row["chain"]
+    )
+    agent = ChainLink(PrincipalKind.AGENT, row["agent_id"], row["agent_name"], row["agent_version"])
+    return Principal(
+        organization_id=row["organization_id"],
+        chain=(*asked, agent),
+        claim=Claim(row["run_id"], row["id"], row["attempt"], claim_token),
+    )
+
+
+async def claim_stands(database: Database, organization_id: UUID, claim: Claim) -> bool:
+    """Say whether the task is still claimed under this token."""
+    rows = await database.read(
+        "find_claim",
+        {
+            "organization_id": organization_id,
+            "run_id": claim.run_id,
+            "task_id": claim.task_id,
+            "claim_token": claim.token,
+        },
+    )
+    return bool(rows)

@@ -1,0 +1,198 @@
+"""From an outcome to what is written of it: state, content, settlement, usage and the origins that it brings into a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from aos.kernel.acts import ActionState, ActKind, Permit, Recorded
+from aos.kernel.agents import Agent
+from aos.kernel.budget import in_currency
+from aos.kernel.json import Json
+from aos.kernel.ledger.record import Record, RecordKind, Usage, amount, record_time
+from aos.kernel.limits import ORIGIN_TOKENS_OUTCOME_MAX
+from aos.kernel.money import Money
+from aos.kernel.origins import token_digest, tokens_of
+from aos.kernel.ports import ToolOutcome
+from aos.kernel.tools import Tool
+from aos.operations.conclusion import Conclusion
+from aos.operations.contents import Sealed, seal_content
+from aos.operations.drivers import Drivers
+from aos.operations.facts import OrganizationFacts
+from aos.operations.records import record_row
+from aos.operations.run_facts import RunFacts
+from aos.store.rows import ConcludeRow, OriginRow, UsageRow, hex_bytes
+
+_KINDS = {
+    ActionState.PERFORMED: RecordKind.ACT_PERFORMED,
+    ActionState.FAILED: RecordKind.ACT_FAILED,
+    ActionState.UNKNOWN: RecordKind.ACT_UNKNOWN,
+}
+_STATUS = {ActionState.PERFORMED: 200, ActionState.FAILED: 502, ActionState.UNKNOWN: 409}
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What an action cost in the organization's currency, and the rate where its price was in another."""
+
+    cost: Money
+    rate_nanos: int | None
+
+
+def conclusion(
+    permit: Permit,
+    outcome: ToolOutcome,
+    facts: OrganizationFacts,
+    *,
+    run: RunFacts | None,
+    now: datetime,
+    drivers: Drivers,
+) -> tuple[Conclusion, Recorded]:
+    """Return what to write of an outcome and what to answer once it is written.
+
+    A call that was never sent costs nothing; one whose outcome is unknown is charged in full and marked estimated.
+    """
+    state = _state(outcome)
+    recorded = _recorded(permit, outcome, state)
+    sealed = seal_content(
+        outcome.value if outcome.ok else {"detail": outcome.error},
+        purpose="outcome",
+        organization_id=facts.id,
+        keys=facts.data_keys,
+        crypto=drivers.crypto,
+        ids=drivers.ids,
+    )
+    charge = _charge(permit, outcome, facts)
+    record = _record(permit, state, sealed, charge=charge, facts=facts, now=now, drivers=drivers)
+    member = Conclusion(_row(permit, state, sealed, charge=charge, error=recorded.error))
+    member.contents.append(sealed.row)
+    member.records.append(record_row(record))
+    member.settlements = [(hold, hold.nanos if outcome.sent else 0) for hold in permit.holds]
+    member.usage.append(_usage(permit, charge, facts, record_id=record.id, estimated=outcome.unknown, drivers=drivers))
+    if run is not None and permit.tool is not None and state is ActionState.PERFORMED:
+        _trace(member, permit.tool, outcome.value, run=run)
+    return member, recorded
+
+
+def _state(outcome: ToolOutcome) -> ActionState:
+    if outcome.unknown:
+        return ActionState.UNKNOWN
+    return ActionState.PERFORMED if outcome.ok else ActionState.FAILED
+
+
+def _recorded(permit: Permit, outcome: ToolOutcome, state: ActionState) -> Recorded:
+    if state is ActionState.PERFORMED:
+        return Recorded(permit.action_id, state, outcome.value)
+    error = "outcome-unknown" if state is ActionState.UNKNOWN else "tool-failed"
+    return Recorded(permit.action_id, state, error=error, detail=outcome.error)
+
+
+def _charge(permit: Permit, outcome: ToolOutcome, facts: OrganizationFacts) -> Charge:
+    currency = facts.settings.currency
+    if permit.price is None or not outcome.sent:
+        return Charge(Money(0, currency), None)
+    rate = None if permit.price.currency == currency else facts.settings.rates.get(permit.price.currency)
+    return Charge(in_currency(permit.price, currency, rates=facts.settings.rates), rate)
+
+
+def _row(permit: Permit, state: ActionState, sealed: Sealed, *, charge: Charge, error: str) -> ConcludeRow:
+    act = permit.act
+    claim = act.principal.claim
+    return ConcludeRow(
+        n=0,
+        organization_id=act.principal.organization_id,
+        action_id=permit.action_id,
+        state=state.value,
+        outcome_content_id=sealed.row.id,
+        error_code=error or None,
+        cost_nanos=charge.cost.nanos,
+        currency=charge.cost.currency,
+        task_id=claim.task_id if claim else None,
+        claim_token=claim.token if claim else None,
+        attempt=claim.attempt if claim else None,
+        run_id=claim.run_id if claim else None,
+        call_key=act.call.key if act.call else None,
+        tries=act.call.tries if act.call else None,
+        idempotency_principal=act.principal.actor.id if act.idempotency_key else None,
+        idempotency_key=act.idempotency_key,
+        status=_STATUS[state],
+    )
+
+
+def _record(
+    permit: Permit,
+    state: ActionState,
+    sealed: Sealed,
+    *,
+    charge: Charge,
+    facts: OrganizationFacts,
+    now: datetime,
+    drivers: Drivers,
+) -> Record:
+    claim = permit.act.principal.claim
+    record = Record(
+        id=drivers.ids.new(),
+        kind=_KINDS[state],
+        organization_id=facts.id,
+        at=record_time(now),
+        action_id=permit.action_id,
+        attempt=claim.attempt if claim else None,
+        result_digest=sealed.digest,
+        result_id=sealed.row.id,
+        run_id=claim.run_id if claim else None,
+        task_id=claim.task_id if claim else None,
+        usage=(Usage(quantity=1, unit="calls"),),
+    )
+    return msgspec.structs.replace(record, amounts=(amount("cost", charge.cost),)) if charge.cost.nanos else record
+
+
+def _usage(
+    permit: Permit,
+    charge: Charge,
+    facts: OrganizationFacts,
+    *,
+    record_id: UUID,
+    estimated: bool,
+    drivers: Drivers,
+) -> UsageRow:
+    act = permit.act
+    claim = act.principal.claim
+    agent: Agent | None = facts.agent_of(act.principal)
+    return UsageRow(
+        n=0,
+        organization_id=facts.id,
+        id=drivers.ids.new(),
+        kind="model_call" if act.kind is ActKind.MODEL else "tool_call",
+        name=act.name,
+        quantity=1,
+        unit="calls",
+        cost_nanos=charge.cost.nanos,
+        currency=charge.cost.currency,
+        rate_nanos=charge.rate_nanos,
+        record_id=record_id,
+        action_id=permit.action_id,
+        run_id=claim.run_id if claim else None,
+        task_id=claim.task_id if claim else None,
+        agent_id=agent.id if agent else None,
+        agent_version=agent.version if agent else None,
+        department_id=agent.department_id if agent else None,
+        estimated=estimated,
+    )
+
+
+def _trace(member: Conclusion, tool: Tool, value: Json, *, run: RunFacts) -> None:
+    """Add the keyed digests of what the outcome brought into the run."""
+    seen = tokens_of(value, tool.result_trust, at_most=ORIGIN_TOKENS_OUTCOME_MAX)
+    member.row.incomplete = seen.incomplete
+    member.origins = [
+        OriginRow(
+            n=0,
+            token=hex_bytes(token_digest(run.origin_key, token.text)),
+            origin=token.origin.value,
+            whole=token.whole,
+        )
+        for token in seen.tokens
+    ]

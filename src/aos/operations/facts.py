@@ -1,0 +1,205 @@
+"""Facts in memory: what decisions in an organization rest on, loaded as of one epoch and kept fresh.
+
+`FactsCache.refresh` is called at least once a second and on every bell; it reads all epochs in one statement and drops
+what they outdate. A process that has not managed that for `EPOCH_AGE_SECONDS_MAX` refuses decisions that write nothing.
+The time that decisions see is the database's, carried on by a monotonic clock between two reads: a wrong wall clock of
+this machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from aos.kernel.agents import Agent
+from aos.kernel.budget import Budget
+from aos.kernel.errors import NotFound, Unavailable
+from aos.kernel.identity import Principal, PrincipalKind
+from aos.kernel.limits import EPOCH_AGE_SECONDS_MAX
+from aos.kernel.policy.index import PolicySet
+from aos.kernel.specs import agent_from, rule_from, tool_from
+from aos.kernel.tools import Tool
+from aos.operations.contents import DataKeys
+from aos.operations.drivers import Drivers
+from aos.store.hot.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """An organization's own settings. `rates` are nanos of its currency per unit of another."""
+
+    currency: str
+    zone: ZoneInfo
+    environment: str
+    rates: Mapping[str, int]
+    run_clock_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key of the organization, opened: an Ed25519 private key, or the 32 bytes of a symmetric one."""
+
+    id: UUID
+    purpose: str
+    state: str
+    private: bytes
+    public: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationFacts:
+    """One organization as of one epoch; never changed, only replaced."""
+
+    id: UUID
+    epoch: int
+    settings: Settings
+    agents: Mapping[UUID, Agent]
+    agents_by_name: Mapping[str, Agent]
+    tools: Mapping[str, Tool]
+    policies: PolicySet
+    budgets: Mapping[UUID, tuple[Budget, ...]]
+    data_keys: DataKeys
+    signing_keys: tuple[SigningKey, ...]
+
+    def agent_of(self, principal: Principal) -> Agent | None:
+        """Return the agent that acts, None where a person or schedule does, or the agent is unknown."""
+        actor = principal.actor
+        return self.agents.get(actor.id) if actor.kind is PrincipalKind.AGENT else None
+
+    def budgets_above(self, agent: Agent | None) -> tuple[Budget, ...]:
+        """Return every standing budget that counts what `agent` costs, the agent's own first."""
+        scopes = [self.id]
+        if agent is not None:
+            scopes = [agent.id, *([agent.department_id] if agent.department_id else []), self.id]
+        return tuple(budget for scope in scopes for budget in self.budgets.get(scope, ()))
+
+    def key(self, purpose: str) -> SigningKey:
+        """Return the current key of a purpose."""
+        return next(key for key in self.signing_keys if key.purpose == purpose and key.state == "current")
+
+
+class FactsCache:
+    """The facts of every organization that this process has met."""
+
+    def __init__(self, database: Database, drivers: Drivers) -> None:
+        self._database = database
+        self._drivers = drivers
+        self._facts: dict[UUID, OrganizationFacts] = {}
+        self._loading: dict[UUID, asyncio.Lock] = {}
+        self._epochs: dict[UUID, int] = {}
+        self._read_at: float | None = None
+        self._database_now: datetime | None = None
+
+    async def refresh(self) -> None:
+        """Read every epoch and the database's time; what is outdated is loaded again when it is next needed."""
+        asked_at = self._drivers.ticker.seconds()
+        rows = await self._database.read("load_epochs")
+        self._epochs = {row["id"]: row["epoch"] for row in rows}
+        self._read_at = asked_at
+        if rows:
+            self._database_now = rows[0]["now"]
+
+    def now(self) -> datetime:
+        """Return the database's time, aware, in UTC; raise Unavailable before it was ever read."""
+        if self._read_at is None or self._database_now is None:
+            raise Unavailable("the database's time is not known yet; try again in a second")
+        return self._database_now + timedelta(seconds=self._drivers.ticker.seconds() - self._read_at)
+
+    def is_fresh(self) -> bool:
+        """Say whether the epochs were read within the last second."""
+        return self._read_at is not None and (self._drivers.ticker.seconds() - self._read_at <= EPOCH_AGE_SECONDS_MAX)
+
+    async def of(self, organization_id: UUID, *, newer_than: int | None = None) -> OrganizationFacts:
+        """Return the facts of an organization; `newer_than` names an epoch that was found to be outdated."""
+        known = self._facts.get(organization_id)
+        wanted = self._epochs.get(organization_id)
+        if known is not None and known.epoch == wanted and (newer_than is None or known.epoch > newer_than):
+            return known
+        lock = self._loading.setdefault(organization_id, asyncio.Lock())
+        async with lock:
+            known = self._facts.get(organization_id)
+            current = known is not None and known.epoch == self._epochs.get(organization_id)
+            if known is not None and current and (newer_than is None or known.epoch > newer_than):
+                return known
+            return await self._load(organization_id)
+
+    async def _load(self, organization_id: UUID) -> OrganizationFacts:
+        asked_at = self._drivers.ticker.seconds()
+        rows = await self._database.read("load_facts", {"organization_id": organization_id})
+        if not rows or rows[0]["settings"] is None:
+            raise NotFound(f"no organization `{organization_id}`")
+        facts = facts_from_row(organization_id, rows[0], drivers=self._drivers)
+        self._facts[organization_id] = facts
+        self._epochs[organization_id] = facts.epoch
+        if self._database_now is None:
+            self._read_at, self._database_now = asked_at, rows[0]["now"]
+        return facts
+
+
+def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Drivers) -> OrganizationFacts:
+    """Return the facts that one row of `load_facts` states, with every key opened."""
+    settings = row["settings"]
+    agents = [agent_from(each["columns"], each["spec"]) for each in row["agents"]]
+    tools = [tool_from(each["columns"], each["spec"]) for each in row["tools"]]
+    rules = [rule_from(each["spec"], each["version"]) for each in row["policies"]]
+    data_keys = _open_data_keys(row["data_keys"], drivers)
+    by_name = {tool.name: tool for tool in tools}
+    return OrganizationFacts(
+        id=organization_id,
+        epoch=row["epoch"],
+        settings=Settings(
+            currency=settings["currency"],
+            zone=ZoneInfo(settings["timezone"]),
+            environment=settings["environment"],
+            rates={code: int(rate["nanos"]) for code, rate in settings["rates"].items()},
+            run_clock_allowed=settings["run_clock_allowed"],
+        ),
+        agents=MappingProxyType({agent.id: agent for agent in agents}),
+        agents_by_name=MappingProxyType({agent.name: agent for agent in agents}),
+        tools=MappingProxyType(by_name),
+        policies=PolicySet(rules),
+        budgets=_budgets_by_scope(row["budgets"]),
+        data_keys=data_keys,
+        signing_keys=tuple(
+            _open_signing_key(each, organization_id, data_keys, drivers) for each in row["signing_keys"]
+        ),
+    )
+
+
+def _budgets_by_scope(rows: list[Mapping[str, Any]]) -> Mapping[UUID, tuple[Budget, ...]]:
+    found: dict[UUID, tuple[Budget, ...]] = {}
+    for each in rows:
+        budget = msgspec.convert(each, Budget)
+        found[budget.scope_id] = (*found.get(budget.scope_id, ()), budget)
+    return MappingProxyType(found)
+
+
+def _open_data_keys(rows: list[Mapping[str, Any]], drivers: Drivers) -> DataKeys:
+    by_id = {
+        UUID(each["id"]): drivers.keys.unwrap(each["key_encryption_key"], base64.b64decode(each["wrapped"]))
+        for each in rows
+    }
+    current = next(UUID(each["id"]) for each in rows if each["state"] == "current")
+    return DataKeys(current, MappingProxyType(by_id))
+
+
+def _open_signing_key(
+    row: Mapping[str, Any], organization_id: UUID, data_keys: DataKeys, drivers: Drivers
+) -> SigningKey:
+    secret_id = UUID(row["secret_id"])
+    private = drivers.crypto.open(
+        data_keys.by_id[UUID(row["data_key_id"])],
+        base64.b64decode(row["sealed"]),
+        bound_to=organization_id.bytes + secret_id.bytes,
+    )
+    public = base64.b64decode(row["public_key"]) if row["public_key"] else None
+    return SigningKey(UUID(row["id"]), row["purpose"], row["state"], private, public)

@@ -1,0 +1,314 @@
+"""The one gate: every governed act passes `admit`, is performed, and passes `conclude`; `perform` joins them.
+
+The two halves may run in different processes. Whatever a door, a worker or an agent wants done comes through here; there
+is no privileged path. Rules a reader must not break:
+- Nothing is performed before its intent is committed, and nothing is answered before its outcome is.
+- A decision made on facts that changed before the intent was written is made again, at most twice.
+- `conclude` is shielded from the caller's cancellation and writes an outcome once.
+- An outcome that cannot be committed is answered `unavailable` with the action's id; the act is never made again for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from aos.kernel.acts import Act, ActionState, ActKind, Pending, Permit, Recorded, Refused
+from aos.kernel.agents import Agent
+from aos.kernel.budget import Hold, NoRoom, holds_of
+from aos.kernel.errors import AosError, BudgetSpent, StaleClaim, StaleFacts, Unavailable
+from aos.kernel.identity import PrincipalKind
+from aos.kernel.json import MISSING, Json, read_path
+from aos.kernel.limits import STALE_RETRIES_MAX
+from aos.kernel.money import Money
+from aos.kernel.policy.decide import decide
+from aos.kernel.policy.values import Decision, Facts, Outcome, Subject
+from aos.kernel.ports import ToolOutcome
+from aos.kernel.schema import check
+from aos.kernel.tools import Repeat, Tool
+from aos.operations.admission import AdmissionWriter, Written
+from aos.operations.authenticate import claim_stands
+from aos.operations.concluded import conclusion
+from aos.operations.conclusion import Conclusion, ConclusionWriter
+from aos.operations.decided import Decided, escalation, intent, reasons_of, refusal
+from aos.operations.drivers import Drivers
+from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.group_commit import GroupCommit
+from aos.operations.prior import Approved, PriorReader, Unknown
+from aos.operations.run_facts import RunFactsCache
+from aos.store.hot.database import Database
+
+Admitted: TypeAlias = Permit | Recorded | Pending | Refused
+Performed: TypeAlias = Recorded | Pending | Refused
+
+CONCLUDE_GRACE_SECONDS: Final = 30.0
+"""How long after an act's own deadline the sweep leaves it to its performer."""
+_CONCLUDE_PAUSES_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+class Gate:
+    """The gate of one process."""
+
+    def __init__(self, database: Database, facts: FactsCache, runs: RunFactsCache, drivers: Drivers) -> None:
+        self._database = database
+        self._facts = facts
+        self._runs = runs
+        self._drivers = drivers
+        self._prior = PriorReader(database, drivers)
+        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="admit")
+        self._conclusions = GroupCommit(ConclusionWriter(database).flush, name="conclude")
+        self._concluding: set[asyncio.Task[Recorded]] = set()
+
+    async def perform(self, act: Act) -> Performed:
+        """Admit `act`, call its tool once and record the outcome; or return what stands instead of it."""
+        admitted = await self.admit(act)
+        if not isinstance(admitted, Permit):
+            return admitted
+        return await self.perform_permitted(admitted)
+
+    async def perform_permitted(self, permit: Permit) -> Recorded:
+        """Call the tool of a permit and record the outcome, even where the caller stops waiting."""
+        task = asyncio.create_task(self._call_and_conclude(permit), name=f"act-{permit.action_id}")
+        self._concluding.add(task)
+        task.add_done_callback(self._concluding.discard)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Return when every act that was admitted here is concluded."""
+        while self._concluding:
+            await asyncio.wait(self._concluding)
+        await self._admissions.drain()
+        await self._conclusions.drain()
+
+    async def admit(self, act: Act) -> Admitted:
+        """Decide `act` and record what was decided: a permit, what was recorded before, an approval, or a refusal.
+
+        Raises StaleClaim where the task was taken away, StaleFacts where facts changed at every try.
+        """
+        newer_than: int | None = None
+        for _ in range(STALE_RETRIES_MAX + 1):
+            facts = await self._facts.of(act.principal.organization_id, newer_than=newer_than)
+            prior = await self._prior.prior(act, facts.data_keys)
+            if isinstance(prior, Recorded | Pending):
+                return prior
+            answer = await self._decide_and_write(act, facts, prior)
+            if answer is not None:
+                return answer
+            await self._raise_if_stale(act)
+            newer_than = await self._outdated(facts)
+        raise StaleFacts(f"what `{act.action}` was decided on changed {STALE_RETRIES_MAX + 1} times; nothing was done")
+
+    async def decide(self, act: Act, *, looked_up: Mapping[str, Json] | None = None) -> Decision:
+        """Decide alone: no hold, no record, no claim that anything was done. Refuses on stale epochs."""
+        if not self._facts.is_fresh():
+            raise Unavailable("the epochs were not read within the last second; try again")
+        facts = await self._facts.of(act.principal.organization_id)
+        return await self._decision(act, facts, looked_up=looked_up or {}, approved={})
+
+    async def conclude(self, permit: Permit, outcome: ToolOutcome) -> Recorded:
+        """Record the outcome of a permit, once; a second conclusion returns the first.
+
+        Raises StaleClaim where the permit's task was taken away: then nothing was written, and the sweep records the
+        action as unknown.
+        """
+        act = permit.act
+        facts = await self._facts.of(act.principal.organization_id)
+        run = await self._runs.of(act) if act.principal.claim is not None else None
+        member, recorded = conclusion(permit, outcome, facts, run=run, now=self._facts.now(), drivers=self._drivers)
+        if await self._write_conclusion(permit, member):
+            return recorded
+        await self._raise_if_stale(act)
+        stands = await self._prior.prior(act, facts.data_keys)
+        return stands if isinstance(stands, Recorded) else recorded
+
+    # --- the first half ------------------------------------------------------------------------------------------
+
+    async def _decide_and_write(
+        self, act: Act, facts: OrganizationFacts, prior: Approved | Unknown | None
+    ) -> Admitted | None:
+        """Return what was decided and written, None where the facts no longer held."""
+        agent, tool = facts.agent_of(act.principal), facts.tools.get(act.name) if act.kind is ActKind.TOOL else None
+        approval_id = prior.approval_id if isinstance(prior, Approved) else None
+        action_id = prior.action_id if isinstance(prior, Approved) else self._drivers.ids.new()
+        if isinstance(prior, Unknown) and (tool is None or tool.repeat is Repeat.NEVER):
+            detail = (
+                f"`{act.name}` was called before and its outcome is not known; it is not made again without a person"
+            )
+            return Recorded(prior.action_id, ActionState.UNKNOWN, error="outcome-unknown", detail=detail, replayed=True)
+        looked_up = await self._look_up(act, tool)
+        approved = prior.rules if isinstance(prior, Approved) else {}
+        decision = await self._decision(act, facts, looked_up=looked_up, approved=approved)
+        decided = Decided(act, decision, facts, action_id, agent)
+        if tool is not None:
+            decided = replace(decided, tool_id=tool.id, tool_version=tool.version, effect=tool.effect.value)
+            decided = _with_bad_arguments_refused(decided, tool)
+        match decided.decision.outcome:
+            case Outcome.ALLOW:
+                return await self._intend(decided, tool, approval_id=approval_id)
+            case Outcome.ESCALATE:
+                return await self._escalate(decided)
+            case Outcome.DENY:
+                return await self._refuse(decided)
+
+    async def _intend(self, decided: Decided, tool: Tool | None, *, approval_id: UUID | None) -> Admitted | None:
+        price = tool.price if tool is not None and tool.price is not None and tool.price.nanos else None
+        try:
+            holds = await self._holds(decided, price)
+        except BudgetSpent as error:
+            decision = replace(decided.decision, outcome=Outcome.DENY, reason=error.detail)
+            return await self._refuse(replace(decided, decision=decision, error=error.slug))
+        act = decided.act
+        permit = Permit(decided.action_id, act, tool, holds, price, repeat_key(act, decided.action_id), approval_id)
+        timeout = tool.timeout_seconds if tool is not None else 60
+        member = intent(
+            decided,
+            permit,
+            now=self._facts.now(),
+            drivers=self._drivers,
+            deadline_seconds=timeout + CONCLUDE_GRACE_SECONDS,
+        )
+        result = await self._admissions.submit(member)
+        if isinstance(result, NoRoom):
+            return Refused(decided.action_id, "budget-spent", str(result))
+        return permit if result is Written.WRITTEN else None
+
+    async def _escalate(self, decided: Decided) -> Admitted | None:
+        approval_id = self._drivers.ids.new()
+        member = escalation(decided, approval_id=approval_id, now=self._facts.now(), drivers=self._drivers)
+        if await self._admissions.submit(member) is Written.STALE:
+            return None
+        return Pending(decided.action_id, approval_id, decided.decision.reason)
+
+    async def _refuse(self, decided: Decided) -> Admitted | None:
+        member = refusal(decided, now=self._facts.now(), drivers=self._drivers)
+        if await self._admissions.submit(member) is Written.STALE:
+            return None
+        decision = decided.decision
+        return Refused(decided.action_id, decided.error or "denied", decision.reason, reasons_of(decision))
+
+    async def _decision(
+        self, act: Act, facts: OrganizationFacts, *, looked_up: Mapping[str, Json], approved: Mapping[str, int]
+    ) -> Decision:
+        agent, tool = facts.agent_of(act.principal), facts.tools.get(act.name) if act.kind is ActKind.TOOL else None
+        now = self._facts.now()
+        origins = await self._runs.origins(act, tool) if tool is not None and tool.sinks else {}
+        seen = Facts(
+            subject=_subject(act, agent),
+            now=(act.clock or now).astimezone(facts.settings.zone),
+            decided_at=now.astimezone(facts.settings.zone),
+            origins=origins,
+            looked_up=looked_up,
+            budget_left_nanos=None,
+            environment=facts.settings.environment,
+            approved=approved,
+        )
+        return decide(facts.policies, act, agents=facts.agents, tool=tool, facts=seen)
+
+    async def _look_up(self, act: Act, tool: Tool | None) -> dict[str, Json]:
+        """Return the facts that the tool's lookups load: each is an act of the same principal, through this gate."""
+        found: dict[str, Json] = {}
+        for lookup in tool.lookups if tool is not None else ():
+            arguments = {name: read_path(act.arguments, path) for name, path in lookup.arguments}
+            if any(value is MISSING for value in arguments.values()):
+                continue  # what is not loaded cannot be read: a rule that names it fails closed
+            asked = Act(act.principal, ActKind.TOOL, lookup.tool, dict(arguments), clock=act.clock)  # type: ignore[arg-type]
+            done = await self.perform(asked)
+            if isinstance(done, Recorded) and done.state is ActionState.PERFORMED:
+                found[lookup.name] = done.value
+        return found
+
+    async def _holds(self, decided: Decided, price: Money | None) -> tuple[Hold, ...]:
+        if price is None:
+            return ()
+        facts = decided.facts
+        run = await self._runs.of(decided.act) if decided.act.principal.claim is not None else None
+        budgets = (*(run.budgets if run is not None else ()), *facts.budgets_above(decided.agent))
+        now = self._facts.now().astimezone(facts.settings.zone)
+        return holds_of(price, budgets, organization_id=facts.id, now=now, rates=facts.settings.rates)
+
+    async def _outdated(self, facts: OrganizationFacts) -> int | None:
+        """Return the epoch that was decided on if it is no longer the organization's."""
+        await self._facts.refresh()
+        return None if (await self._facts.of(facts.id)).epoch != facts.epoch else facts.epoch - 1
+
+    async def _raise_if_stale(self, act: Act) -> None:
+        claim = act.principal.claim
+        if claim is not None and not await claim_stands(self._database, act.principal.organization_id, claim):
+            raise StaleClaim("the task was taken from this worker; nothing was written")
+
+    # --- the second half -----------------------------------------------------------------------------------------
+
+    async def _write_conclusion(self, permit: Permit, member: Conclusion) -> bool:
+        """Write an outcome, again while the database is away: the effect has happened and must not be forgotten."""
+        for pause_seconds in _CONCLUDE_PAUSES_SECONDS:
+            try:
+                return await self._conclusions.submit(member)
+            except Unavailable:
+                await asyncio.sleep(pause_seconds)
+        try:
+            return await self._conclusions.submit(member)
+        except Unavailable as error:
+            detail = (
+                f"`{permit.act.action}` was called but its outcome could not be recorded; ask again under the same key"
+            )
+            raise Unavailable(detail, extra={"action_id": str(permit.action_id)}) from error
+
+    async def _call_and_conclude(self, permit: Permit) -> Recorded:
+        return await self.conclude(permit, await self._call(permit))
+
+    async def _call(self, permit: Permit) -> ToolOutcome:
+        tool = permit.tool
+        assert tool is not None
+        caller = self._drivers.tools.get(tool.transport)
+        if caller is None:
+            return ToolOutcome(ok=False, error=f"this process has no `{tool.transport}` transport", sent=False)
+        arguments = permit.act.arguments
+        assert isinstance(arguments, dict)
+        try:
+            return await caller.call(
+                tool,
+                arguments,
+                idempotency_key=permit.idempotency_key,
+                deadline_seconds=tool.timeout_seconds,
+            )
+        except AosError as error:
+            return ToolOutcome(ok=False, error=error.detail, unknown=True)
+
+
+def repeat_key(act: Act, action_id: UUID) -> str:
+    """Return the key under which a tool is asked again: the same for every try of the same call.
+
+    Inside a task it follows from the task and the call's key, outside from the principal and the Idempotency-Key; an act
+    with neither is never asked again, so its action's id serves.
+    """
+    claim = act.principal.claim
+    if act.call is not None and claim is not None:
+        text = f"task:{claim.task_id}:{act.call.key}"
+    elif act.idempotency_key is not None:
+        text = f"principal:{act.principal.actor.id}:{act.idempotency_key}"
+    else:
+        text = f"action:{action_id}"
+    return hashlib.sha256(f"{act.principal.organization_id}:{text}".encode()).hexdigest()
+
+
+def _subject(act: Act, agent: Agent | None) -> Subject:
+    chain = tuple(str(link) for link in act.principal.chain)
+    actor = act.principal.actor
+    if agent is None:
+        kind = actor.kind.value if actor.kind is not PrincipalKind.AGENT else "unknown"
+        return Subject(actor.name, kind, "", "normal", chain)
+    return Subject(agent.name, agent.type.value, agent.department, agent.risk, chain, agent.owner)
+
+
+def _with_bad_arguments_refused(decided: Decided, tool: Tool) -> Decided:
+    """Return the decision, turned into a refusal where the arguments do not fit the tool's schema."""
+    errors = check(decided.act.arguments, tool.schema)
+    if not errors or decided.decision.outcome is Outcome.DENY:
+        return decided
+    reason = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:5])
+    decision = replace(decided.decision, outcome=Outcome.DENY, reason=f"arguments of `{tool.name}`: {reason}")
+    return replace(decided, decision=decision, error="invalid-request")

@@ -1,0 +1,2 @@
+-- One row where the role exists.
+select rolname from pg_roles where rolname = %(role)s

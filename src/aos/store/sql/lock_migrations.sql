@@ -1,0 +1,2 @@
+-- One process migrates a database at a time; held until the connection ends.
+select pg_advisory_lock(hashtext('aos_migrations'))
