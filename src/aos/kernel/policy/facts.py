@@ -224,9 +224,11 @@ _SCALES: Final = tuple(10 ** (9 - places) for places in range(10))
 
 def nanos_of(text: str) -> object:
     """Return the nanos of a decimal string as `parse_amount` does, `MISSING` when it is none; plain ones take a short way."""
+    if not text.isascii() or not text[-1:].isdigit():
+        return MISSING
     whole, _, places = text.partition(".")
     digits = whole + places
-    if digits.isascii() and digits.isdigit() and 0 < len(whole) <= 9 and len(places) <= 9 and text[-1] != ".":
+    if digits.isdigit() and 0 < len(whole) <= 9 and len(places) <= 9:
         return int(digits) * _SCALES[len(places)]
     try:
         return parse_amount(text)

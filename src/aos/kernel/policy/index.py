@@ -24,7 +24,7 @@ from aos.kernel.policy.permissions import glob_matches, permission_rules, role_r
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Effect, Tool
 
-KEPT_MAX: Final = 50_000
+KEPT_MAX: Final = 20_000
 """(agent, action) pairs whose rules are kept; past it all are found anew."""
 _SEVERITY: Final = {Outcome.DENY: 0, Outcome.ESCALATE: 1, Outcome.ALLOW: 2}
 _SUBJECT_TYPES: Final = frozenset({*(each.value for each in AgentType), "person", "schedule", "system"})
@@ -171,7 +171,7 @@ def compile_policies(rules: Sequence[Rule], *, tools: Iterable[Tool], agents: It
     Raises InvalidCondition whose `errors` point at `/policies/<index>/<field>`. What is already in force is loaded with
     `PolicySet(rules)`, which never raises and holds a rule that no longer compiles as failing closed.
     """
-    known = tuple(tools)
+    known = {tool.name: tool for tool in tools}
     errors = (
         []
         if len(rules) <= RULES_MAX
@@ -185,7 +185,7 @@ def compile_policies(rules: Sequence[Rule], *, tools: Iterable[Tool], agents: It
         errors += [FieldError(f"/policies/{index}/{field}", detail) for field, detail in _errors_of(rule, known)]
     policies = PolicySet(rules)
     if not errors:
-        errors += _crowded(policies, known, agents=tuple(agents))
+        errors += _crowded(policies, tuple(known.values()), agents=tuple(agents))
     if errors:
         first = errors[0]
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
@@ -193,7 +193,7 @@ def compile_policies(rules: Sequence[Rule], *, tools: Iterable[Tool], agents: It
     return policies
 
 
-def _errors_of(rule: Rule, tools: Sequence[Tool]) -> list[tuple[str, str]]:
+def _errors_of(rule: Rule, tools: Mapping[str, Tool]) -> list[tuple[str, str]]:
     """Return what is wrong with one rule: (field, detail), each detail once."""
     found = [("agents", detail) for pattern in rule.agents if (detail := _selector_error(pattern))]
     found += [("actions", detail) for pattern in rule.actions if (detail := _action_error(pattern))]
@@ -213,12 +213,15 @@ def _errors_of(rule: Rule, tools: Sequence[Tool]) -> list[tuple[str, str]]:
     return found + [("when", f"{detail} (for {target})") for detail, target in details.items()]
 
 
-def _targets(rule: Rule, tools: Sequence[Tool]) -> list[Tool | None]:
+def _targets(rule: Rule, tools: Mapping[str, Tool]) -> list[Tool | None]:
     """Return the tools whose calls the rule may match, and None when it may match acts that are no tool calls.
 
     A rule that matches nothing yet is tried as one for other acts only if it can never mean a tool.
     """
-    targets: list[Tool | None] = [tool for tool in tools if meets_action(rule, ActKind.TOOL, name=tool.name, tool=tool)]
+    exact = [pattern.removeprefix("tool:") for pattern in rule.actions if "*" not in pattern]
+    named = len(exact) == len(rule.actions) > 0
+    tried = [tools[name] for name in dict.fromkeys(exact) if name in tools] if named else list(tools.values())
+    targets: list[Tool | None] = [tool for tool in tried if meets_action(rule, ActKind.TOOL, name=tool.name, tool=tool)]
     if not rule.effects and (not rule.actions or any(not pattern.startswith("tool:") for pattern in rule.actions)):
         targets.append(None)
     return targets
