@@ -127,7 +127,16 @@ def test_found_in_several_places_a_trusted_record_comes_first_then_untrusted_the
         ("0012345678", [("account 00 1234 5678", "untrusted")], UNTRUSTED),
         ("12-34-56", [("sort code 12 34 56", "untrusted")], UNTRUSTED),
         ("+49 (30) 123-4567", [("call +49301234567", "untrusted")], UNTRUSTED),
-        (FAKE, [(f"konto {FAKE[:4]} {FAKE[4:8]} {FAKE[8:12]} {FAKE[12:16]} {FAKE[16:20]} {FAKE[20:]}, bitte", "untrusted")], UNTRUSTED),
+        (
+            FAKE,
+            [
+                (
+                    f"konto {FAKE[:4]} {FAKE[4:8]} {FAKE[8:12]} {FAKE[12:16]} {FAKE[16:20]} {FAKE[20:]}, bitte",
+                    "untrusted",
+                )
+            ],
+            UNTRUSTED,
+        ),
         ("A1B2C3D4", [("code a1b2c3d4!", "untrusted")], UNTRUSTED),
         ("Nordwind GmbH", [(RECORD, "trusted")], TRUSTED),
         ("nordwind  gmbh", [(RECORD, "trusted")], TRUSTED),
@@ -283,7 +292,9 @@ def test_nothing_untrusted_is_ever_judged_better_for_what_stands_around_it(befor
 
 @given(st.sampled_from(sorted(IBAN_LENGTHS)), st.data())
 def test_every_countrys_account_number_is_found_spaced_in_fours(country, data):
-    rest = data.draw(st.text(alphabet="0123456789", min_size=IBAN_LENGTHS[country] - 4, max_size=IBAN_LENGTHS[country] - 4))
+    rest = data.draw(
+        st.text(alphabet="0123456789", min_size=IBAN_LENGTHS[country] - 4, max_size=IBAN_LENGTHS[country] - 4)
+    )
     check = 98 - int("".join(str(int(char, 36)) for char in f"{rest}{country}00")) % 97
     iban = f"{country.upper()}{check:02d}{rest}"
     spaced = " ".join(iban[index : index + 4] for index in range(0, len(iban), 4))

@@ -20,7 +20,11 @@ def holds(when: str, *, arguments: object = None, **facts: object) -> str:
     """Return `yes`, `no` or `failed`: what a deny rule with this condition makes of the act."""
     compiled = compile_rule(a_rule(when), a_tool())
     act = an_act(a_person(), link(an_agent()), arguments=arguments, in_run=bool(facts.pop("in_run", False)))
-    values = {name: value for name, read in compiled.inputs if not str(value := read(act, the_facts(**facts))).startswith("Missing")}
+    values = {
+        name: value
+        for name, read in compiled.inputs
+        if not str(value := read(act, the_facts(**facts))).startswith("Missing")
+    }
     assert compiled.condition is not None
     return compiled.condition.holds(values).value
 
@@ -105,7 +109,9 @@ def test_every_other_fact_reaches_its_condition(when, facts, expected):
     assert holds(when, **facts) == expected
 
 
-@pytest.mark.parametrize("when", ["origin.iban == 'trusted'", "origin['iban'] == 'trusted'", "origin[iban] == 'trusted'"])
+@pytest.mark.parametrize(
+    "when", ["origin.iban == 'trusted'", "origin['iban'] == 'trusted'", "origin[iban] == 'trusted'"]
+)
 def test_the_origin_of_a_sink_is_named_in_three_ways(when):
     assert holds(when, arguments={"iban": "x"}, origins={"iban": Origin.TRUSTED}) == "yes"
     assert holds(when, arguments={"iban": "x"}, origins={"iban": Origin.UNTRUSTED}) == "no"
@@ -153,7 +159,15 @@ def test_what_does_not_exist_or_fit_is_refused_when_compiled(when, message):
 def test_the_message_about_an_unknown_fact_lists_those_that_exist():
     with pytest.raises(InvalidCondition) as caught:
         compile_rule(a_rule("request.words == 'x'"), a_tool())
-    for fact in ("args.amount", "origin.iban", "facts.vendor.NAME", "now.hour", "tool.effect", "budget.left", "environment"):
+    for fact in (
+        "args.amount",
+        "origin.iban",
+        "facts.vendor.NAME",
+        "now.hour",
+        "tool.effect",
+        "budget.left",
+        "environment",
+    ):
         assert fact in caught.value.detail
 
 
@@ -239,14 +253,20 @@ def test_any_other_use_of_money_is_refused(when):
 
 
 def test_money_inside_an_object_is_named_itself():
-    nested = {"type": "object", "properties": {"order": {"type": "object", "properties": {"total": {"type": "string"}}}}}
+    nested = {
+        "type": "object",
+        "properties": {"order": {"type": "object", "properties": {"total": {"type": "string"}}}},
+    }
     tool = a_tool(schema=nested, money=("order.total",), sinks=(), lookups=())
     compile_rule(a_rule("args.order.total > 5 && has(args.order.total)"), tool)
     with pytest.raises(InvalidCondition, match="holds money"):
         compile_rule(a_rule("args.order == {'total': 5}"), tool)
 
 
-@given(st.decimals(min_value="-99999999", max_value="99999999", places=9), st.decimals(min_value=0, max_value="9999", places=2))
+@given(
+    st.decimals(min_value="-99999999", max_value="99999999", places=9),
+    st.decimals(min_value=0, max_value="9999", places=2),
+)
 def test_a_scaled_literal_compares_as_the_decimals_do(amount, limit):
     text, bound = f"{amount:f}", f"{limit:f}"
     assert holds(f"args.amount > {bound}", arguments={"amount": text}) == ("yes" if amount > limit else "no")

@@ -173,7 +173,11 @@ def test_the_strictest_approvers_are_asked():
 @pytest.mark.parametrize(
     ("reason", "arguments", "expected"),
     [
-        ("payment of {args.amount} {args.currency} is over", {"amount": "18240", "currency": "EUR"}, "payment of 18240.00 EUR is over"),
+        (
+            "payment of {args.amount} {args.currency} is over",
+            {"amount": "18240", "currency": "EUR"},
+            "payment of 18240.00 EUR is over",
+        ),
         ("to {args.iban} by {agent.name}", {}, "to {args.iban} by finance"),
         ("{args.nope} and {} and {1} and {{args.count}}", {"count": 3}, "{args.nope} and {} and {1} and {3}"),
         ("{args.tags} {args.urgent} {args.rate}", {"tags": ["a"], "urgent": True, "rate": 2.5}, '["a"] true 2.5'),

@@ -67,7 +67,9 @@ def test_what_is_published_and_what_is_loaded_decide_alike():
     rules = [a_rule("args.amount > 5", outcome=Outcome.ESCALATE)]
     published = compile_policies(rules, tools=[a_tool()], agents=[an_agent()])
     for amount in ("5", "6"):
-        assert decided(published, arguments={"amount": amount}) == decided(PolicySet(rules), arguments={"amount": amount})
+        assert decided(published, arguments={"amount": amount}) == decided(
+            PolicySet(rules), arguments={"amount": amount}
+        )
 
 
 def test_more_rules_than_the_limit_are_refused():

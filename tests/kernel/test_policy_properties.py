@@ -27,7 +27,9 @@ RANK = {Outcome.DENY: 0, Outcome.ESCALATE: 1, Outcome.ALLOW: 2}
 
 some_rules = st.lists(
     st.builds(
-        lambda number, outcome, when, agents, actions: a_rule(when, id=f"rule-{number}", outcome=outcome, agents=agents, actions=actions),
+        lambda number, outcome, when, agents, actions: a_rule(
+            when, id=f"rule-{number}", outcome=outcome, agents=agents, actions=actions
+        ),
         st.integers(0, 10_000),
         st.sampled_from(Outcome),
         st.sampled_from(CONDITIONS),
@@ -74,7 +76,9 @@ def test_a_further_allow_rule_lifts_no_denial_and_no_escalation_that_a_rule_made
 def test_the_order_of_rules_changes_nothing(rules, arguments, agent, chance: random.Random):
     shuffled: list[Rule] = list(rules)
     chance.shuffle(shuffled)
-    assert decided(rules, arguments=arguments, agents=(agent,)) == decided(shuffled, arguments=arguments, agents=(agent,))
+    assert decided(rules, arguments=arguments, agents=(agent,)) == decided(
+        shuffled, arguments=arguments, agents=(agent,)
+    )
 
 
 @given(some_rules, some_arguments, permitted)
@@ -95,7 +99,7 @@ def test_deciding_twice_gives_the_same_and_deciding_alone_gives_the_same_as_toge
     policies = PolicySet(rules)
     first = decided(policies, arguments=arguments, agents=(agent,))
     assert decided(policies, arguments=arguments, agents=(agent,)) == first
-    alone = {
-        each.id for rule in rules for each in decided([rule], arguments=arguments, agents=(agent,)).matched
-    } | {each.id for each in decided([], arguments=arguments, agents=(agent,)).matched}
+    alone = {each.id for rule in rules for each in decided([rule], arguments=arguments, agents=(agent,)).matched} | {
+        each.id for each in decided([], arguments=arguments, agents=(agent,)).matched
+    }
     assert {each.id for each in first.matched} == alone

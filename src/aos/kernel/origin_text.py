@@ -23,9 +23,7 @@ _SPACE: Final = re.compile(r"\s+")
 _NUMBER: Final = re.compile(r"([+-]?)(\d{1,3}(?:([., '’])\d{3})(?:\3\d{3})*(?:[.,]\d+)?|\d+(?:[.,]\d+)?)", re.ASCII)
 _CURRENCY: Final = "(?:aed|aud|bgn|brl|cad|chf|cny|czk|dkk|eur|gbp|hkd|huf|ils|inr|jpy|krw|mxn|nok|nzd|pln|ron|sar|sek|sgd|try|usd|zar|[€$£¥])"
 _AMOUNT: Final = re.compile(rf"(?:{_CURRENCY} ?)?([+-]?\d[\d., '’]*)(?: ?{_CURRENCY})?", re.ASCII)
-_IBAN_START: Final = re.compile(
-    r"(?=([a-z])[^a-z0-9]{0,3}([a-z])[^a-z0-9]{0,3}\d[^a-z0-9]{0,3}\d)", re.ASCII
-)
+_IBAN_START: Final = re.compile(r"(?=([a-z])[^a-z0-9]{0,3}([a-z])[^a-z0-9]{0,3}\d[^a-z0-9]{0,3}\d)", re.ASCII)
 _IBAN_SKIPPED_MAX: Final = 8
 """Characters that may stand between two of one IBAN: the border between two cells of a table, at most."""
 _PHONE: Final = re.compile(r"\+?\(?\d(?:[ ./()\-]{0,3}\d){5,33}", re.ASCII)

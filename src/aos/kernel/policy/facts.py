@@ -309,12 +309,6 @@ def _looked_up(text: str, path: tuple[str, ...], tool: Tool) -> Fact:
     return Fact(text, CelType.DYN, read)
 
 
-def value_of(fact: Fact, act: Act, facts: Facts, *, values: Mapping[str, object]) -> object:
-    """Return a fact's value from those already read for conditions, else read it."""
-    value = values.get(fact.path, MISSING)
-    return fact.read(act, facts) if value is MISSING else value
-
-
 def shown(fact: Fact, value: object) -> Json:
     """Return a fact's value as people and records see it: money as a decimal string."""
     if fact.money and isinstance(value, int):

@@ -15,11 +15,12 @@ from typing import Final
 from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentType
 from aos.kernel.cel import CelType, Scope, scope_of
+from aos.kernel.cel_text import facts_named, tokens_of_expression
 from aos.kernel.errors import FieldError, InvalidCondition
 from aos.kernel.identity import PrincipalKind
 from aos.kernel.limits import RULES_MAX, RULES_PER_ACT_MAX
 from aos.kernel.policy.compile import CompiledRule, broken_rule, compile_rule
-from aos.kernel.policy.facts import Reader
+from aos.kernel.policy.facts import ROOTS, Reader
 from aos.kernel.policy.permissions import glob_matches, permission_rules, role_rules
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Effect, Tool
@@ -205,7 +206,13 @@ def _errors_of(rule: Rule, tools: Mapping[str, Tool]) -> list[tuple[str, str]]:
     if found or not rule.when.strip():
         return found
     details: dict[str, str] = {}
-    for tool in _targets(rule, tools):
+    targets = _targets(rule, tools)
+    if not targets:
+        try:
+            facts_named(tokens_of_expression(rule.when), ROOTS)
+        except InvalidCondition as error:
+            return [("when", error.detail)]
+    for tool in targets:
         try:
             compile_rule(rule, tool)
         except InvalidCondition as error:
@@ -214,10 +221,7 @@ def _errors_of(rule: Rule, tools: Mapping[str, Tool]) -> list[tuple[str, str]]:
 
 
 def _targets(rule: Rule, tools: Mapping[str, Tool]) -> list[Tool | None]:
-    """Return the tools whose calls the rule may match, and None when it may match acts that are no tool calls.
-
-    A rule that matches nothing yet is tried as one for other acts only if it can never mean a tool.
-    """
+    """Return the tools whose calls the rule may match, and None when it may match acts that are no tool calls."""
     exact = [pattern.removeprefix("tool:") for pattern in rule.actions if "*" not in pattern]
     named = len(exact) == len(rule.actions) > 0
     tried = [tools[name] for name in dict.fromkeys(exact) if name in tools] if named else list(tools.values())
