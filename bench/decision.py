@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActKind
@@ -111,7 +112,7 @@ def bare_cel() -> list[Callable[[], Holds]]:
         'amount > 1000000000000 && currency == "EUR"', {"amount": CelType.INT, "currency": CelType.STRING}
     )
     values = ({"amount": 18_240_000_000_000, "currency": "EUR"}, {"amount": 18_500_000_000, "currency": "EUR"})
-    return [lambda each=each: condition.holds(each) for each in values]
+    return [partial(condition.holds, each) for each in values]
 
 
 def cedar(rules: int) -> list[Callable[[], object]] | None:
@@ -135,7 +136,7 @@ def cedar(rules: int) -> list[Callable[[], object]] | None:
             "context": {"amount": amount, "currency": "EUR"},
         }
 
-    return [lambda r=request(each): cedarpy.is_authorized(r, policies, entities) for each in (18_240, 18)]
+    return [partial(cedarpy.is_authorized, request(each), policies, entities) for each in (18_240, 18)]
 
 
 def measure(calls: Sequence[Callable[[], object]], seconds: float) -> dict[str, float]:

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 if TYPE_CHECKING:
     Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 else:
-<<<<<<< HEAD
-    Json = Any  # msgspec reads values that hold a user's JSON, and knows no recursive types
-=======
     Json = Any  # msgspec reads annotations when it converts, and knows no recursive alias
->>>>>>> main
 
 
 class Missing(Enum):

@@ -23,8 +23,9 @@ _SPACE: Final = re.compile(r"\s+")
 _NUMBER: Final = re.compile(r"([+-]?)(\d{1,3}(?:([., '’])\d{3})(?:\3\d{3})*(?:[.,]\d+)?|\d+(?:[.,]\d+)?)", re.ASCII)
 _CURRENCY: Final = "(?:aed|aud|bgn|brl|cad|chf|cny|czk|dkk|eur|gbp|hkd|huf|ils|inr|jpy|krw|mxn|nok|nzd|pln|ron|sar|sek|sgd|try|usd|zar|[€$£¥])"
 _AMOUNT: Final = re.compile(rf"(?:{_CURRENCY} ?)?([+-]?\d[\d., '’]*)(?: ?{_CURRENCY})?", re.ASCII)
-_IBAN_START: Final = re.compile(r"(?=[a-z]{2}\d{2})", re.ASCII)
-_IBAN_WHOLE: Final = re.compile(r"[a-z]{2}\d{2}(?:[^a-z0-9]{0,3}[a-z0-9]){11,30}", re.ASCII)
+_IBAN_START: Final = re.compile(r"(?=([a-z])[^a-z0-9]{0,3}([a-z])[^a-z0-9]{0,3}\d[^a-z0-9]{0,3}\d)", re.ASCII)
+_IBAN_SKIPPED_MAX: Final = 8
+"""Characters that may stand between two of one IBAN: the border between two cells of a table, at most."""
 _PHONE: Final = re.compile(r"\+?\(?\d(?:[ ./()\-]{0,3}\d){5,33}", re.ASCII)
 _GROUPED: Final = re.compile(r"(?<![\w.,])[+-]?\d{1,3}(?:[., '’]\d{3}){1,6}(?:[.,]\d{1,9})?(?![\w])", re.ASCII)
 _PLAIN: Final = re.compile(r"(?<![\w.,])[+-]?\d{1,30}(?:[.,]\d{1,30})?(?!\w|[.,]\d)", re.ASCII)
@@ -85,8 +86,10 @@ def folded_readings(folded: str) -> tuple[str, ...]:
         found = _number_readings(number.group(1).strip())
         if found:
             return found
-    if _IBAN_WHOLE.fullmatch(folded):
-        return (_compact(folded),)
+    if _IBAN_START.match(folded) and len(folded) <= 100:
+        compact = _compact(folded)
+        if len(compact) == IBAN_LENGTHS.get(compact[:2]):
+            return (compact,)
     if _PHONE.fullmatch(folded) and not _is_date(folded):
         return (_compact(folded),)
     if "://" in folded or folded.startswith("www.") or (_DOMAIN.fullmatch(folded) and "/" in folded):
@@ -179,7 +182,7 @@ def _number_readings(text: str) -> tuple[str, ...]:
     sign, body, group = match.groups()
     minus = "-" if sign == "-" else ""
     if body.isdigit():
-        return () if body[0] == "0" and len(body) > 1 else (minus + body,)
+        return () if body[0] == "0" and len(body) > 1 else (_signed(minus, body),)
     if group is None:
         return (_signed(minus, body.replace(",", ".")),)
     whole, fraction = _split_grouped(body, group)
@@ -219,13 +222,13 @@ def pieces_of_ibans(folded: str) -> Iterator[Piece]:
     """Yield IBANs however they are split: one of its country's length that ends at a boundary, or with a right checksum."""
     for match in _IBAN_START.finditer(folded):
         start = match.start()
-        length = IBAN_LENGTHS.get(folded[start : start + 2])
+        length = IBAN_LENGTHS.get(match.group(1) + match.group(2))
         if length is None:
             continue
         taken: list[str] = []
         end = start
         skipped = 0
-        while end < len(folded) and len(taken) < length and skipped <= 8:
+        while end < len(folded) and len(taken) < length and skipped <= _IBAN_SKIPPED_MAX:
             char = folded[end]
             if char.isascii() and char.isalnum():
                 taken.append(char)

@@ -13,6 +13,7 @@ Rules a reader must not break:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.acts import Act
@@ -21,13 +22,14 @@ from aos.kernel.cel import Holds
 from aos.kernel.identity import PrincipalKind
 from aos.kernel.json import MISSING, Json
 from aos.kernel.policy.compile import CompiledRule
-from aos.kernel.policy.facts import shown, value_of
+from aos.kernel.policy.facts import Fact, shown
 from aos.kernel.policy.index import ActRules, PolicySet
 from aos.kernel.policy.permissions import built_in_denials
 from aos.kernel.policy.values import Approvers, Decision, Facts, Matched, Outcome
 from aos.kernel.tools import Tool
 
-_Hit = tuple[CompiledRule, Matched]
+_Hit: TypeAlias = tuple[CompiledRule, Matched]
+_DEFAULT_APPROVERS: Final = Approvers()
 
 
 def decide(policies: PolicySet, act: Act, *, agents: Mapping[UUID, Agent], tool: Tool | None, facts: Facts) -> Decision:
@@ -42,73 +44,67 @@ def decide(policies: PolicySet, act: Act, *, agents: Mapping[UUID, Agent], tool:
     if agent is None and actor.kind is PrincipalKind.AGENT:
         return Decision(Outcome.DENY, denials, denials[0].reason, facts.decided_at, facts.now)
     found = policies.rules_for(act, agent=agent, tool=tool)
-    values = _values(found, act, facts)
-    hits = _match(found, act, facts, values=values)
-    matched = (*denials, *(each for _, each in hits))
+    read: dict[str, Json] = {}
+    hits = _match(found, act, facts, read=read)
+    matched = (*denials, *[each for _, each in hits])
     outcome, reason = _outcome(matched, act, found=found)
-    return Decision(
-        outcome,
-        matched,
-        reason,
-        facts.decided_at,
-        facts.now,
-        _strictest(hits) if outcome is Outcome.ESCALATE else None,
-        _read(hits, act, facts, values=values) if found.inputs else {},
-    )
+    approvers = _strictest(hits) if outcome is Outcome.ESCALATE else None
+    return Decision(outcome, matched, reason, facts.decided_at, facts.now, approvers, read)
 
 
-def _values(found: ActRules, act: Act, facts: Facts) -> dict[str, object]:
-    """Return what the conditions read, by variable; what this act lacks is left out."""
+def _match(found: ActRules, act: Act, facts: Facts, *, read: dict[str, Json]) -> list[_Hit]:
+    """Return the rules that match, most severe first; the facts that they name are added to `read`."""
     values: dict[str, object] = {}
-    for name, read in found.inputs:
-        value = read(act, facts)
+    for name, reader in found.inputs:
+        value = reader(act, facts)
         if value is not MISSING:
             values[name] = value
-    return values
-
-
-def _match(found: ActRules, act: Act, facts: Facts, *, values: Mapping[str, object]) -> list[_Hit]:
-    """Return the rules that match, most severe first."""
-    bound = found.scope.bind(values) if found.scope is not None else None
+    scope = found.scope
+    bound = None if scope is None else scope.bind(values)
     hits: list[_Hit] = []
     for compiled in found.rules:
         condition = compiled.condition
         if condition is None:
             holds = Holds.FAILED if compiled.broken else Holds.YES
-        elif found.scope is None:
+        elif scope is None:
             holds = condition.holds(values)
         else:
             holds = condition.holds_with(bound)
-        if holds is Holds.YES:
-            hits.append((compiled, _matched(compiled, act, facts, values=values)))
-        elif holds is Holds.FAILED and compiled.rule.outcome is not Outcome.ALLOW:
-            hits.append((compiled, _failed(compiled, act, facts)))
+        if holds is Holds.NO or (holds is Holds.FAILED and compiled.rule.outcome is Outcome.ALLOW):
+            continue
+        for fact in compiled.named:
+            if fact.path not in read:
+                _show(fact, act, facts, values=values, read=read)
+        if compiled.matched is not None and holds is Holds.YES and compiled.rule.outcome is not Outcome.ESCALATE:
+            hits.append((compiled, compiled.matched))
+            continue
+        failed = _why_failed(compiled, read) if holds is Holds.FAILED else ""
+        hits.append((compiled, _matched(compiled, facts, read=read, failed=failed)))
     return hits
 
 
-def _matched(compiled: CompiledRule, act: Act, facts: Facts, *, values: Mapping[str, object]) -> Matched:
-    """Return the match of a rule whose condition holds."""
+def _show(fact: Fact, act: Act, facts: Facts, *, values: Mapping[str, object], read: dict[str, Json]) -> None:
+    """Add a fact's value to `read` as people see it, unless this act lacks it."""
+    value = values.get(fact.path, MISSING)
+    if value is MISSING:
+        value = fact.read(act, facts)
+    if value is not MISSING:
+        read[fact.path] = shown(fact, value)
+
+
+def _matched(compiled: CompiledRule, facts: Facts, *, read: Mapping[str, Json], failed: str) -> Matched:
+    """Return the match of a rule, with its reason; `failed` says why its condition could not be evaluated."""
     rule = compiled.rule
     satisfied = rule.outcome is Outcome.ESCALATE and facts.approved.get(rule.id) == rule.version
-    if compiled.matched is not None and not satisfied:
-        return compiled.matched
-    reason = compiled.reason.render(act, facts, values=values)
-    return Matched(rule.id, rule.version, rule.outcome, reason, rule.source, satisfied=satisfied)
+    reason = failed or compiled.reason.render(read)
+    return Matched(rule.id, rule.version, rule.outcome, reason, rule.source, bool(failed), satisfied)
 
 
-def _failed(compiled: CompiledRule, act: Act, facts: Facts) -> Matched:
-    """Return the match of a deny or escalate rule whose condition could not be evaluated."""
-    rule = compiled.rule
-    why = compiled.broken or _lacking(compiled, act, facts)
-    reason = f"the condition of `{rule.id}` could not be evaluated{why and ': ' + why}; it counts as matched"
-    satisfied = rule.outcome is Outcome.ESCALATE and facts.approved.get(rule.id) == rule.version
-    return Matched(rule.id, rule.version, rule.outcome, reason, rule.source, failed=True, satisfied=satisfied)
-
-
-def _lacking(compiled: CompiledRule, act: Act, facts: Facts) -> str:
-    """Return which facts the condition names that this act lacks or that are not of their type."""
-    missing = [fact.path for fact in compiled.named if fact.read(act, facts) is MISSING]
-    return f"{', '.join(f'`{path}`' for path in missing)} cannot be read" if missing else ""
+def _why_failed(compiled: CompiledRule, read: Mapping[str, Json]) -> str:
+    """Return why a deny or escalate rule counts as matched, naming the facts that this act lacks."""
+    missing = ", ".join(f"`{fact.path}`" for fact in compiled.named if fact.path not in read)
+    why = compiled.broken or (missing and f"{missing} cannot be read")
+    return f"the condition of `{compiled.rule.id}` could not be evaluated{why and ': ' + why}; it counts as matched"
 
 
 def _outcome(matched: Sequence[Matched], act: Act, *, found: ActRules) -> tuple[Outcome, str]:
@@ -132,22 +128,11 @@ def _outcome(matched: Sequence[Matched], act: Act, *, found: ActRules) -> tuple[
 def _strictest(hits: Sequence[_Hit]) -> Approvers:
     """Return who must answer: see the module's rules."""
     asked = [
-        compiled.rule.approvers or Approvers()
+        compiled.rule.approvers or _DEFAULT_APPROVERS
         for compiled, matched in hits
         if matched.outcome is Outcome.ESCALATE and not matched.satisfied
     ]
+    if len(asked) == 1:
+        return asked[0]
     largest = max(asked, key=lambda each: each.quorum)
     return Approvers(largest.role, largest.quorum, min(each.expires_seconds for each in asked))
-
-
-def _read(hits: Sequence[_Hit], act: Act, facts: Facts, *, values: Mapping[str, object]) -> Mapping[str, Json]:
-    """Return the facts that the rules which matched named, for people to see."""
-    read: dict[str, Json] = {}
-    for compiled, _ in hits:
-        for fact in compiled.named:
-            path = fact.path
-            if path not in read:
-                value = value_of(fact, act, facts, values=values)
-                if value is not MISSING:
-                    read[path] = shown(fact, value)
-    return read

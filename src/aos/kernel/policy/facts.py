@@ -224,9 +224,11 @@ _SCALES: Final = tuple(10 ** (9 - places) for places in range(10))
 
 def nanos_of(text: str) -> object:
     """Return the nanos of a decimal string as `parse_amount` does, `MISSING` when it is none; plain ones take a short way."""
+    if not text.isascii() or not text[-1:].isdigit():
+        return MISSING
     whole, _, places = text.partition(".")
     digits = whole + places
-    if digits.isascii() and digits.isdigit() and 0 < len(whole) <= 9 and len(places) <= 9 and text[-1] != ".":
+    if digits.isdigit() and 0 < len(whole) <= 9 and len(places) <= 9:
         return int(digits) * _SCALES[len(places)]
     try:
         return parse_amount(text)
@@ -305,12 +307,6 @@ def _looked_up(text: str, path: tuple[str, ...], tool: Tool) -> Fact:
         return MISSING if value is MISSING else _safe(_walk(value, rest), CelType.DYN)
 
     return Fact(text, CelType.DYN, read)
-
-
-def value_of(fact: Fact, act: Act, facts: Facts, *, values: Mapping[str, object]) -> object:
-    """Return a fact's value from those already read for conditions, else read it."""
-    value = values.get(fact.path, MISSING)
-    return fact.read(act, facts) if value is MISSING else value
 
 
 def shown(fact: Fact, value: object) -> Json:

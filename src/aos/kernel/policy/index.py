@@ -15,16 +15,17 @@ from typing import Final
 from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentType
 from aos.kernel.cel import CelType, Scope, scope_of
+from aos.kernel.cel_text import facts_named, tokens_of_expression
 from aos.kernel.errors import FieldError, InvalidCondition
 from aos.kernel.identity import PrincipalKind
 from aos.kernel.limits import RULES_MAX, RULES_PER_ACT_MAX
 from aos.kernel.policy.compile import CompiledRule, broken_rule, compile_rule
-from aos.kernel.policy.facts import Reader
+from aos.kernel.policy.facts import ROOTS, Reader
 from aos.kernel.policy.permissions import glob_matches, permission_rules, role_rules
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Effect, Tool
 
-KEPT_MAX: Final = 50_000
+KEPT_MAX: Final = 20_000
 """(agent, action) pairs whose rules are kept; past it all are found anew."""
 _SEVERITY: Final = {Outcome.DENY: 0, Outcome.ESCALATE: 1, Outcome.ALLOW: 2}
 _SUBJECT_TYPES: Final = frozenset({*(each.value for each in AgentType), "person", "schedule", "system"})
@@ -171,7 +172,7 @@ def compile_policies(rules: Sequence[Rule], *, tools: Iterable[Tool], agents: It
     Raises InvalidCondition whose `errors` point at `/policies/<index>/<field>`. What is already in force is loaded with
     `PolicySet(rules)`, which never raises and holds a rule that no longer compiles as failing closed.
     """
-    known = tuple(tools)
+    known = {tool.name: tool for tool in tools}
     errors = (
         []
         if len(rules) <= RULES_MAX
@@ -185,7 +186,7 @@ def compile_policies(rules: Sequence[Rule], *, tools: Iterable[Tool], agents: It
         errors += [FieldError(f"/policies/{index}/{field}", detail) for field, detail in _errors_of(rule, known)]
     policies = PolicySet(rules)
     if not errors:
-        errors += _crowded(policies, known, agents=tuple(agents))
+        errors += _crowded(policies, tuple(known.values()), agents=tuple(agents))
     if errors:
         first = errors[0]
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
@@ -193,7 +194,7 @@ def compile_policies(rules: Sequence[Rule], *, tools: Iterable[Tool], agents: It
     return policies
 
 
-def _errors_of(rule: Rule, tools: Sequence[Tool]) -> list[tuple[str, str]]:
+def _errors_of(rule: Rule, tools: Mapping[str, Tool]) -> list[tuple[str, str]]:
     """Return what is wrong with one rule: (field, detail), each detail once."""
     found = [("agents", detail) for pattern in rule.agents if (detail := _selector_error(pattern))]
     found += [("actions", detail) for pattern in rule.actions if (detail := _action_error(pattern))]
@@ -205,7 +206,13 @@ def _errors_of(rule: Rule, tools: Sequence[Tool]) -> list[tuple[str, str]]:
     if found or not rule.when.strip():
         return found
     details: dict[str, str] = {}
-    for tool in _targets(rule, tools):
+    targets = _targets(rule, tools)
+    if not targets:
+        try:
+            facts_named(tokens_of_expression(rule.when), ROOTS)
+        except InvalidCondition as error:
+            return [("when", error.detail)]
+    for tool in targets:
         try:
             compile_rule(rule, tool)
         except InvalidCondition as error:
@@ -213,12 +220,12 @@ def _errors_of(rule: Rule, tools: Sequence[Tool]) -> list[tuple[str, str]]:
     return found + [("when", f"{detail} (for {target})") for detail, target in details.items()]
 
 
-def _targets(rule: Rule, tools: Sequence[Tool]) -> list[Tool | None]:
-    """Return the tools whose calls the rule may match, and None when it may match acts that are no tool calls.
-
-    A rule that matches nothing yet is tried as one for other acts only if it can never mean a tool.
-    """
-    targets: list[Tool | None] = [tool for tool in tools if meets_action(rule, ActKind.TOOL, name=tool.name, tool=tool)]
+def _targets(rule: Rule, tools: Mapping[str, Tool]) -> list[Tool | None]:
+    """Return the tools whose calls the rule may match, and None when it may match acts that are no tool calls."""
+    exact = [pattern.removeprefix("tool:") for pattern in rule.actions if "*" not in pattern]
+    named = len(exact) == len(rule.actions) > 0
+    tried = [tools[name] for name in dict.fromkeys(exact) if name in tools] if named else list(tools.values())
+    targets: list[Tool | None] = [tool for tool in tried if meets_action(rule, ActKind.TOOL, name=tool.name, tool=tool)]
     if not rule.effects and (not rule.actions or any(not pattern.startswith("tool:") for pattern in rule.actions)):
         targets.append(None)
     return targets

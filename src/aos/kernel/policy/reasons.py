@@ -11,11 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aos.kernel.acts import Act
 from aos.kernel.errors import InvalidCondition
-from aos.kernel.json import MISSING, Json, canonical_json
-from aos.kernel.policy.facts import Fact, resolve_fact, shown, value_of
-from aos.kernel.policy.values import Facts
+from aos.kernel.json import MISSING, Json, Missing, canonical_json
+from aos.kernel.policy.facts import Fact, resolve_fact
 from aos.kernel.tools import Tool
 
 VALUE_LENGTH_MAX: Final = 200
@@ -38,13 +36,11 @@ class Reason:
         """Return the facts it names."""
         return tuple(part for part in self.parts if isinstance(part, Fact))
 
-    def render(self, act: Act, facts: Facts, *, values: Mapping[str, object]) -> str:
-        """Return the sentence for one act; `values` are facts already read. Never raises; shows no control characters."""
+    def render(self, shown: Mapping[str, Json]) -> str:
+        """Return the sentence on facts as people see them, by path. Never raises; shows no control characters."""
         if self.constant is not None:
             return self.constant
-        return "".join(
-            part if isinstance(part, str) else _render(part, act, facts, values=values) for part in self.parts
-        )
+        return "".join([part if isinstance(part, str) else _render(part.path, shown) for part in self.parts])
 
 
 def compile_reason(text: str, tool: Tool | None) -> Reason:
@@ -67,12 +63,13 @@ def compile_reason(text: str, tool: Tool | None) -> Reason:
     return Reason(tuple(parts), None)
 
 
-def _render(fact: Fact, act: Act, facts: Facts, *, values: Mapping[str, object]) -> str:
-    value = value_of(fact, act, facts, values=values)
+def _render(path: str, shown: Mapping[str, Json]) -> str:
+    value: Json | Missing = shown.get(path, MISSING)
     if value is MISSING:
-        return f"{{{fact.path}}}"
-    text = _plain(shown(fact, value))
-    text = _CONTROL.sub(" ", text)
+        return f"{{{path}}}"
+    text = _plain(value)
+    if not text.isprintable():
+        text = _CONTROL.sub(" ", text)
     return text if len(text) <= VALUE_LENGTH_MAX else f"{text[: VALUE_LENGTH_MAX - 1]}…"
 
 

@@ -14,12 +14,10 @@ MACHINE_STATEMENTS: Final = frozenset(
         "find_claim",
         "find_credential",
         "find_person_token",
+        "find_session",
         "integrate",
-<<<<<<< HEAD
         "list_memberships",
-=======
         "load_call",
->>>>>>> main
         "load_epochs",
         "load_facts",
         "load_keyed",
