@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
@@ -21,6 +22,8 @@ PATTERN_TEXT_MAX: Final = 10_000
 MONEY: Final = re.compile(r"(-?)(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,9})?", re.ASCII)
 _EMAIL: Final = re.compile(r"[^\s@<>,;\"]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]|\(\?:|\{[0-9]+(?:,[0-9]*)?\}|.", re.DOTALL)
+_BACK_REFERENCE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INSTANT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})", re.ASCII
@@ -35,33 +38,21 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
     """Return the test `is this pattern found in the text`; raises BadPattern."""
     if len(pattern) > PATTERN_LENGTH_MAX:
         raise BadPattern(f"a pattern has at most {PATTERN_LENGTH_MAX} characters, not {len(pattern)}")
+    if "(?" in pattern.replace("(?:", "") or _BACK_REFERENCE.search(pattern):
+        raise BadPattern(f"pattern `{pattern[:80]}` looks around or back: only plain groups and `(?:` are read")
     try:
         compiled = re.compile(_end_exactly(pattern), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise BadPattern(f"pattern `{pattern[:80]}` does not compile: {error}") from error
-    if _repeats_a_choice(pattern):
-        raise BadPattern(
-            f"pattern `{pattern[:80]}` repeats a group that repeats or chooses inside, and could take for ever"
-        )
+    if _explodes(pattern):
+        raise BadPattern(f"pattern `{pattern[:80]}` repeats a group that repeats or chooses inside: simplify it")
     search = compiled.search
     return lambda text: len(text) <= PATTERN_TEXT_MAX and search(text) is not None
 
 
-def _tokens(pattern: str) -> Iterable[str]:
-    """Yield a pattern's parts: an escape, a whole character class, or one character."""
-    position = 0
-    while position < len(pattern):
-        end = position + 1
-        if pattern[position] == "\\":
-            end += 1
-        elif pattern[position] == "[":
-            end += pattern.startswith("^", end)
-            end += pattern.startswith("]", end)
-            while end < len(pattern) and pattern[end] != "]":
-                end += 2 if pattern[end] == "\\" else 1
-            end += 1
-        yield pattern[position:end]
-        position = end
+def _tokens(pattern: str) -> list[str]:
+    """Part a pattern into escapes, whole character classes, groups' openings, counts and single characters."""
+    return _TOKEN.findall(pattern)
 
 
 def _end_exactly(pattern: str) -> str:
@@ -69,23 +60,59 @@ def _end_exactly(pattern: str) -> str:
     return "".join(r"\Z" if token == "$" else token for token in _tokens(pattern))
 
 
-def _repeats_a_choice(pattern: str) -> bool:
-    """Say whether a group is repeated without bound that itself repeats or chooses: the shape that explodes."""
-    risky = [False]
-    closed_risky = False
+@dataclass(slots=True)
+class _Group:
+    """A group being read: its parts as (text, repeated), and whether it holds a choice or a group that repeats."""
+
+    parts: list[tuple[str, bool]] = field(default_factory=list)
+    tangled: bool = False
+
+
+def _explodes(pattern: str) -> bool:
+    """Say whether a group is repeated whose text could be divided among its repetitions in more than one way.
+
+    Errs on the safe side. A repeated group may itself repeat only when its first or its last part stands once in each
+    repetition and shares no character with what repeats, as in `([.][a-z]+)*`.
+    """
+    open_groups = [_Group()]
+    closed: _Group | None = None
     for token in _tokens(pattern):
-        repeats = token in ("*", "+", "{")
-        if repeats and closed_risky:
-            return True
-        closed_risky = False
-        if token == "(":
-            risky.append(False)
-        elif token == ")" and len(risky) > 1:
-            closed_risky = risky.pop()
-            risky[-1] = risky[-1] or closed_risky
-        elif repeats or token == "|":
-            risky[-1] = True
+        group = open_groups[-1]
+        if token in ("*", "+", "?") or (token[0] == "{" and len(token) > 1):
+            if closed is not None and token != "?" and not _is_separated(closed):
+                return True
+            if group.parts:
+                group.parts[-1] = (group.parts[-1][0], True)
+            group.tangled = group.tangled or closed is not None
+            closed = None
+            continue
+        closed = None
+        if token in ("(", "(?:"):
+            open_groups.append(_Group())
+        elif token == ")" and len(open_groups) > 1:
+            closed = open_groups.pop()
+            open_groups[-1].tangled |= closed.tangled or any(repeated for _, repeated in closed.parts)
+            open_groups[-1].parts.append((".", False))
+        elif token == "|":
+            group.tangled = True
+        else:
+            group.parts.append((token, False))
     return False
+
+
+def _is_separated(group: _Group) -> bool:
+    repeated = [_characters(text) for text, again in group.parts if again]
+    if group.tangled or not repeated:
+        return not group.tangled
+    edges = [_characters(text) for text, again in (group.parts[0], group.parts[-1]) if not again]
+    # A part that matches no character, an anchor, separates nothing.
+    return any(edge and not any(edge & each for each in repeated) for edge in edges)
+
+
+def _characters(part: str) -> frozenset[str]:
+    """Return which of the ASCII characters, and one beyond them, a part of a pattern matches."""
+    matches = re.compile(part, re.ASCII).fullmatch
+    return frozenset(char for char in map(chr, (*range(128), 0xE9)) if matches(char))
 
 
 def is_date(text: str) -> bool:

@@ -75,6 +75,14 @@ class _Compiler:
             return _typed(kinds, rules)
         return rules[0] if len(rules) == 1 else _all_of(rules)
 
+    def resolve(self, schema: Json) -> Json:
+        """Return what a `$ref` leads to, a few steps far, else the schema itself."""
+        for _ in range(8):
+            if not isinstance(schema, dict) or "$ref" not in schema:
+                break
+            schema = self._defs[str(schema["$ref"]).removeprefix("#/$defs/")]
+        return schema
+
     def reference(self, schema: dict[str, Json]) -> Checker:
         name = str(schema["$ref"]).removeprefix("#/$defs/")
 
@@ -293,7 +301,7 @@ def _any_of_rule(compiler: _Compiler, schema: dict[str, Json]) -> Checker:
 
 
 def _choice(compiler: _Compiler, parts: list[Json], *, exactly_one: bool) -> Checker:
-    choices = [(_accepted(part), compiler.compile(part)) for part in parts]
+    choices = [(_accepted(compiler.resolve(part)), compiler.compile(part)) for part in parts]
     one_field = _single_fields(parts)
 
     def check_choice(value: Json, at: str, errors: list[FieldError]) -> None:
@@ -312,12 +320,18 @@ def _choice(compiler: _Compiler, parts: list[Json], *, exactly_one: bool) -> Che
         else:
             same_type = [wrong for (kinds, _), wrong in zip(choices, found, strict=True) if type(value) in kinds]
             if same_type:
-                errors.extend(sorted(same_type, key=len)[0])
+                errors.extend(same_type[_shortest(same_type)])
             else:
-                wanted = " or ".join(dict.fromkeys(TYPES[kind][1] for part in parts for kind in type_names(part)))
+                wanted = " or ".join(
+                    dict.fromkeys(TYPES[kind][1] for part in parts for kind in type_names(compiler.resolve(part)))
+                )
                 errors.append(FieldError(at, f"must be {wanted or 'of another form'}, not {show(value)}"))
 
     return check_choice
+
+
+def _shortest(lists: list[list[FieldError]]) -> int:
+    return min(range(len(lists)), key=lambda index: len(lists[index]))
 
 
 def _accepted(part: Json) -> frozenset[type]:

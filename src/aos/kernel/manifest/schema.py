@@ -46,8 +46,8 @@ def _prose(description: str) -> _JsonObject:
     return {"type": "string", "description": description, "maxLength": 4_000}
 
 
-def _like(pattern: str, *examples: Json, description: str) -> _JsonObject:
-    return _text(description, pattern=pattern, examples=list(examples))
+def _like(pattern: str, *examples: Json, description: str, **more: Json) -> _JsonObject:
+    return _text(description, pattern=pattern, examples=list(examples), **more)
 
 
 def _ref(name: str, description: str = "") -> _JsonObject:

@@ -14,6 +14,7 @@ from aos.kernel.agents import AgentType, Runtime, ToolPermission
 from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.people import Role
+from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.policy.values import Rule
 from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport
 
@@ -181,20 +182,4 @@ class Manifest:
 
 def entry_permits(entry: ToolPermission, tool: ToolSpec) -> bool:
     """Say whether one entry of an agent's `tools` permits the tool: its name or glob matches, and its effect is named."""
-    return matches_glob(entry.pattern, tool.name) and (not entry.effects or tool.effect in entry.effects)
-
-
-def matches_glob(pattern: str, name: str) -> bool:
-    """Say whether a name matches a pattern in which `*` stands for any text and every other character for itself."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == name
-    if not name.startswith(first):
-        return False
-    position = len(first)
-    for part in rest[:-1]:
-        found = name.find(part, position)
-        if found < 0:
-            return False
-        position = found + len(part)
-    return len(name) - position >= len(rest[-1]) and name.endswith(rest[-1])
+    return glob_matches(entry.pattern, tool.name) and (not entry.effects or tool.effect in entry.effects)

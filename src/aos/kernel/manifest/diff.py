@@ -1,0 +1,272 @@
+"""What applying a manifest would change, and which of it gives somebody more than before.
+
+A change is marked `!` when a permission gets wider, or a rule, a fact or a bound that held somebody back gets weaker;
+where that cannot be decided (a changed condition), it counts as wider. Nothing is removed unless `prune` is asked for,
+and people never are: they are unassigned by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import Field, dataclass, fields
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
+
+from aos.kernel.agents import ToolPermission
+from aos.kernel.manifest.values import AgentSpec, Manifest, OrganizationSpec, PersonSpec, ToolSpec, WorkflowSpec
+from aos.kernel.money import Money
+from aos.kernel.policy.values import Outcome, Rule
+from aos.kernel.tools import Repeat, ResultTrust
+
+
+class Mark(StrEnum):
+    """How a change is shown: added, changed, removed, or wider."""
+
+    ADD = "+"
+    CHANGE = "~"
+    REMOVE = "-"
+    WIDEN = "!"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that applying would change; `detail` names the fields, or why it is marked `!`."""
+
+    mark: Mark
+    kind: str
+    name: str
+    detail: str = ""
+
+
+class _Named(Protocol):
+    """Anything of a manifest; a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Spec = TypeVar("Spec", bound=object)
+
+_LOOSER: Final = {Outcome.DENY: 2, Outcome.ESCALATE: 1, Outcome.ALLOW: 0}
+_TRUST: Final = {ResultTrust.UNTRUSTED: 0, ResultTrust.OWN: 1, ResultTrust.TRUSTED: 2}
+_REPEAT: Final = {Repeat.NEVER: 0, Repeat.KEYED: 1, Repeat.SAFE: 2}
+_IGNORED: Final = frozenset({"name", "id", "email", "version", "source"})
+
+
+def diff(current: Manifest, wanted: Manifest, *, prune: bool = False) -> list[Change]:
+    """Return the changes that make `current` into `wanted`, by kind in the order of the manifest, then by name.
+
+    Without `prune`, what `wanted` does not name stays. A policy's version is not compared.
+    """
+    after = merge(current, wanted, prune=prune)
+    changes = _organization(current.organization, wanted.organization)
+    changes += _each("department", "name", current.departments, after.departments)
+    changes += _each("person", "email", current.people, after.people)
+    changes += _each("tool", "name", current.tools, after.tools)
+    changes += _agents(current, after)
+    changes += _each("policy", "id", current.policies, after.policies)
+    changes += _each("budget", "id", current.budgets, after.budgets)
+    changes += _each("workflow", "name", current.workflows, after.workflows)
+    return changes
+
+
+def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manifest:
+    """Return what stands after `wanted` is applied on `current`."""
+    return Manifest(
+        organization=_merge_organization(current.organization, wanted.organization),
+        departments=_merged("name", current.departments, wanted.departments, prune=prune),
+        people=_merged("email", current.people, wanted.people, prune=False),
+        tools=_merged("name", current.tools, wanted.tools, prune=prune),
+        agents=_merged("name", current.agents, wanted.agents, prune=prune),
+        policies=_merged("id", current.policies, wanted.policies, prune=prune),
+        budgets=_merged("id", current.budgets, wanted.budgets, prune=prune),
+        workflows=_merged("name", current.workflows, wanted.workflows, prune=prune),
+    )
+
+
+def _merged(key: str, current: Iterable[Spec], wanted: Iterable[Spec], *, prune: bool) -> tuple[Spec, ...]:
+    found = {} if prune else {str(getattr(each, key)): each for each in current}
+    found.update({str(getattr(each, key)): each for each in wanted})
+    return tuple(found[name] for name in sorted(found))
+
+
+def _merge_organization(current: OrganizationSpec, wanted: OrganizationSpec) -> OrganizationSpec:
+    given = {each.name: getattr(wanted, each.name) for each in fields(wanted)}
+    return OrganizationSpec(
+        **{name: getattr(current, name) if value is None else value for name, value in given.items()}
+    )
+
+
+def _organization(current: OrganizationSpec, wanted: OrganizationSpec) -> list[Change]:
+    after = _merge_organization(current, wanted)
+    if after == current:
+        return []
+    wider = ["runs may carry a clock of their own"] if after.run_clock and not current.run_clock else []
+    return [_change("organization", after.name or "", [*wider, *_differences(current, after)], wider=bool(wider))]
+
+
+def _each(kind: str, key: str, current: Sequence[Spec], after: Sequence[Spec]) -> list[Change]:
+    """Return the changes of one kind, by name."""
+    before = {str(getattr(each, key)): each for each in current}
+    behind = {str(getattr(each, key)): each for each in after}
+    changes: list[Change] = []
+    for name in sorted({*before, *behind}):
+        old, new = before.get(name), behind.get(name)
+        if new is None:
+            wider = _widened_by_loss(old)
+            changes.append(Change(Mark.WIDEN if wider else Mark.REMOVE, kind, name, wider or "removed"))
+        elif old is None:
+            wider = _widened_by_gain(new)
+            changes.append(Change(Mark.WIDEN if wider else Mark.ADD, kind, name, wider or _describe(new)))
+        elif differences := _differences(old, new):
+            reasons = _widened(old, new)
+            changes.append(_change(kind, name, [*reasons, *differences], wider=bool(reasons)))
+    return changes
+
+
+def _change(kind: str, name: str, details: list[str], *, wider: bool) -> Change:
+    return Change(Mark.WIDEN if wider else Mark.CHANGE, kind, name, "; ".join(details))
+
+
+def _widened_by_loss(old: object) -> str:
+    """Say what somebody gains when this is removed."""
+    if isinstance(old, Rule) and old.outcome is not Outcome.ALLOW:
+        return f"removed: it decided `{old.outcome}`"
+    return ""
+
+
+def _widened_by_gain(new: object) -> str:
+    """Say what somebody gains when this is added."""
+    return "a new rule that allows" if isinstance(new, Rule) and new.outcome is Outcome.ALLOW else ""
+
+
+def _widened(old: object, new: object) -> list[str]:
+    """Return the reasons why `new` gives more than `old`."""
+    if isinstance(old, Rule) and isinstance(new, Rule):
+        return _rule_widened(old, new)
+    if isinstance(old, ToolSpec) and isinstance(new, ToolSpec):
+        return _tool_widened(old, new)
+    if isinstance(old, PersonSpec) and isinstance(new, PersonSpec):
+        return [f"gains the role `{role}`" for role in new.roles if role not in old.roles]
+    return []
+
+
+def _rule_widened(old: Rule, new: Rule) -> list[str]:
+    if _LOOSER[new.outcome] < _LOOSER[old.outcome]:
+        return [f"loosened from `{old.outcome}` to `{new.outcome}`"]
+    holds_back = old.outcome is not Outcome.ALLOW
+    if not holds_back and new.outcome is not Outcome.ALLOW:
+        return []
+    reasons = [
+        f"{'covers fewer' if holds_back else 'allows more'} {name}"
+        for name in ("agents", "actions", "effects")
+        if not (
+            _covers(getattr(new, name), getattr(old, name))
+            if holds_back
+            else _covers(getattr(old, name), getattr(new, name))
+        )
+    ]
+    # A condition makes a rule matter less often: gained by a rule that holds back, or lost by one that allows.
+    if old.when != new.when and (new.when if holds_back else old.when):
+        reasons.append("its condition changed" if new.when else "its condition is gone")
+    if old.approvers != new.approvers and new.outcome is Outcome.ESCALATE and old.approvers is not None:
+        reasons.append("who may approve changed")
+    return reasons
+
+
+def _covers(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
+    """Say whether one list of selectors surely takes in another; an empty list is everything."""
+    return not wide or (bool(narrow) and set(narrow) <= set(wide))
+
+
+def _tool_widened(old: ToolSpec, new: ToolSpec) -> list[str]:
+    reasons = [f"`{sink}` is no longer a sink" for sink in old.sinks if sink not in new.sinks]
+    if old.effect != new.effect:
+        reasons.append(f"its effect is `{new.effect}` and no longer `{old.effect}`")
+    if _TRUST[new.result_trust] > _TRUST[old.result_trust]:
+        reasons.append(f"its results are trusted as `{new.result_trust}`")
+    if _REPEAT[new.repeat] > _REPEAT[old.repeat]:
+        reasons.append(f"it may be repeated: `{new.repeat}`")
+    return reasons
+
+
+def _agents(current: Manifest, after: Manifest) -> list[Change]:
+    """Return the agents' changes; a glob that takes in more is a change of an agent that was not touched itself."""
+    before = {each.name: each for each in current.agents}
+    changes = {each.name: each for each in _each("agent", "name", current.agents, after.agents)}
+    for agent in after.agents:
+        old = before.get(agent.name)
+        reasons = _agent_widened(old, agent, current, after=after) if old else []
+        if reasons:
+            plain = changes[agent.name].detail if agent.name in changes else ""
+            details = [*reasons, *([plain] if plain else [])]
+            changes[agent.name] = _change("agent", agent.name, details, wider=True)
+    return [changes[name] for name in sorted(changes)]
+
+
+def _agent_widened(old: AgentSpec, new: AgentSpec, current: Manifest, *, after: Manifest) -> list[str]:
+    had = {tool.name for tool, _ in current.permitted_tools(old)}
+    existed = {tool.name for tool in current.tools}
+    gains: dict[str, list[ToolPermission]] = {}
+    for tool, entry in after.permitted_tools(new):
+        if tool.name not in had:
+            gains.setdefault(tool.name, []).append(entry)
+    reasons = []
+    for name, entries in gains.items():
+        # A glob that names effects says itself what it may take in later.
+        foreseen = name not in existed and any(entry.effects and entry in old.tools for entry in entries)
+        if not foreseen:
+            glob = next((entry.pattern for entry in entries if "*" in entry.pattern and entry in old.tools), None)
+            reasons.append(f"`{glob}` now takes in the tool `{name}`" if glob else f"may now call the tool `{name}`")
+    for kind, gained in (
+        ("hand work to", set(new.delegates) - set(old.delegates)),
+        ("ask the model", set(new.models) - set(old.models)),
+        ("use", set(new.permissions) - set(old.permissions)),
+        ("act in the role", set(new.roles) - set(old.roles)),
+    ):
+        reasons += [f"may now {kind} `{name}`" for name in sorted(gained)]
+    if old.type != new.type:
+        reasons.append(f"is now of type `{new.type}`")
+    return reasons
+
+
+def _differences(old: object, new: object) -> list[str]:
+    """Return the fields that differ, with both values where they are short."""
+    found = []
+    for name in (each.name for each in fields(cast(_Named, old)) if each.name not in _IGNORED):
+        before, behind = getattr(old, name), getattr(new, name)
+        if before != behind:
+            texts = _text(before), _text(behind)
+            short = all(len(text) <= 60 for text in texts)
+            found.append(f"{name}: {texts[0]} -> {texts[1]}" if short else name)
+    return found
+
+
+def _text(value: object) -> str:
+    if value is None or value in ("", ()):
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(_text(each) for each in value)
+    if isinstance(value, ToolPermission):
+        return f"{value.pattern} ({', '.join(value.effects)})" if value.effects else value.pattern
+    return str(value)
+
+
+def _describe(new: object) -> str:
+    """Say in a few words what is added."""
+    match new:
+        case AgentSpec():
+            tools = [_text(entry) for entry in new.tools]
+            return f"{new.type}" + (f", may call {', '.join(tools)}" if tools else "")
+        case ToolSpec():
+            return f"{new.effect}, {new.transport} {new.entry}"
+        case Rule():
+            return f"{new.outcome} {', '.join(new.actions) or 'everything'}"
+        case WorkflowSpec():
+            return f"{len(new.tasks)} task{'s' if len(new.tasks) != 1 else ''}"
+        case _:
+            return _described_amount(new)
+
+
+def _described_amount(new: object) -> str:
+    limit = getattr(new, "limit", None)
+    return f"{limit} a {getattr(new, 'per', '')}".replace("a total", "in total") if isinstance(limit, Money) else ""

@@ -1,0 +1,175 @@
+"""What the parts of a manifest say of each other: every name that is used must be the name of something.
+
+A name is known when the manifest gives it, even to a part that is wrong elsewhere, or when it already exists. Every
+check yields problems with the pointer to where the name is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Final
+
+from aos.kernel.agents import AgentType
+from aos.kernel.errors import FieldError
+from aos.kernel.json_text import suggest
+from aos.kernel.manifest.templates import path_in_schema
+from aos.kernel.manifest.values import AgentSpec, BudgetScope, Manifest, ToolSpec
+from aos.kernel.money import Money
+from aos.kernel.policy.permissions import glob_matches
+from aos.kernel.schema import pointer
+from aos.kernel.tools import Effect, FactLookup
+
+_ONE: Final = {
+    "agents": "agent",
+    "departments": "department",
+    "tools": "tool",
+    "workflows": "workflow",
+    "runnable": "workflow or agent",
+}
+_ACTION_KINDS: Final = {"tool": "tools", "delegate": "agents", "message": "agents", "run": "runnable"}
+_SCOPE_KINDS: Final = {BudgetScope.DEPARTMENT: "departments", BudgetScope.AGENT: "agents"}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of each kind that may be used, and the pointers to the manifest's own parts by kind and name."""
+
+    known: Mapping[str, Set[str]]
+    places: Mapping[tuple[str, str], str]
+
+    def at(self, kind: str, name: str) -> str:
+        return self.places[kind, name]
+
+    def check(self, kind: str, name: str, at: str) -> Iterator[FieldError]:
+        """Yield a problem unless something of this kind has the name."""
+        if name not in self.known[kind]:
+            yield FieldError(at, f"no {_ONE[kind]} is called `{name}`{suggest(name, self.known[kind])}")
+
+
+def check_references(manifest: Manifest, names: Names, known: Manifest) -> Iterator[FieldError]:
+    """Yield every reference of the manifest that leads nowhere or to the wrong thing; `known` is what exists already."""
+    tools = {each.name: each for each in (*known.tools, *manifest.tools)}
+    yield from _check_collisions(names)
+    for tool in manifest.tools:
+        yield from _check_tool(tool, tools, names)
+    people = {person.email for person in (*known.people, *manifest.people)}
+    for agent in manifest.agents:
+        yield from _check_agent(agent, people, tools, names=names)
+    yield from _check_policies(manifest, names)
+    yield from _check_prices(manifest, known, names)
+    for budget in manifest.budgets:
+        kind = _SCOPE_KINDS.get(budget.scope)
+        if kind:
+            yield from names.check(kind, budget.scope_name, pointer(names.at("budgets", budget.id), "scope"))
+    for workflow in manifest.workflows:
+        at = pointer(names.at("workflows", workflow.name), "tasks")
+        for task in sorted(workflow.tasks, key=lambda task: task.name):
+            yield from names.check("agents", task.agent, pointer(pointer(at, task.name), "agent"))
+
+
+def _check_collisions(names: Names) -> Iterator[FieldError]:
+    """Refuse tools that MCP and the model dialects, which have no dots, could not tell apart."""
+    shown: dict[str, str] = {}
+    for name in sorted(names.known["tools"]):
+        other = shown.setdefault(name.replace(".", "_"), name)
+        if other != name:
+            mine = name if ("tools", name) in names.places else other
+            both = f"tools `{other}` and `{name}` are both `{name.replace('.', '_')}` where names have no dots"
+            yield FieldError(names.places.get(("tools", mine), "/tools"), f"{both}: rename one")
+
+
+def _check_tool(tool: ToolSpec, tools: Mapping[str, ToolSpec], names: Names) -> Iterator[FieldError]:
+    at = names.at("tools", tool.name)
+    for index, sink in enumerate(tool.sinks):
+        if not path_in_schema(tool.schema, sink):
+            detail = f"sink `{sink}` is not an argument of `{tool.name}`: declare it under `args`"
+            yield FieldError(pointer(pointer(at, "sinks"), index), detail)
+    for lookup in tool.lookups:
+        place = pointer(pointer(at, "facts"), lookup.name)
+        yield from names.check("tools", lookup.tool, pointer(place, "tool"))
+        if lookup.tool in tools:
+            yield from _check_lookup(lookup, tool, tools[lookup.tool], at=place)
+
+
+def _check_lookup(lookup: FactLookup, tool: ToolSpec, read: ToolSpec, *, at: str) -> Iterator[FieldError]:
+    if read.effect is not Effect.READ:
+        yield FieldError(pointer(at, "tool"), f"a fact is looked up by reading, and `{read.name}` is a `{read.effect}`")
+    for argument, path in lookup.arguments:
+        place = pointer(pointer(at, "args"), argument)
+        if not path_in_schema(read.schema, argument):
+            yield FieldError(place, f"`{argument}` is not an argument of `{read.name}`")
+        if not path_in_schema(tool.schema, path):
+            yield FieldError(place, f"`{path}` is not an argument of `{tool.name}`")
+    required = read.schema.get("required") if isinstance(read.schema, dict) else None
+    for needed in required if isinstance(required, list) else ():
+        if needed not in dict(lookup.arguments):
+            yield FieldError(at, f"`{read.name}` needs the argument `{needed}`")
+
+
+def _check_agent(
+    agent: AgentSpec, people: Set[str], tools: Mapping[str, ToolSpec], *, names: Names
+) -> Iterator[FieldError]:
+    at = names.at("agents", agent.name)
+    if agent.department:
+        yield from names.check("departments", agent.department, pointer(at, "department"))
+    if agent.owner and people and agent.owner not in people:
+        yield FieldError(
+            pointer(at, "owner"), f"no person has the address `{agent.owner}`{suggest(agent.owner, people)}"
+        )
+    for index, entry in enumerate(agent.tools):
+        place = pointer(pointer(at, "tools"), index)
+        if "*" not in entry.pattern:
+            yield from names.check("tools", entry.pattern, place)
+            yield from _check_observer(agent, tools.get(entry.pattern), place)
+        elif not any(glob_matches(entry.pattern, name) for name in names.known["tools"]):
+            yield FieldError(place, f"`{entry.pattern}` takes in no tool")
+    if agent.delegates and agent.type in (AgentType.OBSERVER, AgentType.SUB_AGENT):
+        yield FieldError(pointer(at, "delegates"), f"an agent of type `{agent.type}` may not delegate")
+    for index, delegate in enumerate(agent.delegates):
+        place = pointer(pointer(at, "delegates"), index)
+        if delegate == agent.name:
+            yield FieldError(place, f"agent `{agent.name}` cannot hand work to itself")
+        yield from names.check("agents", delegate, place)
+
+
+def _check_observer(agent: AgentSpec, tool: ToolSpec | None, at: str) -> Iterator[FieldError]:
+    if tool is not None and agent.type is AgentType.OBSERVER and tool.effect is not Effect.READ:
+        yield FieldError(at, f"an observer may only read, and `{tool.name}` is a `{tool.effect}`")
+
+
+def _check_policies(manifest: Manifest, names: Names) -> Iterator[FieldError]:
+    for policy in manifest.policies:
+        at = names.at("policies", policy.id)
+        for index, selector in enumerate(policy.agents):
+            yield from _check_selector(selector, pointer(pointer(at, "agents"), index), names)
+        for index, action in enumerate(policy.actions):
+            kind, _, name = action.partition(":")
+            if kind in _ACTION_KINDS and "*" not in name:
+                yield from names.check(_ACTION_KINDS[kind], name, pointer(pointer(at, "actions"), index))
+
+
+def _check_selector(selector: str, at: str, names: Names) -> Iterator[FieldError]:
+    kind, colon, name = selector.rpartition(":")
+    if kind == "type":
+        kinds = [each.value for each in AgentType]
+        if name not in kinds:
+            yield FieldError(at, f"`{name}` is not a type of agent{suggest(name, kinds) or ': ' + ', '.join(kinds)}")
+    elif "*" not in selector:
+        yield from names.check("departments" if colon else "agents", name, at)
+
+
+def _check_prices(manifest: Manifest, known: Manifest, names: Names) -> Iterator[FieldError]:
+    """Refuse prices in a currency that cannot be converted; silent until the organization's currency is known."""
+    currency = manifest.organization.currency or known.organization.currency
+    rates = known.organization.rates if manifest.organization.rates is None else manifest.organization.rates
+    convertible = {currency, *(code for code, _ in rates or ())}
+    prices: list[tuple[str, Money | None]] = [
+        (f"{names.at('tools', tool.name)}/price/per_call", tool.price) for tool in manifest.tools
+    ]
+    prices += [
+        (f"{names.at('agents', agent.name)}/price/per_second", agent.price_per_second) for agent in manifest.agents
+    ]
+    for at, price in prices if currency else ():
+        if price is not None and price.currency not in convertible:
+            yield FieldError(at, f"no rate from {price.currency} to {currency}: give one under `organization.rates`")

@@ -1,0 +1,105 @@
+"""Reads a workflow: its tasks in an order that can be run, with the waits that `${...}` references imply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Final
+
+from aos.kernel.errors import InvalidRequest
+from aos.kernel.json import Json
+from aos.kernel.json_text import suggest
+from aos.kernel.limits import TASKS_PER_RUN_MAX
+from aos.kernel.manifest.parts import Part, read_arguments_schema
+from aos.kernel.manifest.templates import expressions_in, roots_of
+from aos.kernel.manifest.values import RetrySpec, TaskSpec, WorkflowSpec
+from aos.kernel.schema import pointer
+
+RESERVED: Final = frozenset({"input", "item"})
+"""What an expression may name besides tasks; a task cannot be called so."""
+
+
+def read_workflow(name: str, part: Part) -> WorkflowSpec:
+    """Read one workflow; what is wrong with its references and its order is noted in `part`."""
+    tasks = dict(part.subs("tasks"))
+    if len(tasks) > TASKS_PER_RUN_MAX:
+        part.note("tasks", f"a workflow has at most {TASKS_PER_RUN_MAX} tasks, not {len(tasks)}")
+    for task in RESERVED & tasks.keys():
+        part.sub("tasks").note(task, f"a task cannot be called `{task}`: expressions use that name")
+    read = {task: _read_task(task, each, tasks) for task, each in tasks.items()}
+    output = part.fields.get("output")
+    _referred(part, "output", output, tasks, has_item=False)
+    return WorkflowSpec(
+        name=name,
+        tasks=_in_order(read, part),
+        input=read_arguments_schema(part, "input") if "input" in part.fields else None,
+        output=output,
+        description=part.text("description"),
+    )
+
+
+def _read_task(name: str, part: Part, tasks: Mapping[str, Part]) -> TaskSpec:
+    waits = list(part.texts("after"))
+    for index, task in enumerate(waits):
+        if task not in tasks:
+            part.sub("after").note(str(index), f"no task is called `{task}`{suggest(task, tasks)}")
+    for_each = part.fields.get("for_each")
+    waits += _referred(part, "for_each", for_each, tasks, has_item=False)
+    waits += _referred(part, "input", part.fields.get("input"), tasks, has_item=for_each is not None)
+    if name in waits:
+        part.note("", f"task `{name}` refers to itself")
+    retry = part.sub("retry")
+    usual = RetrySpec()
+    attempts = retry.fields.get("attempts", usual.attempts)
+    return TaskSpec(
+        name=name,
+        agent=part.text("agent"),
+        input=part.fields.get("input"),
+        after=tuple(task for task in dict.fromkeys(waits) if task in tasks and task != name),
+        for_each=for_each if isinstance(for_each, str) else None,
+        retry=RetrySpec(
+            attempts if isinstance(attempts, int) else usual.attempts,
+            retry.seconds("backoff", usual.backoff_seconds),
+            retry.seconds("max_backoff", max(usual.max_backoff_seconds, retry.seconds("backoff", 0))),
+        ),
+        timeout_seconds=part.seconds("timeout", 0) or None,
+    )
+
+
+def _referred(part: Part, field: str, value: Json, tasks: Mapping[str, Part], *, has_item: bool) -> list[str]:
+    """Return the tasks that a field's expressions refer to, and note the names that are nothing."""
+    at = pointer(part.at, field)
+    found: list[str] = []
+    try:
+        expressions = list(expressions_in(value, at))
+    except InvalidRequest as error:
+        part.note(field, error.detail)
+        return []
+    for where, expression in expressions:
+        if not expression.strip():
+            part.note_at(where, "`${}` is empty")
+        for root, has_output in roots_of(expression):
+            if root in tasks:
+                found.append(root)
+            elif root == "item" and not has_item:
+                part.note_at(where, "`item` is known only in the input of a task with `for_each`")
+            elif has_output and root not in RESERVED:
+                part.note_at(where, f"no task is called `{root}`{suggest(root, tasks)}")
+    return found
+
+
+def _in_order(tasks: Mapping[str, TaskSpec], part: Part) -> tuple[TaskSpec, ...]:
+    """Return the tasks so that each stands behind those it waits for, else by name; note a cycle."""
+    sorter = TopologicalSorter({name: task.after for name, task in tasks.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        cycle = [str(name) for name in error.args[1]]
+        part.sub("tasks").note(cycle[-1], f"task `{cycle[-1]}` waits for itself: {' -> '.join(reversed(cycle))}")
+        return tuple(tasks.values())
+    ordered: list[TaskSpec] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        ordered.extend(tasks[name] for name in ready)
+        sorter.done(*ready)
+    return tuple(ordered)
