@@ -1,0 +1,155 @@
+"""Registered things in the form in which people write them: what a manifest holds, and what is shown and patched.
+
+`read_part` reads one such part with the manifest's own checks; the `*_document` functions write it back, complete.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aos.kernel.errors import FieldError, InvalidManifest, InvalidRequest
+from aos.kernel.json import Json
+from aos.kernel.manifest.parse import parse_manifest
+from aos.kernel.manifest.values import AgentSpec, BudgetSpec, Manifest, ToolSpec
+from aos.kernel.money import Money
+from aos.kernel.policy.values import Approvers, Rule
+from aos.kernel.schema import pointer
+from aos.operations.registry import Registry
+
+Fields = dict[str, Json]
+
+_LISTS: Final = {"policies": "id", "budgets": "id", "people": "email"}
+
+
+def read_part(registry: Registry, kind: str, name: str, *, fields: Fields) -> Manifest:
+    """Return the manifest that holds one part of a kind (`agents`, `tools`, ...), checked against what is registered.
+
+    Raises InvalidRequest whose pointers lead into `fields`, the name at `/name`.
+    """
+    key = _LISTS.get(kind)
+    part: Json = [{key: name, **fields}] if key else {name: fields}
+    at = pointer(f"/{kind}", 0 if key else name)
+    try:
+        return parse_manifest({"aos": 1, kind: part}, registry.manifest)
+    except InvalidManifest as error:
+        errors = [FieldError(_within(each.pointer, at, key=key), each.detail) for each in error.errors]
+        raise refuse_fields(errors) from error
+
+
+def refuse_fields(errors: list[FieldError]) -> InvalidRequest:
+    """Return the error for wrong fields, named by the first of them."""
+    first, more = errors[0], f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    where = f"`{first.pointer}`: " if first.pointer else ""
+    return InvalidRequest(f"{where}{first.detail}{more}", errors=errors)
+
+
+def _within(place: str, at: str, *, key: str | None) -> str:
+    """Return a manifest's pointer as one into the part alone; what lies outside concerns its name."""
+    if place == f"{at}/{key}":
+        return "/name"
+    return place.removeprefix(at) if place == at or place.startswith(f"{at}/") else "/name"
+
+
+def merge_patch(target: Fields, patch: Fields) -> Fields:
+    """Return `target` changed by a JSON merge patch (RFC 7396): null removes, objects merge, all else replaces."""
+    merged = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            inner = merged.get(name)
+            merged[name] = merge_patch(inner if isinstance(inner, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def agent_document(spec: AgentSpec) -> Fields:
+    """Return an agent as a manifest writes it."""
+    found: dict[str, Any] = {
+        "type": spec.type.value,
+        "owner": spec.owner,
+        "department": spec.department,
+        "goal": spec.goal,
+        "objectives": [_filled(name=each.name, kpi=each.kpi, target=each.target) for each in spec.objectives],
+        "tools": [
+            {"tools": each.pattern, "effects": [effect.value for effect in each.effects]}
+            if each.effects
+            else each.pattern
+            for each in spec.tools
+        ],
+        "models": list(spec.models),
+        "delegates": list(spec.delegates),
+        "roles": list(spec.roles),
+        "permissions": list(spec.permissions),
+        "risk": spec.risk,
+    }
+    if spec.runtime is not None:
+        found["runtime"] = {spec.runtime.kind: spec.runtime.entry, "inline": spec.runtime.inline}
+    if spec.price_per_second is not None:
+        found["price"] = {"per_second": str(spec.price_per_second)}
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def tool_document(spec: ToolSpec) -> Fields:
+    """Return a tool as a manifest writes it."""
+    found: Fields = {
+        spec.transport.value: spec.entry,
+        "effect": spec.effect.value,
+        "repeat": spec.repeat.value,
+        "result_trust": spec.result_trust.value,
+        "sinks": list(spec.sinks),
+        "args": spec.schema,
+        "facts": {each.name: {"tool": each.tool, "args": dict(each.arguments)} for each in spec.lookups},
+        "reversible": spec.reversible,
+        "timeout": f"{spec.timeout_seconds}s",
+        "description": spec.description,
+    }
+    if spec.price is not None:
+        found["price"] = {"per_call": str(spec.price)}
+    return found
+
+
+def policy_document(rule: Rule) -> Fields:
+    """Return a policy as a manifest writes it, without its id."""
+    found: dict[str, Any] = {
+        "agents": list(rule.agents),
+        "actions": list(rule.actions),
+        "effects": list(rule.effects),
+        "outcome": rule.outcome.value,
+        "reason": rule.reason,
+    }
+    if rule.when:
+        found["when"] = rule.when
+    if rule.approvers is not None:
+        found["approvers"] = _approvers(rule.approvers)
+    return found
+
+
+def _approvers(approvers: Approvers) -> Fields:
+    return {"role": approvers.role, "quorum": approvers.quorum, "expires": f"{approvers.expires_seconds}s"}
+
+
+def budget_document(spec: BudgetSpec) -> Fields:
+    """Return a budget as a manifest writes it, without its id."""
+    return {
+        "scope": scope_text(spec.scope.value, spec.scope_name),
+        "limit": str(spec.limit),
+        "per": spec.per.value,
+        "warn_at": [f"{percent}%" for percent in spec.warn_at_percent],
+        "on_limit": spec.on_limit,
+    }
+
+
+def scope_text(scope: str, name: str) -> str:
+    """Return a budget's scope as it is written: `organization`, `department:finance`."""
+    return f"{scope}:{name}" if name else scope
+
+
+def money_document(money: Money | None) -> str | None:
+    """Return money as a manifest writes it."""
+    return None if money is None else str(money)
+
+
+def _filled(**fields: str) -> Fields:
+    return {name: value for name, value in fields.items() if value}

@@ -1,0 +1,131 @@
+"""Apply a manifest: everything it says in one transaction, or nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aos.kernel.agents import AgentStatus
+from aos.kernel.json import Json
+from aos.kernel.manifest.diff import Change, Mark, diff, merge
+from aos.kernel.manifest.parse import parse_manifest
+from aos.kernel.manifest.values import Manifest
+from aos.kernel.people import Permission
+from aos.kernel.tools import Tool
+from aos.operations.agents import change_agent, move_agent, register_agent
+from aos.operations.budgets import change_budget, create_budget, retire_budget
+from aos.operations.departments import change_department, create_department
+from aos.operations.organizations import change_settings
+from aos.operations.people import add_member, find_member, set_roles
+from aos.operations.policies import check_rules, retire_policy, save_policy
+from aos.operations.registry import Entry, tool_of
+from aos.operations.registry_records import Edit
+from aos.operations.tools import change_tool, register_tool, retire_tool
+from aos.operations.workflows import change_workflow, create_workflow, retire_workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What applying changed; `waits` names the changes that wait for somebody's permission: policies kept as drafts."""
+
+    changes: tuple[Change, ...]
+    waits: tuple[str, ...] = ()
+
+
+def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applied:
+    """Make the organization what the manifest says and return what that changed; what it does not name stays.
+
+    With `prune`, what it does not name is retired, departments and people aside. Policies of an actor who may not publish
+    become drafts. Raises InvalidManifest with a pointer for each problem, InvalidCondition, Conflict, Forbidden.
+    """
+    current = edit.registry.manifest
+    wanted = parse_manifest(document, current)
+    changes = [each for each in diff(current, wanted, prune=prune) if each.mark is not Mark.REMOVE or each.kind in _REMOVE]
+    if not changes:
+        edit.require(Permission.REGISTRY_READ)
+        return Applied(())
+    after = merge(current, wanted, prune=prune)
+    _check(edit, after)
+    if wanted.organization != type(wanted.organization)() and any(each.kind == "organization" for each in changes):
+        change_settings(edit, wanted.organization)
+        edit.registry.manifest = merge(current, Manifest(organization=wanted.organization))
+    for change in sorted(changes, key=lambda each: _ORDER.index(each.kind)):
+        _apply(edit, change, current, after=after)
+    drafts = () if edit.actor.may(Permission.POLICY_PUBLISH) else _drafted(changes, after)
+    return Applied(tuple(changes), drafts)
+
+
+_ORDER: Final = ("organization", "department", "person", "tool", "agent", "policy", "budget", "workflow")
+
+
+def _check(edit: Edit, after: Manifest) -> None:
+    """Compile every rule that will stand against every tool that will stand, once."""
+    ids = edit.drivers.ids
+    tools: list[Tool] = [
+        tool_of(spec, edit.registry.find("tool", spec.name) or Entry(ids.new())) for spec in after.tools
+    ]
+    check_rules(edit, after.policies, tools=tools)
+
+
+def _apply(edit: Edit, change: Change, current: Manifest, *, after: Manifest) -> None:
+    if change.kind == "organization":
+        return
+    before = _find(current, change)
+    spec = _find(after, change)
+    if spec is None:
+        _REMOVE[change.kind](edit, change.name)
+    elif spec == before:
+        return  # a glob takes in more though the agent itself is as it was: nothing to store
+    elif change.kind == "policy":
+        save_policy(edit, spec, checked=True)
+    elif before is None:
+        _ADD[change.kind](edit, spec)
+    else:
+        _CHANGE[change.kind](edit, spec)
+
+
+def _find(manifest: Manifest, change: Change) -> Any:
+    members, key = _PLACES[change.kind]
+    return next((each for each in getattr(manifest, members) if getattr(each, key) == change.name), None)
+
+
+_PLACES: Final = {
+    "department": ("departments", "name"),
+    "person": ("people", "email"),
+    "tool": ("tools", "name"),
+    "agent": ("agents", "name"),
+    "policy": ("policies", "id"),
+    "budget": ("budgets", "id"),
+    "workflow": ("workflows", "name"),
+}
+
+_ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
+    "department": create_department,
+    "person": add_member,
+    "tool": lambda edit, spec: register_tool(edit, spec, checked=True),
+    "agent": register_agent,
+    "budget": create_budget,
+    "workflow": create_workflow,
+}
+_CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
+    "department": change_department,
+    "person": lambda edit, spec: set_roles(edit, find_member(edit.organization_id, spec.email), frozenset(spec.roles)),
+    "tool": lambda edit, spec: change_tool(edit, spec, checked=True),
+    "agent": change_agent,
+    "budget": change_budget,
+    "workflow": change_workflow,
+}
+_REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
+    "tool": retire_tool,
+    "agent": lambda edit, name: move_agent(edit, name, AgentStatus.RETIRED),
+    "policy": retire_policy,
+    "budget": retire_budget,
+    "workflow": retire_workflow,
+}
+
+
+def _drafted(changes: list[Change], after: Manifest) -> tuple[str, ...]:
+    standing = {rule.id for rule in after.policies}
+    return tuple(each.name for each in changes if each.kind == "policy" and each.name in standing)
+

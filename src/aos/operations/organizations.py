@@ -1,0 +1,182 @@
+"""Organizations: made whole in one transaction, with their settings, keys, log and first administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from aos.kernel.errors import Conflict, FieldError, InvalidRequest
+from aos.kernel.ledger.record import RecordKind
+from aos.kernel.limits import NAME_LENGTH_MAX
+from aos.kernel.manifest.values import OrganizationSpec
+from aos.kernel.people import Actor, Permission, Role
+from aos.operations.credentials import KEY_BYTES, RESERVED, seal_secret
+from aos.operations.drivers import Drivers
+from aos.operations.registry_records import Edit, open_edit, reading, require
+from aos.store.cold.connection import run_sql, tenant
+from aos.store.cold.machine import read_machine
+
+SIGNING_KEYS: Final = (("checkpoint", "current"), ("checkpoint", "next"), ("token", "current"), ("token", "next"))
+"""The signing keys that an organization has from its first record on: by purpose and state."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationDetail:
+    """One organization with its settings, as it is shown."""
+
+    id: UUID
+    name: str
+    currency: str
+    timezone: str
+    environment: str
+    run_clock: bool
+    roles: tuple[Role, ...] = ()
+
+
+def create_organization(
+    drivers: Drivers,
+    name: str,
+    *,
+    currency: str,
+    timezone: str,
+    admin_email: str,
+    admin_name: str = "",
+    environment: str = "production",
+    run_clock: bool = False,
+) -> Actor:
+    """Make an organization with its data key, signing keys and empty log, and return its administrator as actor.
+
+    The administrator is found by e-mail or filed. All of it is one transaction and one ledger record. Raises Conflict
+    where the name is taken, InvalidRequest for a setting that does not fit.
+    """
+    check_settings(OrganizationSpec(name, currency, timezone, environment))
+    organization_id, data_key = drivers.ids.new(), drivers.ids.random_bytes(KEY_BYTES)
+    data_key_id = drivers.ids.new()
+    wrapping, wrapped = drivers.keys.wrap(data_key)
+    with tenant(organization_id):
+        params = {
+            "id": organization_id,
+            "name": name,
+            "currency": currency,
+            "timezone": timezone,
+            "environment": environment,
+            "run_clock_allowed": run_clock,
+            "data_key_id": data_key_id,
+            "key_encryption_key": wrapping,
+            "wrapped": wrapped,
+        }
+        if not run_sql("insert_organization", params):
+            raise Conflict(f"there is an organization `{name}` already")
+        for purpose, state in SIGNING_KEYS:
+            run_sql(
+                "insert_signing_key",
+                _signing_key(drivers, organization_id, purpose, state=state, data_key_id=data_key_id, key=data_key),
+            )
+        (person,) = run_sql("upsert_person", {"id": drivers.ids.new(), "email": admin_email, "name": admin_name})
+        member = {"organization_id": organization_id, "id": drivers.ids.new(), "person_id": person["id"]}
+        run_sql("insert_member", {**member, "roles": [Role.ADMIN.value]})
+        actor = Actor(organization_id, person["id"], admin_email.lower(), frozenset({Role.ADMIN}))
+        edit = open_edit(drivers, actor)
+        edit.record(RecordKind.REGISTRY_CHANGED, "organization.created", subject=f"organization:{organization_id}")
+        edit.write_records()
+    return actor
+
+
+def create_own_organization(drivers: Drivers, actor: Actor, spec: OrganizationSpec) -> OrganizationDetail:
+    """Make another organization of which the actor, an administrator here, is the administrator there too."""
+    require(actor, Permission.PEOPLE_WRITE)
+    made = create_organization(
+        drivers,
+        spec.name or "",
+        currency=spec.currency or "EUR",
+        timezone=spec.timezone or "UTC",
+        admin_email=actor.email,
+        environment=spec.environment or "production",
+        run_clock=bool(spec.run_clock),
+    )
+    return show_organization(made)
+
+
+def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
+    """Set what `spec` gives of the organization's settings; its name cannot change here."""
+    edit.require(Permission.REGISTRY_WRITE)
+    check_settings(spec)
+    params = {
+        "organization_id": edit.organization_id,
+        "currency": spec.currency,
+        "timezone": spec.timezone,
+        "environment": spec.environment,
+        "rates": None if spec.rates is None else msgspec.json.encode(dict(spec.rates)).decode(),
+        "run_clock_allowed": spec.run_clock,
+    }
+    run_sql("update_settings", params)
+    edit.record(RecordKind.REGISTRY_CHANGED, "organization.changed", subject=f"organization:{edit.organization_id}")
+
+
+def show_organization(actor: Actor) -> OrganizationDetail:
+    """Return the actor's organization."""
+    with reading(actor, Permission.REGISTRY_READ):
+        (row,) = run_sql("show_organization", {"organization_id": actor.organization_id})
+    return _detail({**row, "roles": sorted(actor.roles)})
+
+
+def list_organizations(person_id: UUID) -> tuple[OrganizationDetail, ...]:
+    """Return every organization of a person, newest membership first."""
+    return tuple(_detail(row) for row in read_machine("list_memberships", {"person_id": person_id}))
+
+
+def check_settings(spec: OrganizationSpec) -> None:
+    """Raise InvalidRequest where a setting does not fit; what is None is not looked at."""
+    if spec.name is not None and not (0 < len(spec.name.strip()) <= NAME_LENGTH_MAX and spec.name.isprintable()):
+        raise _refuse("name", f"must have 1 to {NAME_LENGTH_MAX} printable characters")
+    currency = spec.currency
+    if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+        raise _refuse("currency", f"`{currency[:20]}` must be a code of ISO 4217, like `EUR`")
+    if spec.timezone is not None:
+        try:
+            ZoneInfo(spec.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise _refuse("timezone", f"`{spec.timezone[:60]}` is no time zone, like `Europe/Berlin`") from error
+
+
+def _refuse(field: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(f"`{field}` {detail}", errors=[FieldError(f"/{field}", detail)])
+
+
+def _signing_key(
+    drivers: Drivers, organization_id: UUID, purpose: str, *, state: str, data_key_id: UUID, key: bytes
+) -> dict[str, Any]:
+    """Return a fresh signing key's row: Ed25519 for checkpoints, 32 random bytes for tokens; the private part sealed."""
+    id, secret_id = drivers.ids.new(), drivers.ids.new()
+    public: bytes | None = None
+    private = drivers.ids.random_bytes(KEY_BYTES)
+    if purpose == "checkpoint":
+        private, public = drivers.crypto.new_signing_key()
+    return {
+        "organization_id": organization_id,
+        "id": id,
+        "purpose": purpose,
+        "state": state,
+        "public_key": public,
+        "secret_id": secret_id,
+        "secret_name": f"{RESERVED}{purpose}/{id}",
+        "data_key_id": data_key_id,
+        "sealed": seal_secret(drivers, organization_id, secret_id, value=private, key=key),
+    }
+
+
+def _detail(row: Mapping[str, Any]) -> OrganizationDetail:
+    return OrganizationDetail(
+        row["id"],
+        row["name"],
+        row["currency"],
+        row["timezone"],
+        row["environment"],
+        row["run_clock_allowed"],
+        tuple(Role(role) for role in row["roles"]),
+    )

@@ -1,0 +1,10 @@
+-- Files a workflow with its first version; no row where the name is or was taken.
+with made as (
+  insert into workflow (organization_id, id, name, version) values (%(organization_id)s, %(id)s, %(name)s, 1)
+  on conflict (organization_id, name) do nothing
+  returning organization_id, id
+), versioned as (
+  insert into workflow_version (organization_id, workflow_id, version, id, spec, digest, created_by)
+  select organization_id, id, 1, %(version_id)s, %(spec)s::jsonb, %(digest)s, %(created_by)s from made
+)
+select id from made

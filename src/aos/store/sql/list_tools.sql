@@ -1,0 +1,18 @@
+-- A page of tools, each at its current version.
+select t.id, t.name, t.version, v.spec, t.created_at, t.updated_at, t.retired_at
+from tool t
+join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+where t.organization_id = %(organization_id)s
+  and (%(id)s::uuid is null or t.id = %(id)s)
+  and (%(name)s::text is null or t.name = %(name)s)
+  and (%(effect)s::text is null or v.spec->>'effect' = %(effect)s)
+  and (%(retired)s::boolean is null or (t.retired_at is not null) = %(retired)s)
+  and (%(from)s::timestamptz is null or t.created_at >= %(from)s)
+  and (%(to)s::timestamptz is null or t.created_at < %(to)s)
+  and (%(after_id)s::uuid is null or case when %(descending)s then t.id < %(after_id)s else t.id > %(after_id)s end)
+  and (%(after_name)s::text is null
+       or case when %(descending)s then t.name < %(after_name)s else t.name > %(after_name)s end)
+order by case when %(by_name)s and not %(descending)s then t.name end,
+  case when %(by_name)s and %(descending)s then t.name end desc,
+  case when not %(descending)s then t.id end, case when %(descending)s then t.id end desc
+limit %(limit)s

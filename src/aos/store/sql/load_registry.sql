@@ -1,0 +1,43 @@
+-- All that the registry of one organization holds, in one row: what a change of it is checked against.
+select o.id, o.name,
+  (select to_jsonb(s) - 'organization_id' from organization_settings s where s.organization_id = o.id) as settings,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'cost_center', d.cost_center)), '[]')
+    from department d where d.organization_id = o.id) as departments,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'email', p.email, 'name', p.name, 'roles', m.roles)), '[]')
+    from member m join person p on p.id = m.person_id where m.organization_id = o.id) as people,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'name', t.name, 'version', t.version,
+      'retired', t.retired_at is not null, 'spec', v.spec)), '[]')
+    from tool t
+    join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+    where t.organization_id = o.id) as tools,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'version', a.version,
+      'retired', a.status = 'retired', 'status', a.status, 'type', a.type, 'department_id', a.department_id,
+      'department', coalesce(d.name, ''), 'owner', p.email, 'spec', v.spec)), '[]')
+    from agent a
+    join agent_version v on v.organization_id = a.organization_id and v.agent_id = a.id and v.version = a.version
+    join person p on p.id = a.owner_id
+    left join department d on d.organization_id = a.organization_id and d.id = a.department_id
+    where a.organization_id = o.id) as agents,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'version', p.version,
+      'retired', p.retired_at is not null, 'spec', v.spec, 'state', v.state, 'active_version', c.version,
+      'active_spec', c.spec)), '[]')
+    from policy p
+    join policy_version v on v.organization_id = p.organization_id and v.policy_id = p.id and v.version = p.version
+    left join policy_version c on c.organization_id = p.organization_id and c.policy_id = p.id and c.state = 'active'
+    where p.organization_id = o.id) as policies,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'version', b.revision,
+      'retired', b.retired_at is not null, 'scope', b.scope, 'scope_name', coalesce(a.name, d.name, ''),
+      'limit', jsonb_build_object('nanos', b.limit_nanos, 'currency', b.currency), 'per', b.period,
+      'warn_at_percent', b.warn_at, 'on_limit', b.on_limit)), '[]')
+    from budget b
+    left join agent a on a.organization_id = b.organization_id and a.id = b.scope_id
+    left join department d on d.organization_id = b.organization_id and d.id = b.scope_id
+    where b.organization_id = o.id and b.scope not in ('run', 'task')) as budgets,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'name', w.name, 'version', w.version,
+      'retired', w.retired_at is not null, 'spec', v.spec)), '[]')
+    from workflow w
+    join workflow_version v on v.organization_id = w.organization_id and v.workflow_id = w.id
+      and v.version = w.version
+    where w.organization_id = o.id) as workflows
+from organization o
+where o.id = %(organization_id)s
