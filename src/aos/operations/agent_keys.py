@@ -19,9 +19,9 @@ from aos.kernel.errors import Conflict, FieldError, InvalidRequest, NotFound
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Actor, Permission
-from aos.operations.credentials import new_token, token_hash
 from aos.operations.pages import Page, PageQuery, list_page, parse_uuid
 from aos.operations.registry_records import Edit, reading
+from aos.operations.tokens import SECRET_BYTES, TokenKind, new_token, token_hash
 from aos.store.cold.connection import run_sql
 
 API_KEY_DAYS_MAX: Final = 3650
@@ -154,7 +154,7 @@ def create_api_key(edit: Edit, agent: str, *, label: str, expires_days: int | No
     prefix = "".join(
         PREFIX_ALPHABET[byte % len(PREFIX_ALPHABET)] for byte in edit.drivers.ids.random_bytes(PREFIX_LENGTH)
     )
-    text = new_token(edit.drivers, f"aos_{prefix}_")
+    text = new_token(TokenKind.API_KEY, edit.drivers.ids.random_bytes(SECRET_BYTES), prefix=f"{prefix}_")
     id = edit.drivers.ids.new()
     params: dict[str, Any] = {
         "organization_id": edit.organization_id,

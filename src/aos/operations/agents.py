@@ -119,9 +119,7 @@ def change_agent(edit: Edit, spec: AgentSpec) -> int:
         raise Conflict(f"agent `{name}` is retired: register another under a new name")
     version = entry.version + 1
     edit.registry.entries["agent", name] = Entry(entry.id, version, status=entry.status)
-    edit.record(
-        RecordKind.AGENT_CHANGED, "changed", subject=f"agent:{name}", version=version, digest=params["digest"]
-    )
+    edit.record(RecordKind.AGENT_CHANGED, "changed", subject=f"agent:{name}", version=version, digest=params["digest"])
     return version
 
 
@@ -241,5 +239,10 @@ def _detail(row: Mapping[str, Any]) -> AgentDetail:
 
 def _spec(current: AgentSpec, stored: Mapping[str, Any]) -> AgentSpec:
     """Return an older version: what a version does not hold (type, owner, department) is the agent's own."""
-    columns = {"name": current.name, "type": current.type.value, "department": current.department, "owner": current.owner}
+    columns = {
+        "name": current.name,
+        "type": current.type.value,
+        "department": current.department,
+        "owner": current.owner,
+    }
     return msgspec.convert({**stored, **columns}, AgentSpec)

@@ -107,7 +107,9 @@ def prove_record(actor: Actor, record_id: UUID) -> bytes:
         if row["index"] is None or row["index"] >= head.size:
             raise _too_early(f"record `{record_id}` is not in a signed checkpoint yet")
         if row["bytes"] is None:
-            raise NotFound(f"the bytes of record `{record_id}` were dropped by retention; its leaf stands in the export")
+            raise NotFound(
+                f"the bytes of record `{record_id}` were dropped by retention; its leaf stands in the export"
+            )
         hashes = _load_hashes(actor.organization_id, needed_for_inclusion(row["index"], head.size))
     path = inclusion_path(row["index"], head.size, hashes)
     return proof_document(Proof(row["bytes"], row["index"], head.size, path, head.note, head.key))

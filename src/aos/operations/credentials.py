@@ -1,13 +1,10 @@
-"""What is sealed and what is hashed: an organization's data keys and secrets, and the tokens that people and agents hold.
+"""What is sealed: an organization's data keys and secrets.
 
-A secret's value leaves this module to a driver that needs it, never to a face. Of a token only its SHA-256 is kept: it has
-256 random bits, so a slow hash would add nothing.
+A secret's value leaves this module to a driver that needs it, never to a face.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -40,16 +37,6 @@ class Secret:
     version: int
     created_at: datetime
     updated_at: datetime
-
-
-def new_token(drivers: Drivers, prefix: str) -> str:
-    """Return a fresh token: the prefix and 43 characters of base64url, 256 random bits."""
-    return prefix + base64.urlsafe_b64encode(drivers.ids.random_bytes(KEY_BYTES)).rstrip(b"=").decode()
-
-
-def token_hash(text: str) -> bytes:
-    """Return what is stored of a token or API key: the SHA-256 of its whole text."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def load_data_keys(drivers: Drivers, organization_id: UUID) -> DataKeys:

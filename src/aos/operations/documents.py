@@ -10,8 +10,7 @@ from typing import Any, Final
 from aos.kernel.errors import FieldError, InvalidManifest, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.manifest.parse import parse_manifest
-from aos.kernel.manifest.values import AgentSpec, BudgetSpec, Manifest, ToolSpec
-from aos.kernel.money import Money
+from aos.kernel.manifest.values import AgentSpec, BudgetSpec, Manifest, TaskSpec, ToolSpec, WorkflowSpec
 from aos.kernel.policy.values import Approvers, Rule
 from aos.kernel.schema import pointer
 from aos.operations.registry import Registry
@@ -102,7 +101,7 @@ def tool_document(spec: ToolSpec) -> Fields:
         "args": spec.schema,
         "facts": {each.name: {"tool": each.tool, "args": dict(each.arguments)} for each in spec.lookups},
         "reversible": spec.reversible,
-        "timeout": f"{spec.timeout_seconds}s",
+        "timeout": duration_text(spec.timeout_seconds),
         "description": spec.description,
     }
     if spec.price is not None:
@@ -127,7 +126,7 @@ def policy_document(rule: Rule) -> Fields:
 
 
 def _approvers(approvers: Approvers) -> Fields:
-    return {"role": approvers.role, "quorum": approvers.quorum, "expires": f"{approvers.expires_seconds}s"}
+    return {"role": approvers.role, "quorum": approvers.quorum, "expires": duration_text(approvers.expires_seconds)}
 
 
 def budget_document(spec: BudgetSpec) -> Fields:
@@ -146,10 +145,43 @@ def scope_text(scope: str, name: str) -> str:
     return f"{scope}:{name}" if name else scope
 
 
-def money_document(money: Money | None) -> str | None:
-    """Return money as a manifest writes it."""
-    return None if money is None else str(money)
-
-
 def _filled(**fields: str) -> Fields:
     return {name: value for name, value in fields.items() if value}
+
+
+def workflow_document(spec: WorkflowSpec) -> Fields:
+    """Return a workflow as a manifest writes it."""
+    found: Fields = {"description": spec.description, "tasks": {each.name: _task(each) for each in spec.tasks}}
+    if spec.input is not None:
+        found["input"] = spec.input
+    if spec.output is not None:
+        found["output"] = spec.output
+    return found
+
+
+def _task(task: TaskSpec) -> Fields:
+    found: Fields = {
+        "agent": task.agent,
+        "after": list(task.after),
+        "retry": {
+            "attempts": task.retry.attempts,
+            "backoff": duration_text(task.retry.backoff_seconds),
+            "max_backoff": duration_text(task.retry.max_backoff_seconds),
+        },
+    }
+    if task.input is not None:
+        found["input"] = task.input
+    if task.for_each is not None:
+        found["for_each"] = task.for_each
+    if task.timeout_seconds is not None:
+        found["timeout"] = duration_text(task.timeout_seconds)
+    return found
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as it is written, in the largest unit that keeps it whole: `10m`, `90s`, `1500ms`."""
+    milliseconds = round(seconds * 1000)
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)):
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"

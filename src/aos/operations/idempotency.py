@@ -73,6 +73,24 @@ def perform_write(drivers: Drivers, actor: Actor, request: WriteRequest, *, do: 
     return reply
 
 
+def perform_write_apart(drivers: Drivers, actor: Actor, request: WriteRequest, *, do: Callable[[], Reply]) -> Reply:
+    """Do a write that opens a transaction of its own, in another organization, and keep its answer afterwards.
+
+    What `do` writes must refuse to be written twice by itself: a process that dies between leaves no stored answer.
+    """
+    with tenant(actor.organization_id):
+        stored = _find(drivers, actor, request)
+    if stored is not None:
+        return stored
+    reply = do()
+    if request.dry_run:
+        return Reply(200 if reply.status == 201 else reply.status, _without(reply))
+    if request.key is not None:
+        with tenant(actor.organization_id):
+            _store(drivers, actor, request, reply=reply)
+    return reply
+
+
 def _find(drivers: Drivers, actor: Actor, request: WriteRequest) -> Reply | None:
     """Return the answer stored under the key, having taken the key until the transaction ends."""
     if request.key is None:
@@ -125,4 +143,3 @@ def _named(actor: Actor, key: str) -> dict[str, Any]:
 def _digest(request: WriteRequest) -> bytes:
     body = canonical_json([request.name, request.dry_run, request.body])
     return hashlib.sha256(body).digest()
-

@@ -41,7 +41,9 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
     """
     current = edit.registry.manifest
     wanted = parse_manifest(document, current)
-    changes = [each for each in diff(current, wanted, prune=prune) if each.mark is not Mark.REMOVE or each.kind in _REMOVE]
+    changes = [
+        each for each in diff(current, wanted, prune=prune) if each.mark is not Mark.REMOVE or each.kind in _REMOVE
+    ]
     if not changes:
         edit.require(Permission.REGISTRY_READ)
         return Applied(())
@@ -128,4 +130,3 @@ _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
 def _drafted(changes: list[Change], after: Manifest) -> tuple[str, ...]:
     standing = {rule.id for rule in after.policies}
     return tuple(each.name for each in changes if each.kind == "policy" and each.name in standing)
-

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,7 +17,7 @@ from aos.kernel.manifest.values import OrganizationSpec
 from aos.kernel.people import Actor, Permission, Role
 from aos.operations.credentials import KEY_BYTES, RESERVED, seal_secret
 from aos.operations.drivers import Drivers
-from aos.operations.registry_records import Edit, open_edit, reading, require
+from aos.operations.registry_records import Edit, Undone, open_edit, reading, require
 from aos.store.cold.connection import run_sql, tenant
 from aos.store.cold.machine import read_machine
 
@@ -48,58 +48,79 @@ def create_organization(
     admin_name: str = "",
     environment: str = "production",
     run_clock: bool = False,
+    dry_run: bool = False,
 ) -> Actor:
     """Make an organization with its data key, signing keys and empty log, and return its administrator as actor.
 
     The administrator is found by e-mail or filed. All of it is one transaction and one ledger record. Raises Conflict
-    where the name is taken, InvalidRequest for a setting that does not fit.
+    where the name is taken, InvalidRequest for a setting that does not fit. A dry run does all of it and undoes it.
     """
     check_settings(OrganizationSpec(name, currency, timezone, environment))
     organization_id, data_key = drivers.ids.new(), drivers.ids.random_bytes(KEY_BYTES)
     data_key_id = drivers.ids.new()
     wrapping, wrapped = drivers.keys.wrap(data_key)
-    with tenant(organization_id):
-        params = {
-            "id": organization_id,
-            "name": name,
-            "currency": currency,
-            "timezone": timezone,
-            "environment": environment,
-            "run_clock_allowed": run_clock,
-            "data_key_id": data_key_id,
-            "key_encryption_key": wrapping,
-            "wrapped": wrapped,
-        }
-        if not run_sql("insert_organization", params):
-            raise Conflict(f"there is an organization `{name}` already")
-        for purpose, state in SIGNING_KEYS:
-            run_sql(
-                "insert_signing_key",
-                _signing_key(drivers, organization_id, purpose, state=state, data_key_id=data_key_id, key=data_key),
-            )
-        (person,) = run_sql("upsert_person", {"id": drivers.ids.new(), "email": admin_email, "name": admin_name})
-        member = {"organization_id": organization_id, "id": drivers.ids.new(), "person_id": person["id"]}
-        run_sql("insert_member", {**member, "roles": [Role.ADMIN.value]})
-        actor = Actor(organization_id, person["id"], admin_email.lower(), frozenset({Role.ADMIN}))
-        edit = open_edit(drivers, actor)
-        edit.record(RecordKind.REGISTRY_CHANGED, "organization.created", subject=f"organization:{organization_id}")
-        edit.write_records()
+    row = {
+        "id": organization_id,
+        "name": name,
+        "currency": currency,
+        "timezone": timezone,
+        "environment": environment,
+        "run_clock_allowed": run_clock,
+        "data_key_id": data_key_id,
+        "key_encryption_key": wrapping,
+        "wrapped": wrapped,
+    }
+    actor = Actor(organization_id, drivers.ids.new(), admin_email.lower(), frozenset({Role.ADMIN}))
+    try:
+        with tenant(organization_id):
+            _insert(drivers, row, data_key=data_key)
+            actor = _insert_admin(drivers, actor, name=admin_name)
+            edit = open_edit(drivers, actor)
+            edit.record(RecordKind.REGISTRY_CHANGED, "organization.created", subject=f"organization:{organization_id}")
+            edit.write_records()
+            if dry_run:
+                raise Undone
+    except Undone:
+        pass
     return actor
 
 
-def create_own_organization(drivers: Drivers, actor: Actor, spec: OrganizationSpec) -> OrganizationDetail:
+def _insert(drivers: Drivers, row: Mapping[str, Any], *, data_key: bytes) -> None:
+    """Write the organization with its settings, data key, empty log and signing keys; raise Conflict."""
+    if not run_sql("insert_organization", row):
+        raise Conflict(f"there is an organization `{row['name']}` already")
+    for purpose, state in SIGNING_KEYS:
+        key = _signing_key(drivers, row["id"], purpose, state=state, data_key_id=row["data_key_id"], key=data_key)
+        run_sql("insert_signing_key", key)
+
+
+def _insert_admin(drivers: Drivers, actor: Actor, *, name: str) -> Actor:
+    """File the administrator, or find them by e-mail, make them a member, and return them as actor."""
+    (person,) = run_sql("upsert_person", {"id": actor.person_id, "email": actor.email, "name": name})
+    member = {"organization_id": actor.organization_id, "id": drivers.ids.new(), "person_id": person["id"]}
+    run_sql("insert_member", {**member, "roles": [Role.ADMIN.value]})
+    return replace(actor, person_id=person["id"])
+
+
+def create_own_organization(
+    drivers: Drivers, actor: Actor, spec: OrganizationSpec, *, dry_run: bool = False
+) -> OrganizationDetail:
     """Make another organization of which the actor, an administrator here, is the administrator there too."""
     require(actor, Permission.PEOPLE_WRITE)
+    name, currency, timezone = spec.name or "", spec.currency or "EUR", spec.timezone or "UTC"
+    environment, run_clock = spec.environment or "production", bool(spec.run_clock)
     made = create_organization(
         drivers,
-        spec.name or "",
-        currency=spec.currency or "EUR",
-        timezone=spec.timezone or "UTC",
+        name,
+        currency=currency,
+        timezone=timezone,
         admin_email=actor.email,
-        environment=spec.environment or "production",
-        run_clock=bool(spec.run_clock),
+        environment=environment,
+        run_clock=run_clock,
+        dry_run=dry_run,
     )
-    return show_organization(made)
+    id, roles = made.organization_id, tuple(made.roles)
+    return OrganizationDetail(id, name, currency, timezone, environment, run_clock, roles)
 
 
 def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
@@ -111,7 +132,7 @@ def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
         "currency": spec.currency,
         "timezone": spec.timezone,
         "environment": spec.environment,
-        "rates": None if spec.rates is None else msgspec.json.encode(dict(spec.rates)).decode(),
+        "rates": None if spec.rates is None else _rates(edit, spec.rates),
         "run_clock_allowed": spec.run_clock,
     }
     run_sql("update_settings", params)
@@ -142,6 +163,12 @@ def check_settings(spec: OrganizationSpec) -> None:
             ZoneInfo(spec.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise _refuse("timezone", f"`{spec.timezone[:60]}` is no time zone, like `Europe/Berlin`") from error
+
+
+def _rates(edit: Edit, rates: Sequence[tuple[str, int]]) -> str:
+    """Return the rates as they are stored: nanos of our currency per unit, each with the day it holds from."""
+    since = edit.now.date().isoformat()
+    return msgspec.json.encode({code: {"nanos": nanos, "since": since} for code, nanos in rates}).decode()
 
 
 def _refuse(field: str, detail: str) -> InvalidRequest:

@@ -83,9 +83,7 @@ def list_page(
     return Page(tuple(read(row) for row in rows), following)
 
 
-def find_one(
-    find: Callable[[UUID, PageQuery], Page[T]], organization_id: UUID, key: str, *, what: str
-) -> T:
+def find_one(find: Callable[[UUID, PageQuery], Page[T]], organization_id: UUID, key: str, *, what: str) -> T:
     """Return the one thing with this name or UUID, by the same statement that lists; raise NotFound."""
     id = parse_uuid(key)
     page = find(organization_id, PageQuery(limit=1, filters={"id": id} if id else {"name": key}))

@@ -14,17 +14,15 @@ from aos.kernel.errors import Conflict, FieldError, InvalidRequest, NotFound, Un
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.manifest.values import PersonSpec
 from aos.kernel.people import Actor, Permission, Role
-from aos.operations.credentials import new_token, token_hash
 from aos.operations.drivers import Drivers
 from aos.operations.pages import Page, PageQuery, find_one, list_page, parse_uuid
 from aos.operations.registry import Entry
 from aos.operations.registry_records import Edit, edit_registry, reading
 from aos.operations.sign_in import find_person
+from aos.operations.tokens import SECRET_BYTES, TokenKind, new_token, token_hash
 from aos.store.cold.connection import deployment, run_sql, tenant
 from aos.store.cold.machine import read_machine
 
-TOKEN_PREFIX: Final = "aosp_"
-LINK_PREFIX: Final = "aosl_"
 TOKEN_DAYS_DEFAULT: Final = 90
 TOKEN_DAYS_MAX: Final = 366
 LINK_SECONDS: Final = 24 * 3600
@@ -139,7 +137,7 @@ def create_token(edit: Edit, *, label: str, expires_days: int = TOKEN_DAYS_DEFAU
     if not 1 <= expires_days <= TOKEN_DAYS_MAX:
         detail = f"must lie between 1 and {TOKEN_DAYS_MAX}"
         raise InvalidRequest(f"`expires_days` {detail}", errors=[FieldError("/expires_days", detail)])
-    text, id = new_token(edit.drivers, TOKEN_PREFIX), edit.drivers.ids.new()
+    text, id = new_token(TokenKind.PERSONAL, edit.drivers.ids.random_bytes(SECRET_BYTES)), edit.drivers.ids.new()
     params = {
         "id": id,
         "person_id": edit.actor.person_id,
@@ -177,7 +175,7 @@ def list_tokens(actor: Actor, query: PageQuery) -> Page[PersonalToken]:
 
 def issue_link(drivers: Drivers, person_id: UUID, *, label: str) -> str:
     """File a one-time link for a person, in the open transaction, and return its token; it stands for LINK_SECONDS."""
-    text = new_token(drivers, LINK_PREFIX)
+    text = new_token(TokenKind.LINK, drivers.ids.random_bytes(SECRET_BYTES))
     params = {
         "id": drivers.ids.new(),
         "person_id": person_id,
@@ -202,7 +200,7 @@ def exchange_link(drivers: Drivers, link: str, *, label: str) -> tuple[PersonalT
     Raises Unauthenticated where the link is unknown, used, revoked or has expired: which of these is not said.
     """
     hashed = token_hash(link)
-    person = find_person("find_credential", hashed) if link.startswith(LINK_PREFIX) else None
+    person = find_person("find_credential", hashed) if link.startswith(TokenKind.LINK) else None
     if person is None or not person.memberships:
         raise _dead_link()
     actor = person.actor(None)

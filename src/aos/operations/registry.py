@@ -169,6 +169,6 @@ def _organization(row: Mapping[str, Any]) -> OrganizationSpec:
         currency=settings["currency"],
         timezone=settings["timezone"],
         environment=settings["environment"],
-        rates=tuple(sorted((code, int(nanos)) for code, nanos in settings["rates"].items())),
+        rates=tuple(sorted((code, int(rate["nanos"])) for code, rate in settings["rates"].items())),
         run_clock=settings["run_clock_allowed"],
     )

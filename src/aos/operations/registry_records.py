@@ -15,13 +15,13 @@ from functools import cached_property
 from uuid import UUID
 
 from aos.kernel.errors import Forbidden
-from aos.kernel.ledger.record import Record, RecordKind, record_bytes, record_time
-from aos.kernel.ledger.tree import leaf_hash
+from aos.kernel.ledger.record import Record, RecordKind, record_time
 from aos.kernel.people import Actor, Permission
 from aos.operations.drivers import Drivers
+from aos.operations.records import place, record_row
 from aos.operations.registry import Registry, read_registry
 from aos.store.cold.connection import run_sql, tenant
-from aos.store.rows import RecordRow, hex_bytes, rows_json
+from aos.store.rows import RecordRow, rows_json
 
 
 class Undone(Exception):
@@ -68,23 +68,12 @@ class Edit:
             subject_digest=None if digest is None else digest.hex(),
             subject_version=version,
         )
-        data = record_bytes(record)
-        self.records.append(
-            RecordRow(
-                n=0,
-                organization_id=record.organization_id,
-                id=record.id,
-                kind=kind.value,
-                bytes=hex_bytes(data),
-                leaf=hex_bytes(leaf_hash(data)),
-                position=len(self.records),
-            )
-        )
+        self.records.append(record_row(record))
 
     def write_records(self) -> None:
         """Write what was noted, in one statement."""
         if self.records:
-            run_sql("append_record", {"records": rows_json(self.records)})
+            run_sql("append_record", {"records": rows_json(place(self.records))})
 
 
 @contextmanager

@@ -12,10 +12,8 @@ from uuid import UUID
 
 from aos.kernel.errors import Forbidden, NotFound, Unauthenticated
 from aos.kernel.people import Actor, Role
-from aos.operations.credentials import token_hash
+from aos.operations.tokens import TokenKind, token_hash
 from aos.store.cold.machine import read_machine
-
-PERSONAL_PREFIX = "aosp_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,11 @@ class SignedIn:
 
 def sign_in_with_token(token: str) -> SignedIn:
     """Return the person behind a personal token; raise Unauthenticated where it is unknown, revoked or has expired."""
-    found = find_person("find_credential", token_hash(token)) if token.startswith(PERSONAL_PREFIX) else None
+    found = find_person("find_credential", token_hash(token)) if token.startswith(TokenKind.PERSONAL) else None
     if found is None:
-        raise Unauthenticated("the token is unknown or was revoked: sign in again, or make one with `aos tokens create`")
+        raise Unauthenticated(
+            "the token is unknown or was revoked: sign in again, or make one with `aos tokens create`"
+        )
     return found
 
 

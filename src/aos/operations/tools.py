@@ -143,9 +143,7 @@ def _write(edit: Edit, spec: ToolSpec, entry: Entry, *, change: str, statement: 
     if not run_sql(statement, params):
         raise Conflict(f"tool `{spec.name}` exists already")
     edit.registry.entries["tool", spec.name] = entry
-    edit.record(
-        RecordKind.REGISTRY_CHANGED, change, subject=f"tool:{spec.name}", version=entry.version, digest=digest
-    )
+    edit.record(RecordKind.REGISTRY_CHANGED, change, subject=f"tool:{spec.name}", version=entry.version, digest=digest)
 
 
 def _check_collision(edit: Edit, name: str) -> None:

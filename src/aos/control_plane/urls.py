@@ -1,0 +1,37 @@
+"""Every path of the control plane, one list for each noun, and the answers to what leads nowhere."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aos.control_plane import (
+    agents,
+    audit,
+    budgets,
+    departments,
+    documents,
+    organizations,
+    people,
+    policies,
+    secrets,
+    tools,
+    workflows,
+)
+
+urlpatterns: Final = [
+    *agents.urlpatterns,
+    *audit.urlpatterns,
+    *budgets.urlpatterns,
+    *departments.urlpatterns,
+    *documents.urlpatterns,
+    *organizations.urlpatterns,
+    *people.urlpatterns,
+    *policies.urlpatterns,
+    *secrets.urlpatterns,
+    *tools.urlpatterns,
+    *workflows.urlpatterns,
+]
+
+handler400 = "aos.control_plane.problems.bad_request"
+handler404 = "aos.control_plane.problems.not_found"
+handler500 = "aos.control_plane.problems.server_error"

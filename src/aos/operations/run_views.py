@@ -1,0 +1,252 @@
+"""Runs as people read them: their state, their tasks, what they cost, and what in them waits for a person.
+
+A list shows runs, the one that is asked for comes with its first tasks; further tasks are paged. Goal, input, output and the
+text of errors are content: there for those who may read content, else None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from aos.kernel.errors import NotFound
+from aos.kernel.identity import ChainLink
+from aos.kernel.json import Json, canonical_json
+from aos.kernel.money import Money
+from aos.kernel.people import Actor, Permission
+from aos.operations.actions import chain_of
+from aos.operations.approval_views import ApprovalView, find_approvals
+from aos.operations.budget_use import BudgetUse, find_budget_use
+from aos.operations.drivers import Drivers
+from aos.operations.opened import ONE_BYTES_MAX, Opened, open_contents
+from aos.operations.pages import (
+    Page,
+    PageQuery,
+    check_limit,
+    decode_cursor,
+    encode_cursor,
+    list_page,
+    parse_uuid,
+    refuse,
+)
+from aos.operations.registry_records import reading
+from aos.store.cold.connection import run_sql
+
+SHOWN_TASKS_MAX: Final = 200
+"""Tasks that come with a run; the others are paged."""
+PENDING_SHOWN_MAX: Final = 50
+"""Pending approvals that come with a run; the others are in the list of approvals."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run of a list. `chain` names who stands behind it, the one who is answerable first."""
+
+    id: UUID
+    name: str
+    state: str
+    workflow: str | None
+    workflow_version: int | None
+    agent: str | None
+    department: str
+    chain: tuple[ChainLink, ...]
+    labels: Mapping[str, Json]
+    thread: str | None
+    clock_start: datetime | None
+    goal: Json
+    error: str | None
+    tasks_open: int
+    tasks_total: int
+    actions: int
+    refused: int
+    waiting: int
+    costs: tuple[Money, ...]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """One task. `after` are the tasks it needs, known until the run is archived; `parent_id` spawned it or fanned it out."""
+
+    id: UUID
+    name: str
+    label: str
+    kind: str
+    agent: str | None
+    state: str
+    paused: bool
+    waits_for: str | None
+    parent_id: UUID | None
+    item_index: int | None
+    after: tuple[UUID, ...]
+    attempt: int
+    attempts_max: int
+    error: str | None
+    detail: str
+    runtime_ms: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDetail:
+    """One task with what went in and what came out."""
+
+    task: TaskView
+    input: Json
+    output: Json
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """One run with its first tasks, how many stand in each state, and what it waits for."""
+
+    run: RunView
+    tasks: Page[TaskView]
+    states: Mapping[str, int]
+    approvals: tuple[ApprovalView, ...]
+    budgets: tuple[BudgetUse, ...]
+    input: Json
+    output: Json
+
+
+def list_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
+    """Return a page of runs, by `state`, `workflow`, `agent`, `label` (`key` or `key=value`), `thread` and `name`."""
+    with reading(actor, Permission.RUN_READ):
+        return find_runs(drivers, actor, query)
+
+
+def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
+    """Return one run with what belongs to it; raise NotFound."""
+    with reading(actor, Permission.RUN_READ):
+        rows = _rows(actor, run_id)
+        tasks = _task_rows(actor, run_id, after=None, limit=SHOWN_TASKS_MAX)
+        key = {"organization_id": actor.organization_id, "run_id": run_id}
+        states = {row["state"]: row["tasks"] for row in run_sql("count_run_tasks", key)}
+        budgets = find_budget_use(actor.organization_id, [run_id])
+        pending = PageQuery(limit=PENDING_SHOWN_MAX, filters={"run": run_id, "status": "pending"})
+        approvals = find_approvals(drivers, actor, pending)
+        names = ("goal_content_id", "input_content_id", "output_content_id")
+        wanted = [rows[0][name] for name in names] + [task["error_content_id"] for task in tasks]
+        opened = open_contents(drivers, actor, wanted, bytes_max=ONE_BYTES_MAX)
+    return RunDetail(
+        run=_run(rows[0], opened),
+        tasks=_task_page(tasks, opened, limit=SHOWN_TASKS_MAX),
+        states=states,
+        approvals=approvals.items,
+        budgets=budgets.get(run_id, ()),
+        input=opened.get(rows[0]["input_content_id"]),
+        output=opened.get(rows[0]["output_content_id"]),
+    )
+
+
+def list_run_tasks(drivers: Drivers, actor: Actor, run_id: UUID, *, query: PageQuery) -> Page[TaskView]:
+    """Return a page of a run's tasks in their order; raise NotFound."""
+    check_limit(query)
+    if query.order != "created":
+        raise refuse("order", "of a run's tasks is `created` alone")
+    after = decode_cursor(query.cursor, query.order)
+    if after is not None and parse_uuid(after) is None:
+        raise refuse("cursor", "is not one that this list gave out: begin again without it")
+    with reading(actor, Permission.RUN_READ):
+        _rows(actor, run_id)
+        tasks = _task_rows(actor, run_id, after=after, limit=query.limit)
+        opened = open_contents(drivers, actor, [task["error_content_id"] for task in tasks])
+    return _task_page(tasks, opened, limit=query.limit)
+
+
+def show_run_task(drivers: Drivers, actor: Actor, run_id: UUID, *, task_id: UUID) -> TaskDetail:
+    """Return one task of a run with its input and output; raise NotFound."""
+    with reading(actor, Permission.RUN_READ):
+        params = {
+            "organization_id": actor.organization_id,
+            "run_id": run_id,
+            "id": task_id,
+            "after_id": None,
+            "limit": 1,
+        }
+        rows = run_sql("page_run_tasks", params)
+        if not rows:
+            raise NotFound(f"there is no task `{task_id}` in run `{run_id}`")
+        row = rows[0]
+        wanted = [row["input_content_id"], row["output_content_id"], row["error_content_id"]]
+        opened = open_contents(drivers, actor, wanted, bytes_max=ONE_BYTES_MAX)
+    return TaskDetail(_task(row, opened), opened.get(row["input_content_id"]), opened.get(row["output_content_id"]))
+
+
+def find_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
+    """Return a page of runs with their goals, in the open transaction."""
+    page = list_page("page_runs", actor.organization_id, query, read=lambda row: row, **_filters(query))
+    opened = open_contents(drivers, actor, [row["goal_content_id"] for row in page.items])
+    return Page(tuple(_run(row, opened) for row in page.items), page.next)
+
+
+def find_run(actor: Actor, run_id: UUID) -> RunView:
+    """Return one run without its goal, in the open transaction; raise NotFound."""
+    return _run(_rows(actor, run_id)[0], Opened())
+
+
+def find_tasks(actor: Actor, run_id: UUID, *, limit: int) -> Page[TaskView]:
+    """Return a run's first tasks without the text of their errors, in the open transaction."""
+    return _task_page(_task_rows(actor, run_id, after=None, limit=limit), Opened(), limit=limit)
+
+
+def _rows(actor: Actor, run_id: UUID) -> tuple[dict[str, Any], ...]:
+    query = PageQuery(limit=1, filters={"id": run_id})
+    page = list_page("page_runs", actor.organization_id, query, read=lambda row: row, **_filters(query))
+    if not page.items:
+        raise NotFound(f"there is no run `{run_id}`")
+    return page.items
+
+
+def _filters(query: PageQuery) -> dict[str, Any]:
+    """Return every filter of the statement; a label of the form `key=value` asks for that value."""
+    found: dict[str, Any] = {
+        **dict.fromkeys(("state", "workflow", "agent", "thread", "label", "labels")),
+        **query.filters,
+    }
+    key, equals, value = (found["label"] or "").partition("=")
+    if equals:
+        found |= {"label": None, "labels": canonical_json({key: value}).decode()}
+    return found
+
+
+def _task_rows(actor: Actor, run_id: UUID, *, after: str | None, limit: int) -> list[dict[str, Any]]:
+    params = {"organization_id": actor.organization_id, "run_id": run_id, "id": None, "after_id": after}
+    return run_sql("page_run_tasks", {**params, "limit": limit + 1})
+
+
+def _task_page(rows: Sequence[Mapping[str, Any]], opened: Opened, *, limit: int) -> Page[TaskView]:
+    more, rows = len(rows) > limit, rows[:limit]
+    following = encode_cursor("created", str(rows[-1]["id"])) if more else None
+    return Page(tuple(_task(row, opened) for row in rows), following)
+
+
+def _run(row: Mapping[str, Any], opened: Opened) -> RunView:
+    plain = ("id", "name", "state", "workflow", "workflow_version", "agent", "department", "labels", "thread")
+    counted = ("clock_start", "tasks_open", "tasks_total", "actions", "refused", "waiting", "created_at", "finished_at")
+    return RunView(
+        **{name: row[name] for name in (*plain, *counted)},
+        chain=chain_of(row["chain"]),
+        goal=opened.get(row["goal_content_id"]),
+        error=row["error_code"],
+        costs=tuple(Money(int(each["nanos"]), each["currency"]) for each in row["costs"]),
+    )
+
+
+def _task(row: Mapping[str, Any], opened: Opened) -> TaskView:
+    plain = ("id", "name", "label", "kind", "agent", "state", "paused", "waits_for", "parent_id", "item_index")
+    timed = ("attempt", "attempts_max", "runtime_ms", "created_at", "started_at", "finished_at")
+    detail = opened.get(row["error_content_id"])
+    text = detail.get("detail", "") if isinstance(detail, dict) else detail
+    return TaskView(
+        **{name: row[name] for name in (*plain, *timed)},
+        after=tuple(UUID(id) for id in row["after"]),
+        error=row["error_code"],
+        detail=text if isinstance(text, str) else "",
+    )
