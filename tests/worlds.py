@@ -1,7 +1,7 @@
 """A small organization for tests of the gate: written straight into a fresh database, with the kernel's own values.
 
-    world = make_world(database, agents=[...], tools=[...], rules=[...])
-    async with world.running() as aos: await aos.gate.perform(world.act("finance", "payments.create", {...}))
+world = make_world(database, agents=[...], tools=[...], rules=[...])
+async with world.running() as aos: await aos.gate.perform(world.act("finance", "payments.create", {...}))
 """
 
 from __future__ import annotations
@@ -202,7 +202,12 @@ def make_world(
     keys = KeyFile(Path(mkdtemp(prefix="aos-keys-")) / "kek")
     organization_id, person_id = IDS.new(), IDS.new()
     world = World(
-        database, organization_id, person_id, {each.name: each for each in agents}, {each.name: each for each in tools}, keys
+        database,
+        organization_id,
+        person_id,
+        {each.name: each for each in agents},
+        {each.name: each for each in tools},
+        keys,
     )
     with psycopg.connect(database.owner) as connection:
         _write_organization(connection, world)
@@ -229,7 +234,8 @@ def _write_organization(connection: psycopg.Connection[Any], world: World) -> No
     run("insert into organization (id, name) values (%s, %s)", (org, f"larkspur-{org}"))
     run("insert into organization_settings (organization_id, currency) values (%s, 'EUR')", (org,))
     run(
-        "insert into person (id, email, name) values (%s, %s, 'Maria')", (world.person_id, f"maria-{org}@larkspur.example")
+        "insert into person (id, email, name) values (%s, %s, 'Maria')",
+        (world.person_id, f"maria-{org}@larkspur.example"),
     )
     data_key, data_key_id = IDS.random_bytes(32), IDS.new()
     kek_id, wrapped = world.keys.wrap(data_key)
