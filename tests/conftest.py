@@ -7,7 +7,7 @@ import shutil
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.planes"]
 
 # No timed assertions: two shared cores say nothing about a deadline.
 settings.register_profile("aos", deadline=None, print_blob=True)

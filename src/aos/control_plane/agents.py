@@ -219,7 +219,7 @@ def _move(edit: Edit, key: str, to: AgentStatus) -> Reply:
 
 def _add_key(edit: Edit, agent: str, offer: GivenKey | MadeKey) -> Reply:
     key = add_agent_key(edit, agent, offer=offer)
-    body = {"id": key.id, "thumbprint": key.thumbprint, "public_key": public_jwk(key.public)}
+    body: wire.Shown = {"id": key.id, "thumbprint": key.thumbprint, "public_key": public_jwk(key.public)}
     private = wire.private_jwk(key)
     once = ("private_key",) if private else ()
     return Reply(201, {**body, "private_key": private}, f"/agents/{agent}/keys/{key.id}", once=once)

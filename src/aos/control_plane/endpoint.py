@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -48,18 +47,18 @@ class OneKind(BaseContentNegotiation):
 class Endpoint(APIView):
     """One path: a subclass has a method for each verb, takes the request and the path's names."""
 
+    content_negotiation_class = OneKind
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a version that is not served, then find out who asks."""
         check_version(request._request)
         super().initial(request, *args, **kwargs)
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:  # fmt: skip
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Say which version answered."""
         response["AOS-Version"] = VERSION
         response.setdefault("Cache-Control", "no-store")
-        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def person(self, request: Request) -> SignedIn:
         """Return who asks."""

@@ -15,6 +15,7 @@ from aos.control_plane.openapi import operation
 from aos.control_plane.services import services
 from aos.control_plane.shapes import ORGANIZATION_NEW, list_of, maybe, ref
 from aos.kernel.errors import NotFound
+from aos.kernel.json import Json
 from aos.kernel.manifest.values import OrganizationSpec
 from aos.operations.idempotency import Reply, perform_write, perform_write_apart
 from aos.operations.manifest import apply_manifest
@@ -85,7 +86,7 @@ class Manifest(Endpoint):
 
         def do(edit: Edit) -> Reply:
             applied = apply_manifest(edit, body, prune=prune)
-            changes = [
+            changes: list[Json] = [
                 {"mark": each.mark.value, "kind": each.kind, "name": each.name, "detail": each.detail}
                 for each in applied.changes
             ]

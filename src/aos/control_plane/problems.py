@@ -59,6 +59,8 @@ def aos_error(error: Exception) -> AosError:
             return TooLarge("the body is too large")
         case rest.ParseError() | BadRequest() | SuspiciousOperation():
             return InvalidRequest("the request cannot be read")
+        case _:
+            pass
     _LOG.error("unforeseen error in the control plane", exc_info=error)
     return AosError("an unforeseen error; the log has it under this trace id")
 

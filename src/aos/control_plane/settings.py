@@ -17,7 +17,6 @@ WEB: Final[Mapping[str, Any]] = {
         "DEFAULT_PERMISSION_CLASSES": [],
         "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
         "DEFAULT_PARSER_CLASSES": [],
-        "DEFAULT_CONTENT_NEGOTIATION_CLASS": "aos.control_plane.endpoint.OneKind",
         "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
         "EXCEPTION_HANDLER": "aos.control_plane.problems.answer_exception",
         "UNAUTHENTICATED_USER": None,

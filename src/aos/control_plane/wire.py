@@ -71,9 +71,11 @@ def _money_text(value: Json, at: str) -> str:
     assert isinstance(value, dict)
     unknown = [name for name in value if name not in ("amount", "currency")]
     errors = [FieldError(f"{at}/{name}", "is not a field of money: amount, currency") for name in unknown]
-    for name in ("amount", "currency"):
-        if not isinstance(value.get(name), str):
-            errors.append(FieldError(f"{at}/{name}", "must be text, like `12.30` and `EUR`"))
+    errors += [
+        FieldError(f"{at}/{name}", "must be text, like `12.30` and `EUR`")
+        for name in ("amount", "currency")
+        if not isinstance(value.get(name), str)
+    ]
     if str(value.get("amount", "")).startswith("-"):
         errors.append(FieldError(f"{at}/amount", f"`{str(value['amount'])[:40]}` is negative"))
     if errors:
