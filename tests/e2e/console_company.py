@@ -154,7 +154,7 @@ MANIFEST: dict[str, Any] = {
             "department": "operations",
             "goal": "Tell vendors what was paid and what is missing",
             "runtime": {"python": "examples.agents:operations"},
-            "tools": ["mail.send_message", "mail.read_message"],
+            "tools": [{"tools": "erp.*", "effects": ["read"]}, "mail.send_message", "mail.read_message"],
         },
         "auditor": {
             "type": "observer",
@@ -187,7 +187,7 @@ MANIFEST: dict[str, Any] = {
             "actions": ["tool:payments.create"],
             "when": 'origin.iban != "trusted"',
             "outcome": "deny",
-            "reason": "the account {args.iban} did not come from the vendor's record but from: {origin.iban}",
+            "reason": "{args.iban} is not the account in the vendor's record; it came from: {origin.iban}",
         },
         {
             "id": "office-hours",

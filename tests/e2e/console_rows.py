@@ -244,6 +244,10 @@ async def seed(owner: str, app: str, machine: str, keys: KeyFile) -> Company:
             _stretch(seeder)
         await gate.drain()
         await integrate_all(database, facts, drivers)
+        seeder.sql(
+            "insert into process (id, kind, host, pid, version, governed, detail, seen_at)"
+            " values (%s, 'control-plane', 'test', 1, '0', true, '{}', now() + interval '1 day')", drivers.ids.new(),
+        )  # fmt: skip
         emails = ("maria@larkspur.example", "jonas@larkspur.example", "viktor@larkspur.example")
         people = dict(seeder.sql("select email, id from person"))
         links = {each: await asyncio.to_thread(create_link, drivers, people[each], label="test") for each in emails}

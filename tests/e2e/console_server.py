@@ -16,7 +16,15 @@ from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from aos.console.services import ConsoleServices, bind
+from aos.control_plane.services import Services
+from aos.control_plane.settings import WEB
+from aos.control_plane.wsgi import build_application
+from aos.drivers.clock import MonotonicTicker
+from aos.drivers.crypto import StandardCrypto
+from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
+from aos.operations.drivers import Drivers
 from aos.store.cold.connection import configure
 from aos.store.cold.machine import configure_machine
 from aos.store.django_settings import DjangoConfig, set_up_django
@@ -37,16 +45,19 @@ def main() -> None:
     given = json.loads(sys.stdin.readline())
     set_up_django(
         DjangoConfig(
-            secret_key="only for tests", root_urlconf="tests.e2e.console_urls", allowed_hosts=("127.0.0.1", "localhost")
+            secret_key="only for tests",
+            root_urlconf="tests.e2e.console_urls",
+            allowed_hosts=("127.0.0.1", "localhost"),
+            web=WEB,
         )
     )
     configure(given["app"])
     configure_machine(given["machine"])
     keys = KeyFile(Path(given["keys"]))
     company = asyncio.run(seed(given["owner"], given["app"], given["machine"], keys))
-    from django.core.wsgi import WSGIHandler
-
-    server = make_server("127.0.0.1", given.get("port", 0), WSGIHandler(), server_class=_Server, handler_class=_Quiet)
+    drivers = Drivers(StandardIds(), MonotonicTicker(), StandardCrypto(), keys)
+    bind(ConsoleServices(drivers))
+    server = make_server("127.0.0.1", given.get("port", 0), build_application(Services(drivers)), server_class=_Server, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", **asdict(company)}, default=str), flush=True)
     sys.stdin.read()

@@ -1,0 +1,145 @@
+"""Approvals: what has to be decided, and what would happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path
+
+from aos.console.amounts import ago_text, count_text
+from aos.console.doors import Visit, page, page_cursor, page_id
+from aos.console.run import Argument
+from aos.console.services import services
+from aos.kernel.errors import InvalidRequest, Unavailable
+from aos.kernel.people import Permission
+from aos.kernel.policy.values import Rule
+from aos.operations.approval_views import ApprovalView, list_approvals, show_approval
+from aos.operations.pages import PageQuery
+from aos.operations.policies import list_policies
+from aos.operations.traces import show_trace
+
+APPROVALS_SHOWN: Final = 50
+SEEN_SHOWN: Final = 12
+STATUSES: Final = ("pending", "approved", "used", "denied", "expired")
+_ORIGINS: Final = {
+    "untrusted": "{name} came from a message or another source that is not trusted",
+    "model": "{name} was made up by the agent: it stands in no record and no message",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAsked:
+    """A rule that asked, with its reason and its text where it still stands in that version."""
+
+    id: str
+    version: int
+    reason: str
+    rule: Rule | None
+
+
+def show_approvals(visit: Visit) -> HttpResponse:
+    """Show approvals, those that wait first."""
+    status = visit.query("status") if visit.query("status") in (*STATUSES, "all") else "pending"
+    query = PageQuery(
+        limit=APPROVALS_SHOWN, cursor=page_cursor(visit), filters={} if status == "all" else {"status": status}
+    )
+    found = list_approvals(services().drivers, visit.actor, query)
+    pending = visit.standing.approvals_pending
+    answer = f"{count_text(pending, 'act waits', 'acts wait')} for a person." if pending else "Nothing waits for you."
+    return visit.show(
+        "approvals.html", "approvals", rows=found.items, next=found.next, status=status, statuses=STATUSES, answer=answer
+    )
+
+
+def show_one_approval(visit: Visit, key: str) -> HttpResponse:
+    """Show one approval, and take the answer."""
+    approval = show_approval(services().drivers, visit.actor, page_id(key))
+    if visit.request.method == "POST":
+        return _answer(visit, approval)
+    return visit.show(
+        "approval.html",
+        "approvals",
+        approval=approval,
+        act=approval.act[:1].upper() + approval.act[1:],
+        unusual=unusual(approval),
+        arguments=_arguments(approval),
+        asked=_asked(visit, approval),
+        seen=_seen(visit, approval),
+        can_answer=_can_answer(visit, approval),
+        done=visit.query("done"),
+        expires=ago_text(approval.expires_at, visit.standing.now),
+    )
+
+
+def unusual(approval: ApprovalView) -> tuple[str, ...]:
+    """Return in sentences what of an act is out of the ordinary, from the facts that its rules read."""
+    found = [
+        _ORIGINS[str(value)].format(name=path.removeprefix("origin."))
+        for path, value in approval.origins.items()
+        if value in _ORIGINS
+    ]
+    found += [rule.reason for rule in approval.rules if rule.reason]
+    if len(approval.rules) > 1:
+        found.append(f"{len(approval.rules)} rules asked for a person at once")
+    return tuple(found)
+
+
+def _answer(visit: Visit, approval: ApprovalView) -> HttpResponse:
+    form, answer = visit.request.POST, services().answer
+    word, comment = str(form.get("answer", "")), str(form.get("comment", "")).strip()
+    if answer is None:
+        raise Unavailable("approvals cannot be answered here: use `aos approvals approve` or `aos approvals deny`")
+    if word not in ("approve", "deny"):
+        raise InvalidRequest("the form says neither approve nor deny: go back and choose one")
+    if word == "deny" and not comment:
+        raise InvalidRequest("a denial needs its reason, which the agent is told: go back and write one")
+    digest = str(form.get("digest", ""))
+    try:
+        seen = bytes.fromhex(digest)
+    except ValueError:
+        raise InvalidRequest("the form lacks the digest of what you saw: load the page again") from None
+    answer(visit.actor, approval.id, approve=word == "approve", comment=comment, digest=seen)
+    done = "approved" if word == "approve" else "denied"
+    return HttpResponseRedirect(f"/console/approvals/{approval.id}?done={done}")
+
+
+def _can_answer(visit: Visit, approval: ApprovalView) -> bool:
+    return approval.status == "pending" and services().answer is not None and visit.may(Permission.APPROVAL_ANSWER)
+
+
+def _arguments(approval: ApprovalView) -> tuple[Argument, ...]:
+    given = approval.arguments if isinstance(approval.arguments, dict) else {}
+    return tuple(
+        Argument(name, value, str(approval.origins.get(f"origin.{name}", ""))) for name, value in given.items()
+    )
+
+
+def _asked(visit: Visit, approval: ApprovalView) -> tuple[RuleAsked, ...]:
+    texts: dict[str, Rule] = {}
+    if visit.may(Permission.REGISTRY_READ):
+        texts = {each.rule.id: each.rule for each in list_policies(visit.actor, PageQuery(limit=200)).items}
+    return tuple(
+        RuleAsked(
+            each.id, each.version, each.reason, rule if (rule := texts.get(each.id)) and rule.version == each.version else None
+        )
+        for each in approval.rules
+    )
+
+
+def _seen(visit: Visit, approval: ApprovalView) -> tuple[Any, ...]:
+    """Return what the task did before it asked: all that the agent has seen."""
+    if approval.run_id is None or approval.task_id is None or not visit.may(Permission.TRACE_READ):
+        return ()
+    query = PageQuery(limit=SEEN_SHOWN, order="created", filters={"task": approval.task_id})
+    run_id: UUID = approval.run_id
+    acts = show_trace(services().drivers, visit.actor, run_id, query=query).actions.items
+    return tuple(act for act in acts if act.id != approval.action_id)
+
+
+urlpatterns = [
+    path("console/approvals", page(show_approvals)),
+    path("console/approvals/<str:key>", page(show_one_approval, methods=("GET", "HEAD", "POST"))),
+]
