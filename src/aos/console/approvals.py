@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
@@ -13,20 +12,27 @@ from aos.console.amounts import ago_text, count_text
 from aos.console.doors import Visit, page, page_cursor, page_id
 from aos.console.run import Argument
 from aos.console.services import services
+from aos.console.unusual import unusual
 from aos.kernel.errors import InvalidRequest, Unavailable
 from aos.kernel.people import Permission
 from aos.kernel.policy.values import Rule
+from aos.operations.actions import ActionView, list_actions
 from aos.operations.approval_views import ApprovalView, list_approvals, show_approval
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
-from aos.operations.traces import show_trace
 
 APPROVALS_SHOWN: Final = 50
 SEEN_SHOWN: Final = 12
 STATUSES: Final = ("pending", "approved", "used", "denied", "expired")
-_ORIGINS: Final = {
-    "untrusted": "{name} came from a message or another source that is not trusted",
-    "model": "{name} was made up by the agent: it stands in no record and no message",
+BEFORE_SHOWN: Final = 100
+"""How many acts of the same kind an act is held against."""
+_NOUNS: Final = {
+    "pay": "payment",
+    "send": "message",
+    "write": "change",
+    "delete": "deletion",
+    "admin": "change of settings",
+    "read": "reading",
 }
 
 
@@ -64,7 +70,8 @@ def show_one_approval(visit: Visit, key: str) -> HttpResponse:
         "approvals",
         approval=approval,
         act=approval.act[:1].upper() + approval.act[1:],
-        unusual=unusual(approval),
+        noun=_NOUNS.get(approval.effect or "", "act"),
+        unusual=unusual(approval, _before(visit, approval)),
         arguments=_arguments(approval),
         asked=_asked(visit, approval),
         seen=_seen(visit, approval),
@@ -72,19 +79,6 @@ def show_one_approval(visit: Visit, key: str) -> HttpResponse:
         done=visit.query("done"),
         expires=ago_text(approval.expires_at, visit.standing.now),
     )
-
-
-def unusual(approval: ApprovalView) -> tuple[str, ...]:
-    """Return in sentences what of an act is out of the ordinary, from the facts that its rules read."""
-    found = [
-        _ORIGINS[str(value)].format(name=path.removeprefix("origin."))
-        for path, value in approval.origins.items()
-        if value in _ORIGINS
-    ]
-    found += [rule.reason for rule in approval.rules if rule.reason]
-    if len(approval.rules) > 1:
-        found.append(f"{len(approval.rules)} rules asked for a person at once")
-    return tuple(found)
 
 
 def _answer(visit: Visit, approval: ApprovalView) -> HttpResponse:
@@ -129,13 +123,20 @@ def _asked(visit: Visit, approval: ApprovalView) -> tuple[RuleAsked, ...]:
     )
 
 
+def _before(visit: Visit, approval: ApprovalView) -> tuple[ActionView, ...]:
+    """Return the newest acts of the same name that were performed."""
+    if not visit.may(Permission.TRACE_READ) or not visit.may(Permission.CONTENT_READ):
+        return ()
+    query = PageQuery(limit=BEFORE_SHOWN, filters={"name": approval.name, "state": "performed"})
+    return list_actions(services().drivers, visit.actor, query).items
+
+
 def _seen(visit: Visit, approval: ApprovalView) -> tuple[Any, ...]:
     """Return what the task did before it asked: all that the agent has seen."""
     if approval.run_id is None or approval.task_id is None or not visit.may(Permission.TRACE_READ):
         return ()
-    query = PageQuery(limit=SEEN_SHOWN, order="created", filters={"task": approval.task_id})
-    run_id: UUID = approval.run_id
-    acts = show_trace(services().drivers, visit.actor, run_id, query=query).actions.items
+    query = PageQuery(limit=SEEN_SHOWN, order="created", filters={"task": approval.task_id, "run": str(approval.run_id)})
+    acts = list_actions(services().drivers, visit.actor, query).items
     return tuple(act for act in acts if act.id != approval.action_id)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.template import Library
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from aos.console.amounts import ago_text, between_ms, costs_text, count_text, duration_text, money_text
@@ -133,6 +133,13 @@ def identity(id: UUID | str | bytes) -> SafeString:
     return format_html(
         '<button type="button" class="id" data-copy="{0}" title="Copy {0}">…{1}</button>', whole, whole[-ID_CHARACTERS:]
     )
+
+
+@register.filter
+def ticks(text: str) -> SafeString:
+    """Return a sentence with what stands in back-ticks set as code."""
+    parts = str(text).split("`")
+    return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if n % 2 else part,) for n, part in enumerate(parts)))
 
 
 @register.filter

@@ -19,16 +19,18 @@ from aos.console.services import services
 from aos.kernel.errors import NotFound, ProofTooEarly, TooLarge
 from aos.kernel.people import Permission
 from aos.kernel.policy.values import Rule
-from aos.operations.actions import ActionView, show_action
+from aos.operations.actions import ActionView, list_actions, show_action
 from aos.operations.audit import SignedHead, show_checkpoint
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
 from aos.operations.run_views import RunDetail, TaskDetail, show_run, show_run_task
-from aos.operations.traces import show_trace, show_tree
+from aos.operations.traces import show_tree
 
 VIEWS: Final = (("tasks", "Tasks"), ("acts", "Acts in time"), ("decisions", "Decisions"))
 ACTS_SHOWN: Final = 50
 NOTABLE_SHOWN: Final = 6
+REFUSED_MARKED: Final = 100
+"""Refused acts that are marked on the drawing, the newest first."""
 STATES: Final = ("performed", "refused", "waiting", "failed")
 
 
@@ -82,7 +84,6 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "view": view,
         "head": checkpoint_of(visit),
         "budget_bars": tuple(spent(each) for each in detail.budgets[:1]),
-        "notable": _notable(visit, run_id),
         "live": detail.run.state in ("running", "paused"),
         **_selected(visit, run_id),
         **_VIEW[view](visit, detail),
@@ -133,34 +134,38 @@ def _selected(visit: Visit, run_id: UUID) -> dict[str, Any]:
         return {"inspected": inspect_action(visit, action), "selected_task": action.task_id, "selected_action": action.id}
     if task_key:
         task: TaskDetail = show_run_task(drivers, visit.actor, run_id, task_id=page_id(task_key))
-        query = PageQuery(limit=ACTS_SHOWN, order="created", filters={"task": task.task.id})
-        acts = show_trace(drivers, visit.actor, run_id, query=query).actions
+        query = PageQuery(limit=ACTS_SHOWN, order="created", filters={"run": str(run_id), "task": task.task.id})
+        acts = list_actions(drivers, visit.actor, query)
         leaves = tuple(leaf_of(each) for each in acts.items)
         return {"task": task, "task_acts": leaves, "selected_task": task.task.id, "selected_action": None}
-    return {"selected_task": None, "selected_action": None}
+    return {"selected_task": None, "selected_action": None, "notable": _notable(visit, run_id)}
 
 
 def _notable(visit: Visit, run_id: UUID) -> tuple[Any, ...]:
     """Return the first acts that were refused or failed."""
     found: list[ActionView] = []
     for state in ("refused", "failed", "unknown"):
-        query = PageQuery(limit=NOTABLE_SHOWN, order="created", filters={"state": state})
-        found += show_trace(services().drivers, visit.actor, run_id, query=query).actions.items
+        query = PageQuery(limit=NOTABLE_SHOWN, order="created", filters={"run": str(run_id), "state": state})
+        found += list_actions(services().drivers, visit.actor, query).items
     return tuple((leaf_of(action), act_text(action)) for action in found[:NOTABLE_SHOWN])
 
 
 def _tasks(visit: Visit, detail: RunDetail) -> dict[str, Any]:
-    return {"graph": draw_graph(detail.tasks.items)}
+    refused: frozenset[UUID | None] = frozenset()
+    if detail.run.refused:
+        query = PageQuery(limit=REFUSED_MARKED, filters={"run": str(detail.run.id), "state": "refused"})
+        refused = frozenset(action.task_id for action in list_actions(services().drivers, visit.actor, query).items)
+    return {"graph": draw_graph(detail.tasks.items), "refused_tasks": refused}
 
 
 def _acts(visit: Visit, detail: RunDetail) -> dict[str, Any]:
     only = visit.query("only")
-    filters = {"state": only} if only in STATES else {}
+    filters = {"run": str(detail.run.id)} | ({"state": only} if only in STATES else {})
     query = PageQuery(limit=ACTS_SHOWN, order="created", cursor=page_cursor(visit), filters=filters)
-    trace = show_trace(services().drivers, visit.actor, detail.run.id, query=query)
+    acts = list_actions(services().drivers, visit.actor, query)
     ends = detail.run.finished_at or visit.standing.now
-    steps = lay_out_steps(trace.actions.items, begun=detail.run.created_at, ends=ends)
-    return {"steps": steps, "next": trace.actions.next, "only": only, "states": STATES}
+    steps = lay_out_steps(acts.items, begun=detail.run.created_at, ends=ends)
+    return {"steps": steps, "next": acts.next, "only": only, "states": STATES}
 
 
 def _decisions(visit: Visit, detail: RunDetail) -> dict[str, Any]:
