@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 
-from aos.control_plane.services import Services
+from aos.control_plane.binding import Services
 from aos.control_plane.settings import ROOT_URLCONF, WEB
 from aos.control_plane.wsgi import build_application
 from aos.drivers.clock import MonotonicTicker
@@ -88,6 +88,11 @@ class Plane:
         """Read straight from the tables, across organizations."""
         with psycopg.connect(self.database.test) as connection:
             return connection.execute(query, params).fetchall()
+
+    def run(self, statement: str, *params: Any) -> None:
+        """Write straight into the tables, for what REST does not make."""
+        with psycopg.connect(self.database.owner) as connection:
+            connection.execute(statement, params)
 
     def epoch(self) -> int:
         """Return the organization's epoch."""

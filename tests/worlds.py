@@ -111,7 +111,13 @@ class Caller:
     hold: asyncio.Event | None = None
 
     async def call(
-        self, tool: Tool, arguments: Mapping[str, Json], *, idempotency_key: str, deadline_seconds: float
+        self,
+        tool: Tool,
+        arguments: Mapping[str, Json],
+        *,
+        principal: Principal,
+        idempotency_key: str,
+        deadline_seconds: float,
     ) -> ToolOutcome:
         """Note the call and answer."""
         self.calls.append((tool.name, arguments, idempotency_key))

@@ -104,6 +104,15 @@ def list_payments(path: Path) -> list[Payment]:
         return _read(file.fileno())[0]
 
 
+def statement() -> dict[str, Any]:
+    """Return what the bank was told to pay: `totals`, and `payments` by invoice with amount and currency."""
+    payments = [
+        {"invoice": each.invoice, "vendor": each.vendor, "amount": each.amount, "currency": each.currency}
+        for each in list_payments(folder())
+    ]
+    return {**totals(folder()), "payments": payments}
+
+
 def totals(path: Path) -> dict[str, Any]:
     """Add up the payments in a company's folder.
 

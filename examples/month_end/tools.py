@@ -108,6 +108,7 @@ TOOLS: dict[str, Tool] = {
         repeat="keyed",
         key_argument="idempotency_key",
     ),
+    "bank.statement": Tool("examples.month_end.bank:statement", "read", "trusted", _closed({})),
     "payments.create": Tool(
         "examples.month_end.bank:create_payment",
         "pay",

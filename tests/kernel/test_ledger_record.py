@@ -57,7 +57,8 @@ def intended(**changes: object) -> Record:
 
 
 FULL = intended(
-    agent_version=3, approval_id=ONE, args_id=TWO, call_digest="b" * 64, change="paused", epoch=7, error="tool-failed",
+    agent_version=3, approval_id=ONE, args_id=TWO, call_digest="b" * 64, change="paused",
+    clock="2026-10-30T09:00:00.000000Z", epoch=7, error="tool-failed",
     finding="slow", parent_action_id=ONE, permit_id=TWO, result_digest="c" * 64, result_id=THREE, run_id=ONE,
     status="done", subject="agent:finance", subject_digest="d" * 64, subject_version=2, task_id=TWO,
 )  # fmt: skip

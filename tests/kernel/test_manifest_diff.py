@@ -104,6 +104,10 @@ def test_a_glob_of_an_agent_that_the_manifest_does_not_name_still_counts() -> No
     ]
 
 
+def test_an_agent_that_names_no_owner_keeps_the_one_it_has() -> None:
+    assert changes(lambda d: finance(d).pop("owner")) == []
+
+
 def test_nothing_is_removed_unless_asked_for() -> None:
     empty = parse_manifest({"aos": 1})
     assert diff(parse_manifest(LARKSPUR), empty) == []

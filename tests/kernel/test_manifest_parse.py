@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aos.kernel.errors import InvalidManifest
 from aos.kernel.manifest.diff import diff
 from aos.kernel.manifest.parse import parse_manifest
-from aos.kernel.manifest.templates import expressions_in, parse_duration
+from aos.kernel.manifest.templates import parse_duration
 from aos.kernel.manifest.values import Manifest
 from aos.kernel.tools import Repeat, ResultTrust
 from tests.kernel.manifest_sample import LARKSPUR
@@ -79,7 +79,7 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
         ("/agents/controller/tools", ["payments.create"], "/agents/controller/tools/0", "an observer may only read"),
         ("/agents/Finance", {"type": "functional"}, "/agents/Finance", "does not match the pattern"),
         ("/tools/payments_create", {"python": "a:b", "effect": "pay"}, "/tools/payments_create", "rename one"),
-        ("/tools/payments.create/http", "https://x.example", "/tools/payments.create", "exactly one of `python`, `http`"),
+        ("/tools/payments.create/aos", "list_actions", "/tools/payments.create", "exactly one of `python`, `aos`"),
         ("/tools/payments.create/python", "nocolon", "/tools/payments.create/python", "as `example.erp:create_payment` does"),
         ("/tools/payments.create/sinks", ["ibna"], "/tools/payments.create/sinks/0", "is not an argument"),
         ("/tools/payments.create/price/per_call", "0.002", "/tools/payments.create/price/per_call", "`12.30 EUR`"),
@@ -109,7 +109,11 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
         ("/workflows/month-end/tasks/match/after", ["report"], "/workflows/month-end/tasks/match", "waits for itself"),
         ("/workflows/month-end/tasks/match/input", "${item}", "/workflows/month-end/tasks/match/input", "`for_each`"),
         ("/workflows/month-end/tasks/match/input", ["${a.output}"], "/workflows/month-end/tasks/match/input/0", "no task"),
-        ("/workflows/month-end/tasks/match/input", "${input", "/workflows/month-end/tasks/match/input", "closing brace"),
+        ("/workflows/month-end/tasks/match/input", "${input", "/workflows/month-end/tasks/match/input", "`}`"),
+        ("/workflows/month-end/tasks/match/input", "${input.}", "/workflows/month-end/tasks/match/input", "input."),
+        ("/workflows/month-end/tasks/match/input", {"a": "${mtch}"}, "/workflows/month-end/tasks/match/input/a", "mtch"),
+        ("/workflows/month-end/tasks/match/input", "${index}", "/workflows/month-end/tasks/match/input", "`for_each`"),
+        ("/workflows/month-end/output", "${reprt.output}", "/workflows/month-end/output", "did you mean `report`?"),
         ("/workflows/month-end/tasks/match/input", "${ }", "/workflows/month-end/tasks/match/input", "is empty"),
         ("/workflows/month-end/tasks/input", {"agent": "finance"}, "/workflows/month-end/tasks/input", "use that name"),
         ("/workflows/month-end/tasks/match/fallback", {}, "/workflows/month-end/tasks/match/fallback", "unknown field"),
@@ -123,6 +127,11 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
 def test_a_problem_is_named_where_it_stands(path: str, value: Any, pointer: str, detail: str) -> None:
     found = problems(changed(path, value))
     assert [(at, text) for at, text in found if at == pointer and detail in text], found
+
+
+def test_a_doubled_dollar_is_literal() -> None:
+    (workflow,) = parse_manifest(changed("/workflows/month-end/tasks/match/input", "$${nothing.output}")).workflows
+    assert workflow.tasks[0].after == ()
 
 
 def test_every_problem_is_named_at_once_and_each_once() -> None:
@@ -177,11 +186,6 @@ def test_no_document_brings_the_reader_down(place: str, inner: str, value: Any) 
 @pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("2s", 2), ("10m", 600), ("4h", 14_400), ("1d", 86_400)])
 def test_a_duration_is_a_whole_number_and_a_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
-
-
-def test_an_expression_ends_at_its_own_brace() -> None:
-    text = "a ${ {'x}': 1}.y } b ${input.z}"
-    assert [expression for _, expression in expressions_in(text)] == [" {'x}': 1}.y ", "input.z"]
 
 
 def test_what_is_stored_reads_back_as_the_same_values() -> None:

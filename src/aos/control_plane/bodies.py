@@ -17,6 +17,7 @@ from aos.kernel.json_text import suggest
 from aos.kernel.limits import BODY_BYTES_MAX, PAGE_ITEMS_DEFAULT
 from aos.kernel.schema import check, pointer
 from aos.operations.documents import refuse_fields
+from aos.operations.idempotency import check_key
 from aos.operations.pages import PageQuery, refuse
 
 DEPTH_MAX: Final = 64
@@ -59,6 +60,14 @@ def read_fields(request: HttpRequest, schema: Json = None) -> Fields:
     if errors:
         raise refuse_fields(errors)
     return value
+
+
+def read_key(request: HttpRequest) -> str | None:
+    """Return the Idempotency-Key; raise InvalidRequest where it is empty, too long or not printable."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None:
+        check_key(key)
+    return key
 
 
 def _read_bytes(request: HttpRequest) -> bytes:

@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from django.urls import path
 from rest_framework.request import Request
 
+from aos.control_plane.binding import services
 from aos.control_plane.endpoint import OpenEndpoint, json_response
 from aos.control_plane.openapi import openapi_document, operation
-from aos.control_plane.services import services
 from aos.kernel.manifest.schema import manifest_schema
 from aos.operations.health import check_database
 

@@ -13,8 +13,8 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import Reader, read_flag, read_query
-from aos.control_plane.services import services
 from aos.kernel.errors import NotAcceptable
 from aos.kernel.json import Json
 from aos.kernel.people import Actor

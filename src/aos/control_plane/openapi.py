@@ -10,6 +10,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
 from aos.control_plane.problems import PROBLEM
+from aos.control_plane.runs_shapes import run_components
 from aos.control_plane.shapes import Schema, components, page_of, ref
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,11 +59,13 @@ def operation(
     page: bool = False,
     filters: Sequence[str] = (),
     open_to_all: bool = False,
+    takes: Sequence[str] = ("Idempotency-Key", "dry_run"),
     media_type: str = "application/json",
 ) -> Callable[[F], F]:
     """Describe a view's method: its answer by schema or component's name, its body by component's name, its filters.
 
-    A method other than GET is a write: `body` None then means that it takes none.
+    A method other than GET is a write: `body` None then means that it takes none, and `takes` says which of the means of
+    writes it knows.
     """
     write = not id.startswith(("list_", "show_"))
     answered = (
@@ -73,7 +76,7 @@ def operation(
         responses[str(code), PROBLEM] = OpenApiResponse(ref("Problem"), description=_WORDS[code])
     parameters = [OpenApiParameter(name, str, description=f"Only those of this {name}") for name in filters]
     parameters += _PAGE if page else ()
-    parameters += _WRITE if write and not open_to_all else ()
+    parameters += [each for each in _WRITE if write and not open_to_all and each.name in takes]
     parameters += () if open_to_all else (_ORGANIZATION,)
     described: Callable[[F], F] = extend_schema(
         operation_id=id,
@@ -99,7 +102,7 @@ class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Add every named schema to the document."""
-    result.setdefault("components", {}).setdefault("schemas", {}).update(components())
+    result.setdefault("components", {}).setdefault("schemas", {}).update({**components(), **run_components()})
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from django.http import HttpResponse
@@ -9,12 +10,12 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import wire
-from aos.control_plane.bodies import read_fields, read_flag
+from aos.control_plane.binding import services
+from aos.control_plane.bodies import read_fields
 from aos.control_plane.endpoint import Endpoint, json_response, reply_response
 from aos.control_plane.openapi import operation
-from aos.control_plane.services import services
-from aos.control_plane.shapes import ORGANIZATION_NEW, list_of, maybe, ref
-from aos.kernel.errors import NotFound
+from aos.control_plane.shapes import MANIFEST_APPLY, ORGANIZATION_NEW, list_of, maybe, ref
+from aos.kernel.errors import FieldError, InvalidCondition, InvalidManifest, NotFound
 from aos.kernel.json import Json
 from aos.kernel.manifest.values import OrganizationSpec
 from aos.operations.idempotency import Reply, perform_write, perform_write_apart
@@ -73,19 +74,22 @@ class Manifest(Endpoint):
 
     @operation(
         "apply_manifest",
-        "Apply a manifest: all of it or nothing; `prune=true` retires what it does not name",
+        "Apply a manifest: all of it or nothing; `prune` retires what it does not name",
         answer="Applied",
-        body="Manifest",
-        filters=("prune",),
+        body="ManifestApply",
     )
     def post(self, request: Request) -> HttpResponse:
-        body = read_fields(request._request)
-        readers = {"prune": read_flag}
-        asked = self.asked(request, body, readers=readers)
-        prune = request._request.GET.get("prune") == "true"
+        body: Any = read_fields(request._request, MANIFEST_APPLY)
+        asked = self.asked(request, body)
+        if body.get("dry_run"):
+            asked = replace(asked, dry_run=True)
 
         def do(edit: Edit) -> Reply:
-            applied = apply_manifest(edit, body, prune=prune)
+            try:
+                applied = apply_manifest(edit, body["manifest"], prune=body.get("prune", False))
+            except (InvalidManifest, InvalidCondition) as error:
+                errors = [FieldError(f"/manifest{each.pointer}", each.detail) for each in error.errors]
+                raise type(error)(error.detail, errors=errors) from error
             changes: list[Json] = [
                 {"mark": each.mark.value, "kind": each.kind, "name": each.name, "detail": each.detail}
                 for each in applied.changes

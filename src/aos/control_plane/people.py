@@ -9,14 +9,14 @@ from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import wire
+from aos.control_plane.binding import services
 from aos.control_plane.bodies import one_of, page_query, read_fields, read_text
 from aos.control_plane.endpoint import Endpoint, OpenEndpoint, json_response, page_response, reply_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.parts import new_part
-from aos.control_plane.services import services
-from aos.control_plane.shapes import LINK, PERSON_PATCH, TOKEN_NEW
-from aos.kernel.errors import FieldError
-from aos.kernel.people import ROLE_PERMISSIONS, Role
+from aos.control_plane.shapes import LINK, PERSON_PATCH, ROLE_GIVEN, TOKEN_NEW
+from aos.kernel.errors import FieldError, NotFound
+from aos.kernel.people import ROLE_PERMISSIONS, Actor, Role
 from aos.operations.documents import refuse_fields
 from aos.operations.idempotency import Reply
 from aos.operations.people import (
@@ -28,11 +28,13 @@ from aos.operations.people import (
     invite_person,
     list_people,
     list_tokens,
+    renew_link,
     revoke_token,
     set_roles,
     show_person,
 )
 from aos.operations.registry_records import Edit
+from aos.operations.sign_in import SignedIn
 
 FILTERS: Final = {"name": read_text, "role": one_of(*(each.value for each in Role))}
 
@@ -46,7 +48,7 @@ class People(Endpoint):
 
     @operation(
         "invite_person",
-        "Invite a person by e-mail; `link` is a one-time link, shown once",
+        "Invite a person by e-mail; `link` is a one-time link, shown once; null for a person of other organizations",
         answer="PersonInvited",
         status=201,
         body="PersonNew",
@@ -62,7 +64,7 @@ class People(Endpoint):
             spec = new_part(edit, "people", email, fields=rest).people[0]
             id, link = invite_person(edit, spec)
             shown = wire.person(find_member(edit.organization_id, str(id)))
-            return Reply(201, {**shown, "link": link}, f"/people/{id}", once=("link",))
+            return Reply(201, {**shown, "link": link}, f"/people/{id}", once=("link",) if link else ())
 
         return self.write(request, do, body=body)
 
@@ -85,32 +87,46 @@ class Person(Endpoint):
         return self.write(request, do, body=body)
 
 
-class Assign(Endpoint):
-    """Give roles."""
+class GivenRoles(Endpoint):
+    """A person's roles, to add to."""
 
-    @operation("assign_roles", "Give a person roles", answer="Person", body="PersonPatch")
+    @operation("assign_role", "Give a person a role", answer="Person", body="RoleGiven")
     def post(self, request: Request, key: str) -> HttpResponse:
-        body: Any = read_fields(request._request, PERSON_PATCH)
+        body: Any = read_fields(request._request, ROLE_GIVEN)
+        given = frozenset({Role(body["role"])})
 
         def do(edit: Edit) -> Reply:
-            change_roles(edit, key, add=_roles(body), remove=frozenset())
+            change_roles(edit, key, add=given)
             return Reply(200, wire.person(find_member(edit.organization_id, key)))
 
         return self.write(request, do, body=body)
 
 
-class Unassign(Endpoint):
-    """Take roles."""
+class GivenRole(Endpoint):
+    """One of a person's roles."""
 
-    @operation("unassign_roles", "Take roles from a person", answer="Person", body="PersonPatch")
-    def post(self, request: Request, key: str) -> HttpResponse:
-        body: Any = read_fields(request._request, PERSON_PATCH)
-
+    @operation("unassign_role", "Take a role from a person", answer="Person")
+    def delete(self, request: Request, key: str, role: str) -> HttpResponse:
         def do(edit: Edit) -> Reply:
-            change_roles(edit, key, add=frozenset(), remove=_roles(body))
+            person = find_member(edit.organization_id, key)
+            if role not in person.roles:
+                raise NotFound(f"`{person.email}` does not hold the role `{role[:40]}`")
+            change_roles(edit, key, remove=frozenset({Role(role)}))
             return Reply(200, wire.person(find_member(edit.organization_id, key)))
 
-        return self.write(request, do, body=body)
+        return self.write(request, do)
+
+
+class NewLink(Endpoint):
+    """A fresh one-time link for a person."""
+
+    @operation("renew_link", "Make a fresh one-time link for a person, shown once", answer="PersonInvited")
+    def post(self, request: Request, key: str) -> HttpResponse:
+        def do(edit: Edit) -> Reply:
+            person, link = renew_link(edit, key)
+            return Reply(200, {**wire.person(person), "link": link}, once=("link",))
+
+        return self.write(request, do)
 
 
 class Link(OpenEndpoint):
@@ -186,22 +202,32 @@ class WhoAmI(Endpoint):
 
     @operation("show_whoami", "Show who you are, where, and what you may do", answer="WhoAmI")
     def get(self, request: Request) -> HttpResponse:
-        person = self.person(request)
-        actor = self.actor(request)
-        here = next(each for each in person.memberships if each.organization_id == actor.organization_id)
-        permissions = frozenset(each for role in actor.roles for each in ROLE_PERMISSIONS[role])
-        return json_response(
-            {
-                "person": {"id": person.person_id, "email": person.email, "name": person.name},
-                "organization": {"id": here.organization_id, "name": here.name},
-                "roles": wire.names(here.roles),
-                "permissions": sorted(permissions),
-                "organizations": [
-                    {"id": each.organization_id, "name": each.name, "roles": wire.names(each.roles)}
-                    for each in person.memberships
-                ],
-            }
-        )
+        return json_response(_who(self.person(request), self.actor(request)))
+
+
+class Me(Endpoint):
+    """Who asks, among the people."""
+
+    @operation("show_me", "Show who you are, where, and what you may do", answer="WhoAmI")
+    def get(self, request: Request) -> HttpResponse:
+        return json_response(_who(self.person(request), self.actor(request)))
+
+
+def _who(person: SignedIn, actor: Actor) -> wire.Shown:
+    here = next(each for each in person.memberships if each.organization_id == actor.organization_id)
+    permissions = frozenset(each for role in actor.roles for each in ROLE_PERMISSIONS[role])
+    return {
+        "id": person.person_id,
+        "email": person.email,
+        "name": person.name,
+        "organization": {"id": here.organization_id, "name": here.name},
+        "roles": wire.names(here.roles),
+        "permissions": sorted(permissions),
+        "organizations": [
+            {"id": each.organization_id, "name": each.name, "roles": wire.names(each.roles)}
+            for each in person.memberships
+        ],
+    }
 
 
 def _roles(body: dict[str, Any]) -> frozenset[Role]:
@@ -211,9 +237,11 @@ def _roles(body: dict[str, Any]) -> frozenset[Role]:
 urlpatterns = [
     path("people", People.as_view()),
     path("people/link", Link.as_view()),
+    path("people/me", Me.as_view()),
     path("people/<str:key>", Person.as_view()),
-    path("people/<str:key>/assign", Assign.as_view()),
-    path("people/<str:key>/unassign", Unassign.as_view()),
+    path("people/<str:key>/link", NewLink.as_view()),
+    path("people/<str:key>/roles", GivenRoles.as_view()),
+    path("people/<str:key>/roles/<str:role>", GivenRole.as_view()),
     path("roles", Roles.as_view()),
     path("tokens", Tokens.as_view()),
     path("tokens/<str:key>", Token.as_view()),

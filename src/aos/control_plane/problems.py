@@ -12,7 +12,7 @@ from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOper
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as rest
 
-from aos.control_plane.services import services
+from aos.control_plane.binding import services
 from aos.kernel.errors import (
     AosError,
     Forbidden,

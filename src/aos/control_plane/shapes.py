@@ -16,6 +16,7 @@ from aos.kernel.manifest.diff import Mark
 from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome, RuleSource
+from aos.kernel.tools import ToolTransport
 from aos.operations.people import TOKEN_DAYS_MAX
 
 Schema = dict[str, Any]
@@ -120,7 +121,7 @@ def _shown(kind: str, *, optional: tuple[str, ...] = (), **columns: Schema) -> S
         fields["price"] = maybe(closed({inner: ref("Money")}))
     if "limit" in fields:
         fields["limit"] = ref("Money")
-    optional += tuple(name for name in fields if name in ("python", "http", "owner"))
+    optional += tuple(name for name in fields if name in (*ToolTransport, "owner"))
     return closed({**columns, **fields}, optional=optional)
 
 
@@ -156,6 +157,7 @@ API_KEY_NEW: Final[Schema] = closed(
     optional=("label", "expires_days"),
 )
 DEPARTMENT_NEW: Final[Schema] = closed({"name": LABEL, "cost_center": LABEL}, optional=("cost_center",))
+ROLE_GIVEN: Final[Schema] = closed({"role": {"enum": [role.value for role in Role]}})
 PERSON_PATCH: Final[Schema] = closed({"roles": ROLES})
 TOKEN_NEW: Final[Schema] = closed(
     {"label": LABEL, "expires_days": {"type": "integer", "minimum": 1, "maximum": TOKEN_DAYS_MAX}},
@@ -169,6 +171,9 @@ ORGANIZATION_NEW: Final[Schema] = closed(
     {"name": LABEL, "currency": TEXT, "timezone": TEXT, "environment": LABEL, "run_clock": FLAG},
     optional=("currency", "timezone", "environment", "run_clock"),
 )
+MANIFEST_APPLY: Final[Schema] = closed(
+    {"manifest": {"type": "object"}, "dry_run": FLAG, "prune": FLAG}, optional=("dry_run", "prune")
+)
 
 
 def components() -> dict[str, Schema]:
@@ -177,6 +182,10 @@ def components() -> dict[str, Schema]:
     return {
         **{f"manifest_{name}": _pointed(schema) for name, schema in manifest["$defs"].items()},
         "Manifest": _pointed(manifest),
+        "ManifestApply": {
+            **MANIFEST_APPLY,
+            "properties": {**MANIFEST_APPLY["properties"], "manifest": ref("Manifest")},
+        },
         **_registry_components(),
         **_people_components(),
         **_other_components(),
@@ -184,7 +193,8 @@ def components() -> dict[str, Schema]:
 
 
 def _registry_components() -> dict[str, Schema]:
-    tool = _shown("tools", id=UUID, name=TEXT, version=NUMBER, **_MADE)
+    transports = {"enum": [each.value for each in ToolTransport]}
+    tool = _shown("tools", id=UUID, name=TEXT, version=NUMBER, transport=transports, **_MADE)
     policy_columns: Schema = {"id": UUID, "name": TEXT, "version": NUMBER, "state": TEXT}
     return {
         "AgentNew": _new("agents", public_key=_JWK, proof={**TEXT, "description": PROOF_TEXT}),
@@ -275,6 +285,7 @@ def _people_components() -> dict[str, Schema]:
         "Person": closed(person),
         "PersonInvited": closed({**person, "link": maybe(TEXT), "note": TEXT}, optional=("note",)),
         "Role": closed({"name": TEXT, "permissions": list_of({"enum": [each.value for each in Permission]})}),
+        "RoleGiven": ROLE_GIVEN,
         "Link": LINK,
         "TokenNew": TOKEN_NEW,
         "Token": closed(token),
@@ -283,7 +294,9 @@ def _people_components() -> dict[str, Schema]:
         "Organization": closed(organization),
         "WhoAmI": closed(
             {
-                "person": closed({"id": UUID, "email": TEXT, "name": TEXT}),
+                "id": UUID,
+                "email": TEXT,
+                "name": TEXT,
                 "organization": closed({"id": UUID, "name": TEXT}),
                 "roles": roles,
                 "permissions": list_of(TEXT),

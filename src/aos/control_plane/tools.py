@@ -13,7 +13,7 @@ from aos.control_plane.bodies import one_of, page_query, read_fields, read_flag,
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.parts import new_part, patched_part, take_name
-from aos.kernel.tools import Effect
+from aos.kernel.tools import Effect, ToolTransport
 from aos.operations.documents import Fields, tool_document
 from aos.operations.idempotency import Reply
 from aos.operations.registry_records import Edit
@@ -86,7 +86,7 @@ class Versions(Endpoint):
 def _change(edit: Edit, key: str, patch: Fields) -> Reply:
     spec = find_tool(edit.organization_id, key).spec
     document = tool_document(spec)
-    if "python" in patch or "http" in patch:
+    if any(transport in patch for transport in ToolTransport):
         document.pop(spec.transport.value)
     change_tool(edit, patched_part(edit, "tools", spec.name, document=document, patch=patch).tools[0])
     return Reply(200, wire.tool(find_tool(edit.organization_id, spec.name)))

@@ -6,6 +6,7 @@ from typing import Final
 
 from aos.control_plane import (
     agents,
+    approvals,
     audit,
     budgets,
     departments,
@@ -13,13 +14,17 @@ from aos.control_plane import (
     organizations,
     people,
     policies,
+    runs,
     secrets,
     tools,
+    traces,
+    usage,
     workflows,
 )
 
 urlpatterns: Final = [
     *agents.urlpatterns,
+    *approvals.urlpatterns,
     *audit.urlpatterns,
     *budgets.urlpatterns,
     *departments.urlpatterns,
@@ -27,8 +32,11 @@ urlpatterns: Final = [
     *organizations.urlpatterns,
     *people.urlpatterns,
     *policies.urlpatterns,
+    *runs.urlpatterns,
     *secrets.urlpatterns,
     *tools.urlpatterns,
+    *traces.urlpatterns,
+    *usage.urlpatterns,
     *workflows.urlpatterns,
 ]
 

@@ -132,6 +132,7 @@ def tool(detail: ToolDetail) -> Shown:
         "id": detail.id,
         "name": detail.spec.name,
         "version": detail.version,
+        "transport": detail.spec.transport.value,
         **tool_fields(detail.spec),
         "created_at": instant(detail.created_at),
         "updated_at": instant(detail.updated_at),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.handlers.wsgi import WSGIHandler
 from django.urls import get_resolver
 
-from aos.control_plane.services import Services, bind
+from aos.control_plane.binding import Services, bind
 
 
 def build_application(services: Services) -> WSGIHandler:

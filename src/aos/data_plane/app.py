@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from aos.data_plane.binding import Services
 from aos.data_plane.http import Receive, Request, Response, Scope, Send, problem, read_request, respond
-from aos.data_plane.services import Services
+from aos.data_plane.streams import stream_run_events
 from aos.data_plane.tools import call_tool
 from aos.kernel.errors import AosError, MethodNotAllowed
 
@@ -46,6 +47,9 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         if tool is not None:
             request = await read_request(scope, receive)
             await respond(sending, await _tool_door(services, request, tool))
+        elif (run := _run_of_events(scope)) is not None:
+            request = await read_request(scope, receive)
+            await stream_run_events(services, request, run, receive, sending)
         else:
             await services.front.handle(scope, receive, sending)
     except AosError as error:
@@ -70,6 +74,14 @@ def _tool_named(path: str) -> str | None:
     """Return the tool that `/tools/{name}/call` names."""
     parts = path.split("/")
     if len(parts) == 4 and parts[1] == "tools" and parts[3] == "call" and parts[2]:
+        return unquote(parts[2])
+    return None
+
+
+def _run_of_events(scope: Scope) -> str | None:
+    """Return the run that `GET /runs/{id}/events` names."""
+    parts = scope["path"].split("/")
+    if scope["method"] == "GET" and len(parts) == 4 and parts[1] == "runs" and parts[3] == "events" and parts[2]:
         return unquote(parts[2])
     return None
 

@@ -24,7 +24,18 @@ SWEEP_SECONDS: Final = 2.0
 """How long a wait trusts the bell before it looks again by itself."""
 _UNSETTLED: Final = frozenset({"pending", "running", "paused", "queued"})
 _HOP_BY_HOP: Final = frozenset(
-    {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization", "host"}
+    {
+        "connection",
+        "date",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "server",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 _CHANNELS: Final = {"approvals": "aos_approval", "runs": "aos_run"}
 UPSTREAM_SECONDS: Final = 60.0

@@ -88,7 +88,7 @@ def json_response(status: int, value: object, *, headers: Mapping[str, str] | No
 def problem(error: AosError, instance: str) -> Response:
     """Return an error as `application/problem+json` (RFC 9457)."""
     document: dict[str, object] = {
-        "type": f"https://aos.invalid/errors/{error.slug}",
+        "type": f"urn:aos:problem:{error.slug}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+from aos.data_plane.binding import Services
 from aos.data_plane.http import Request, Response, json_response
-from aos.data_plane.services import Services
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Recorded, Refused
 from aos.kernel.errors import (
     AosError,
@@ -30,7 +30,9 @@ _REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "inv
 
 async def call_tool(services: Services, request: Request, name: str) -> Response:
     """Pass one tool call through the gate and return what became of it."""
-    principal = await services.authenticator.principal(request.bearer())
+    principal = await services.authenticator.principal(
+        request.bearer(), organization=request.headers.get("aos-organization")
+    )
     body = request.json_object()
     arguments, approval_id = _arguments(body), _approval_id(body)
     key = request.headers.get("idempotency-key")

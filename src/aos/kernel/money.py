@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from aos.kernel.errors import InvalidRequest
 from aos.kernel.limits import MONEY_UNITS_MAX, NANOS
 
-_CURRENCY = re.compile(r"^[A-Z]{3}$")
-_AMOUNT = re.compile(r"^-?\d{1,13}(\.\d{1,9})?$")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_AMOUNT = re.compile(r"-?[0-9]{1,13}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Money:
 
 def parse_amount(text: str) -> int:
     """Return the nanos of a decimal string with at most nine places; raise InvalidRequest otherwise."""
-    if not _AMOUNT.match(text):
+    if not _AMOUNT.fullmatch(text):
         raise InvalidRequest(f"amount `{text[:40]}` is not a decimal number with at most nine places")
     try:
         nanos = int(Decimal(text) * NANOS)
@@ -40,7 +40,7 @@ def parse_amount(text: str) -> int:
 def parse_money(text: str) -> Money:
     """Return the money of `12.30 EUR`, the form that manifests use; raise InvalidRequest otherwise."""
     amount, _, currency = text.strip().partition(" ")
-    if not _CURRENCY.match(currency):
+    if not _CURRENCY.fullmatch(currency):
         raise InvalidRequest(f"money `{text[:40]}` must read like `12.30 EUR`")
     return Money(parse_amount(amount), currency)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.tools import Tool
 
@@ -86,9 +87,15 @@ class ToolCaller(Protocol):
     """Calls a tool by its transport."""
 
     async def call(
-        self, tool: Tool, arguments: Mapping[str, Json], *, idempotency_key: str, deadline_seconds: float
+        self,
+        tool: Tool,
+        arguments: Mapping[str, Json],
+        *,
+        principal: Principal,
+        idempotency_key: str,
+        deadline_seconds: float,
     ) -> ToolOutcome:
-        """Call `tool` once and return its answer; never raises for the tool's own failure.
+        """Call `tool` once for `principal` and return its answer; never raises for the tool's own failure.
 
         A time-out or a lost connection after sending is an outcome that is unknown.
         """

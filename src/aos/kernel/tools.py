@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
@@ -38,10 +39,16 @@ class Repeat(StrEnum):
 
 
 class ToolTransport(StrEnum):
-    """How a tool is reached."""
+    """How a tool is reached: a function in a host process, or one of AOS's own readings."""
 
     PYTHON = "python"
-    HTTP = "http"
+    AOS = "aos"
+
+
+class OwnTool(StrEnum):
+    """The readings that AOS itself offers as tools."""
+
+    LIST_ACTIONS = "list_actions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,8 @@ class Tool:
     reversible: bool = False
     timeout_seconds: int = 60
     description: str = ""
+    fixed: Mapping[str, Json] = field(default_factory=dict)
+    """Arguments that the operator sets: no caller can give or see them."""
 
 
 def default_repeat(effect: Effect) -> Repeat:

@@ -219,8 +219,8 @@ def _approval(row: Mapping[str, Any]) -> ActionApproval | None:
 
 def summary_of(value: Json) -> str:
     """Return the beginning of an outcome as one line of text; of a failure, its message."""
-    if isinstance(value, dict) and set(value) == {"detail"} and isinstance(value["detail"], str):
-        text = value["detail"]
+    if isinstance(value, dict) and set(value) <= {"code", "detail"} and isinstance(value.get("detail"), str):
+        text = str(value["detail"])
     elif value is None:
         return ""
     else:

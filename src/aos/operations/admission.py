@@ -154,6 +154,15 @@ async def lock_accounts(transaction: MachineTransaction, holds: Sequence[Hold]) 
     }
 
 
+async def read_accounts(database: Database, holds: Sequence[Hold]) -> list[Account]:
+    """Return what stands on the accounts that holds would touch, without locking them; unopened ones are untouched."""
+    rows = await database.read("read_budgets", {"accounts": rows_json([_hold_row(0, hold) for hold in holds])})
+    return [
+        Account(row["limit_nanos"], row["held_nanos"], row["settled_nanos"], row["currency"], row["name"])
+        for row in rows
+    ]
+
+
 def _uuid(value: object) -> UUID:
     assert isinstance(value, UUID)
     return value

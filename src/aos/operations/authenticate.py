@@ -15,7 +15,7 @@ from aos.kernel.errors import NotFound, Unauthenticated
 from aos.kernel.identity import ChainLink, Claim, Principal, PrincipalKind
 from aos.kernel.limits import TOKEN_CACHE_MAX
 from aos.operations.facts import FactsCache
-from aos.operations.tokens import TokenKind, is_genuine, parse_task_token, token_hash, token_kind
+from aos.operations.tokens import TokenKind, is_genuine, parse_stream_token, parse_task_token, token_hash, token_kind
 from aos.store.hot.database import Database
 
 
@@ -33,8 +33,8 @@ class Authenticator:
         self._facts = facts
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
-    async def principal(self, token: str | None) -> Principal:
-        """Return who a bearer token stands for.
+    async def principal(self, token: str | None, *, organization: str | None = None) -> Principal:
+        """Return who a bearer token stands for; `organization` names one of a person's, else the newest counts.
 
         Raises Unauthenticated, which never says whether a token was ever known.
         """
@@ -50,8 +50,22 @@ class Authenticator:
         if kind is TokenKind.TASK:
             return await self._of_task(token)
         if kind is TokenKind.PERSONAL:
-            return await self._of_person(digest)
+            return await self._of_person(digest, organization)
         return await self._of_api_key(digest)
+
+    async def stream(self, token: str, run_id: UUID) -> UUID:
+        """Return the organization of a console page's stream token, which is for one run and expires."""
+        parsed = parse_stream_token(token)
+        if parsed is None or parsed[0].run_id != run_id or parsed[0].expires_at < self._facts.now().timestamp():
+            raise Unauthenticated("the stream token is malformed, expired or for another run: reload the page")
+        said, plain, mac = parsed
+        try:
+            facts = await self._facts.of(said.organization_id)
+        except NotFound as error:
+            raise Unauthenticated("the stream token is not genuine") from error
+        if not is_genuine(plain, mac, key=facts.key("token").private):
+            raise Unauthenticated("the stream token is not genuine")
+        return said.organization_id
 
     async def _of_api_key(self, digest: bytes) -> Principal:
         rows = await self._database.read("find_api_key", {"hash": digest})
@@ -73,8 +87,8 @@ class Authenticator:
             self._known.popitem(last=False)
         return principal
 
-    async def _of_person(self, digest: bytes) -> Principal:
-        rows = await self._database.read("find_person_token", {"hash": digest, "organization": None})
+    async def _of_person(self, digest: bytes, organization: str | None) -> Principal:
+        rows = await self._database.read("find_person_token", {"hash": digest, "organization": organization})
         if not rows or rows[0]["organization_id"] is None:
             raise Unauthenticated("the personal token is unknown, expired or revoked")
         row = rows[0]

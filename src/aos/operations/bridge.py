@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 from aos.kernel.errors import DeadlineExceeded
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache
+from aos.operations.gate import Gate
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 
@@ -39,6 +40,7 @@ class Hot:
     database: Database
     facts: FactsCache
     runs: RunFactsCache
+    gate: Gate
     drivers: Drivers
 
 
@@ -49,12 +51,17 @@ async def open_hot(config: DatabaseConfig, drivers: Drivers) -> AsyncIterator[Ho
     try:
         await database.open()
         facts = FactsCache(database, drivers)
-        yield Hot(database, facts, RunFactsCache(database, facts, drivers), drivers)
+        runs = RunFactsCache(database, facts, drivers)
+        gate = Gate(database, facts, runs, drivers)
+        yield Hot(database, facts, runs, gate, drivers)
+        await gate.drain()
     finally:
         await database.close()
 
 
-async def call_hot(hot: Hot, work: Callable[Concatenate[Hot, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+async def call_hot(
+    hot: Hot, work: Callable[Concatenate[Hot, P], Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
     """Read the epochs, so that nothing is done on facts from before this call, then do the work."""
     await hot.facts.refresh()
     return await work(hot, *args, **kwargs)

@@ -1,9 +1,10 @@
-"""How much of a budget is used in the period that runs now, for whatever the budget is set on."""
+"""What was charged, as money, and how much of a budget is used in the period that runs now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from aos.kernel.money import Money
@@ -37,3 +38,10 @@ def find_budget_use(organization_id: UUID, scope_ids: Sequence[UUID]) -> Mapping
         )
         found[row["scope_id"]] = (*found.get(row["scope_id"], ()), use)
     return found
+
+
+def split_costs(costs: Sequence[Mapping[str, Any]], currency: str) -> tuple[Money, tuple[Money, ...]]:
+    """Return what was charged in `currency`, and what in others: an organization may have changed its currency once."""
+    found = {each["currency"]: int(each["nanos"]) for each in costs}
+    own = Money(found.pop(currency, 0), currency)
+    return own, tuple(Money(nanos, code) for code, nanos in found.items())

@@ -17,7 +17,7 @@ from aos.kernel.limits import ORIGIN_TOKENS_OUTCOME_MAX
 from aos.kernel.money import Money
 from aos.kernel.origins import token_digest, tokens_of
 from aos.kernel.ports import ToolOutcome
-from aos.kernel.tools import Tool
+from aos.kernel.tools import ResultTrust
 from aos.operations.conclusion import Conclusion
 from aos.operations.contents import Sealed, seal_content
 from aos.operations.drivers import Drivers
@@ -72,8 +72,10 @@ def conclusion(
     member.records.append(record_row(record))
     member.settlements = [(hold, hold.nanos if outcome.sent else 0) for hold in permit.holds]
     member.usage.append(_usage(permit, charge, facts, record_id=record.id, estimated=outcome.unknown, drivers=drivers))
-    if run is not None and permit.tool is not None and state is ActionState.PERFORMED:
-        _trace(member, permit.tool, outcome.value, run=run)
+    if run is not None and permit.tool is not None:
+        # The agent reads why a call failed too, and that text is whatever the far side made of it.
+        trust = permit.tool.result_trust if outcome.ok else ResultTrust.UNTRUSTED
+        _trace(member, outcome.value if outcome.ok else outcome.error, trust, run=run)
     return member, recorded
 
 
@@ -183,9 +185,9 @@ def _usage(
     )
 
 
-def _trace(member: Conclusion, tool: Tool, value: Json, *, run: RunFacts) -> None:
+def _trace(member: Conclusion, value: Json, trust: ResultTrust, *, run: RunFacts) -> None:
     """Add the keyed digests of what the outcome brought into the run."""
-    seen = tokens_of(value, tool.result_trust, at_most=ORIGIN_TOKENS_OUTCOME_MAX)
+    seen = tokens_of(value, trust, at_most=ORIGIN_TOKENS_OUTCOME_MAX)
     member.row.incomplete = seen.incomplete
     member.origins = [
         OriginRow(

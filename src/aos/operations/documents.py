@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aos.kernel.errors import FieldError, InvalidManifest, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.manifest.parse import parse_manifest
+from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.manifest.values import AgentSpec, BudgetSpec, Manifest, TaskSpec, ToolSpec, WorkflowSpec
 from aos.kernel.policy.values import Approvers, Rule
-from aos.kernel.schema import pointer
+from aos.kernel.schema import check, pointer
 from aos.operations.registry import Registry
 
 Fields = dict[str, Json]
 
+_NAMES: Final = cast(dict[str, Json], cast(Fields, manifest_schema())["$defs"])
 _LISTS: Final = {"policies": "id", "budgets": "id", "people": "email"}
 
 
@@ -26,6 +28,8 @@ def read_part(registry: Registry, kind: str, name: str, *, fields: Fields) -> Ma
     Raises InvalidRequest whose pointers lead into `fields`, the name at `/name`.
     """
     key = _LISTS.get(kind)
+    if key is None and (wrong := check(name, _NAMES["tool_name" if kind == "tools" else "name"], "/name")):
+        raise refuse_fields(wrong)
     part: Json = [{key: name, **fields}] if key else {name: fields}
     at = pointer(f"/{kind}", 0 if key else name)
     try:
@@ -45,7 +49,7 @@ def refuse_fields(errors: list[FieldError]) -> InvalidRequest:
 def _within(place: str, at: str, *, key: str | None) -> str:
     """Return a manifest's pointer as one into the part alone; what lies outside concerns its name."""
     if place == f"{at}/{key}":
-        return "/name"
+        return "/email" if key == "email" else "/name"
     return place.removeprefix(at) if place == at or place.startswith(f"{at}/") else "/name"
 
 
@@ -99,6 +103,7 @@ def tool_document(spec: ToolSpec) -> Fields:
         "result_trust": spec.result_trust.value,
         "sinks": list(spec.sinks),
         "args": spec.schema,
+        "fixed": dict(spec.fixed),
         "facts": {each.name: {"tool": each.tool, "args": dict(each.arguments)} for each in spec.lookups},
         "reversible": spec.reversible,
         "timeout": duration_text(spec.timeout_seconds),

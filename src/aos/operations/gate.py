@@ -30,7 +30,7 @@ from aos.kernel.policy.values import Decision, Facts, Outcome, Subject
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.schema import check
 from aos.kernel.tools import Repeat, Tool
-from aos.operations.admission import AdmissionWriter, Written
+from aos.operations.admission import AdmissionWriter, Written, read_accounts
 from aos.operations.authenticate import claim_stands
 from aos.operations.concluded import conclusion
 from aos.operations.conclusion import Conclusion, ConclusionWriter
@@ -157,7 +157,7 @@ class Gate:
     async def _intend(self, decided: Decided, tool: Tool | None, *, approval_id: UUID | None) -> Admitted | None:
         price = tool.price if tool is not None and tool.price is not None and tool.price.nanos else None
         try:
-            holds = await self._holds(decided, price)
+            holds = await self._holds(decided.act, decided.facts, agent=decided.agent, price=price)
         except BudgetSpent as error:
             decision = replace(decided.decision, outcome=Outcome.DENY, reason=error.detail)
             return await self._refuse(replace(decided, decision=decision, error=error.slug))
@@ -202,11 +202,22 @@ class Gate:
             decided_at=now.astimezone(facts.settings.zone),
             origins=origins,
             looked_up=looked_up,
-            budget_left_nanos=None,
+            budget_left_nanos=await self._budget_left(act, facts, agent=agent, tool=tool),
             environment=facts.settings.environment,
             approved=approved,
         )
         return decide(facts.policies, act, agents=facts.agents, tool=tool, facts=seen)
+
+    async def _budget_left(
+        self, act: Act, facts: OrganizationFacts, *, agent: Agent | None, tool: Tool | None
+    ) -> int | None:
+        """Return the least room of any budget above the act, read only where a rule names it."""
+        found = facts.policies.rules_for(act, agent=agent, tool=tool)
+        if not any(name == "budget.left" for name, _ in found.inputs):
+            return None
+        holds = await self._holds(act, facts, agent=agent, price=Money(0, facts.settings.currency))
+        accounts = await read_accounts(self._database, holds)
+        return min((account.room_nanos for account in accounts), default=None)
 
     async def _look_up(self, act: Act, tool: Tool | None) -> dict[str, Json]:
         """Return the facts that the tool's lookups load: each is an act of the same principal, through this gate."""
@@ -221,12 +232,13 @@ class Gate:
                 found[lookup.name] = done.value
         return found
 
-    async def _holds(self, decided: Decided, price: Money | None) -> tuple[Hold, ...]:
+    async def _holds(
+        self, act: Act, facts: OrganizationFacts, *, agent: Agent | None, price: Money | None
+    ) -> tuple[Hold, ...]:
         if price is None:
             return ()
-        facts = decided.facts
-        run = await self._runs.of(decided.act) if decided.act.principal.claim is not None else None
-        budgets = (*(run.budgets if run is not None else ()), *facts.budgets_above(decided.agent))
+        run = await self._runs.of(act) if act.principal.claim is not None else None
+        budgets = (*(run.budgets if run is not None else ()), *facts.budgets_above(agent))
         now = self._facts.now().astimezone(facts.settings.zone)
         return holds_of(price, budgets, organization_id=facts.id, now=now, rates=facts.settings.rates)
 
@@ -272,6 +284,7 @@ class Gate:
             return await caller.call(
                 tool,
                 arguments,
+                principal=permit.act.principal,
                 idempotency_key=permit.idempotency_key,
                 deadline_seconds=tool.timeout_seconds,
             )

@@ -51,9 +51,8 @@ def perform_write(drivers: Drivers, actor: Actor, request: WriteRequest, *, do: 
     A dry run does everything, the checks of the database included, and undoes it. Raises IdempotencyMismatch where the
     key came with another request, StillRunning while the first is at work, and what `do` raises.
     """
-    if request.key is not None and not (0 < len(request.key) <= KEY_LENGTH_MAX and request.key.isprintable()):
-        detail = f"must have 1 to {KEY_LENGTH_MAX} printable characters"
-        raise InvalidRequest(f"`Idempotency-Key` {detail}", errors=[FieldError("", detail)])
+    if request.key is not None:
+        check_key(request.key)
     reply: Reply | None = None
     try:
         with tenant(actor.organization_id):
@@ -89,6 +88,13 @@ def perform_write_apart(drivers: Drivers, actor: Actor, request: WriteRequest, *
         with tenant(actor.organization_id):
             _store(drivers, actor, request, reply=reply)
     return reply
+
+
+def check_key(key: str) -> None:
+    """Raise InvalidRequest for an Idempotency-Key that is empty, too long or not printable."""
+    if not (0 < len(key) <= KEY_LENGTH_MAX and key.isprintable()):
+        detail = f"must have 1 to {KEY_LENGTH_MAX} printable characters"
+        raise InvalidRequest(f"`Idempotency-Key` {detail}", errors=[FieldError("", detail)])
 
 
 def _find(drivers: Drivers, actor: Actor, request: WriteRequest) -> Reply | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aos.kernel.agents import AgentStatus
+from aos.kernel.errors import FieldError, InvalidCondition
 from aos.kernel.json import Json
 from aos.kernel.manifest.diff import Change, Mark, diff, merge
 from aos.kernel.manifest.parse import parse_manifest
@@ -48,7 +49,7 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
         edit.require(Permission.REGISTRY_READ)
         return Applied(())
     after = merge(current, wanted, prune=prune)
-    _check(edit, after)
+    _check(edit, after, document=document)
     if wanted.organization != type(wanted.organization)() and any(each.kind == "organization" for each in changes):
         change_settings(edit, wanted.organization)
         edit.registry.manifest = merge(current, Manifest(organization=wanted.organization))
@@ -61,13 +62,26 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
 _ORDER: Final = ("organization", "department", "person", "tool", "agent", "policy", "budget", "workflow")
 
 
-def _check(edit: Edit, after: Manifest) -> None:
-    """Compile every rule that will stand against every tool that will stand, once."""
+def _check(edit: Edit, after: Manifest, *, document: Json) -> None:
+    """Compile every rule that will stand against every tool that will stand, once; errors point into the document."""
     ids = edit.drivers.ids
     tools: list[Tool] = [
         tool_of(spec, edit.registry.find("tool", spec.name) or Entry(ids.new())) for spec in after.tools
     ]
-    check_rules(edit, after.policies, tools=tools)
+    try:
+        check_rules(edit, after.policies, tools=tools)
+    except InvalidCondition as error:
+        written = document.get("policies") if isinstance(document, dict) else None
+        places = {each.get("id"): index for index, each in enumerate(cast(Any, written or []))}
+        errors = [FieldError(_place(each.pointer, places), each.detail) for each in error.errors]
+        raise InvalidCondition(error.detail, errors=errors) from error
+
+
+def _place(place: str, places: Mapping[str, int]) -> str:
+    """Return a pointer that names a policy by its id as one to where it stands in the document, if it does."""
+    _, _, rest = place.partition("/policies/")
+    id, _, field = rest.partition("/")
+    return f"/policies/{places[id]}/{field}" if id in places else place
 
 
 def _apply(edit: Edit, change: Change, current: Manifest, *, after: Manifest) -> None:

@@ -5,12 +5,13 @@ A person is one in the whole deployment and a member of organizations. The last 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from aos.kernel.errors import Conflict, FieldError, InvalidRequest, NotFound, Unauthenticated
+from aos.kernel.errors import Conflict, FieldError, Forbidden, InvalidRequest, NotFound, Unauthenticated
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.manifest.values import PersonSpec
 from aos.kernel.people import Actor, Permission, Role
@@ -25,6 +26,7 @@ from aos.store.cold.machine import read_machine
 
 TOKEN_DAYS_DEFAULT: Final = 90
 TOKEN_DAYS_MAX: Final = 366
+_LINK: Final = re.compile(rf"{TokenKind.LINK}[A-Za-z0-9_-]{{43}}(?![A-Za-z0-9_-])")
 LINK_SECONDS: Final = 24 * 3600
 """How long a one-time link stands."""
 
@@ -52,14 +54,38 @@ class PersonalToken:
     revoked_at: datetime | None = None
 
 
-def invite_person(edit: Edit, spec: PersonSpec) -> tuple[UUID, str]:
+def invite_person(edit: Edit, spec: PersonSpec) -> tuple[UUID, str | None]:
     """Make a person a member with roles and return their id and a one-time link's token, shown once.
 
-    Raises Conflict where they are a member already.
+    The link is None where the person belongs to organizations that the actor does not administer: they have their own
+    way in, and a link would be a way into those as well. Raises Conflict where they are a member already.
     """
     id = add_member(edit, spec)
-    link = issue_link(edit.drivers, id, label=f"invitation to {edit.registry.manifest.organization.name}"[:200])
-    return id, link
+    return id, _invitation(edit, id) if _may_link(edit, id) else None
+
+
+def renew_link(edit: Edit, key: str) -> tuple[PersonDetail, str]:
+    """Return a member with a fresh one-time link; raise NotFound, or Forbidden for a person of other organizations."""
+    edit.require(Permission.PEOPLE_WRITE)
+    person = find_member(edit.organization_id, key)
+    if not _may_link(edit, person.id):
+        raise Forbidden(
+            f"`{person.email}` belongs to organizations that you do not administer: they sign in as they do there"
+        )
+    edit.record(RecordKind.TOKEN_CHANGED, "link.created", subject=f"person:{person.id}")
+    return person, _invitation(edit, person.id)
+
+
+def _invitation(edit: Edit, person_id: UUID) -> str:
+    return issue_link(edit.drivers, person_id, label=f"invitation to {edit.registry.manifest.organization.name}"[:200])
+
+
+def _may_link(edit: Edit, person_id: UUID) -> bool:
+    """Say whether the actor administers every other organization of a person: a link opens them all."""
+    theirs = {row["id"] for row in read_machine("list_memberships", {"person_id": person_id})}
+    ours = read_machine("list_memberships", {"person_id": edit.actor.person_id})
+    administered = {row["id"] for row in ours if Role.ADMIN in row["roles"]}
+    return theirs - {edit.organization_id} <= administered
 
 
 def add_member(edit: Edit, spec: PersonSpec) -> UUID:
@@ -81,7 +107,9 @@ def add_member(edit: Edit, spec: PersonSpec) -> UUID:
     return person_id
 
 
-def change_roles(edit: Edit, key: str, *, add: frozenset[Role], remove: frozenset[Role]) -> None:
+def change_roles(
+    edit: Edit, key: str, *, add: frozenset[Role] = frozenset(), remove: frozenset[Role] = frozenset()
+) -> None:
     """Give and take roles of a member, by e-mail or id; raise NotFound, or Conflict for the last administrator."""
     edit.require(Permission.PEOPLE_WRITE)
     person = find_member(edit.organization_id, key)
@@ -197,10 +225,12 @@ def create_link(drivers: Drivers, person_id: UUID, *, label: str) -> str:
 def exchange_link(drivers: Drivers, link: str, *, label: str) -> tuple[PersonalToken, str, Actor]:
     """Use a one-time link and return a fresh personal token for its person, recorded in their newest organization.
 
-    Raises Unauthenticated where the link is unknown, used, revoked or has expired: which of these is not said.
+    `link` is its token, or the whole address that holds it. Raises Unauthenticated where it is unknown, used, revoked or
+    has expired: which of these is not said.
     """
-    hashed = token_hash(link)
-    person = find_person("find_credential", hashed) if link.startswith(TokenKind.LINK) else None
+    found = _LINK.search(link)
+    hashed = token_hash(found[0] if found else link)
+    person = find_person("find_credential", hashed) if found else None
     if person is None or not person.memberships:
         raise _dead_link()
     actor = person.actor(None)

@@ -71,7 +71,7 @@ def save_policy(edit: Edit, rule: Rule, *, new: bool | None = None, checked: boo
     """
     edit.require(Permission.REGISTRY_WRITE)
     if not checked:
-        check_rules(edit, [rule])
+        check_rules(edit, [rule], alone=True)
     found = edit.registry.find("policy", rule.id)
     live = found is not None and not found.retired
     if new is True and live:
@@ -123,7 +123,7 @@ def publish_policy(edit: Edit, key: str, *, version: int | None = None) -> Rule:
     if not rows:
         raise NotFound(f"policy `{name}` has no version {chosen}")
     rule = rule_from(rows[0]["spec"], chosen)
-    check_rules(edit, [rule])
+    check_rules(edit, [rule], alone=True)
     _activate(edit, rule, Entry(entry.id, chosen))
     return rule
 
@@ -140,10 +140,10 @@ def retire_policy(edit: Edit, key: str) -> None:
     edit.record(RecordKind.REGISTRY_CHANGED, "policy.retired", subject=f"policy:{name}", version=entry.version)
 
 
-def check_rules(edit: Edit, rules: Sequence[Rule], *, tools: Iterable[Tool] | None = None) -> None:
+def check_rules(edit: Edit, rules: Sequence[Rule], *, tools: Iterable[Tool] | None = None, alone: bool = False) -> None:
     """Compile `rules` with all others in force, against the tools in force or those given; raise InvalidCondition.
 
-    Where one rule is checked its errors point into it; those of others name their policy.
+    An error points at `/policies/<id>/<field>`; with `alone`, those of the first rule point at `/<field>`.
     """
     changed = {rule.id for rule in rules}
     others = [rule for rule in edit.registry.manifest.policies if rule.id not in changed]
@@ -151,7 +151,7 @@ def check_rules(edit: Edit, rules: Sequence[Rule], *, tools: Iterable[Tool] | No
     try:
         compile_policies(every, tools=tools or edit.registry.tools(), agents=edit.registry.agents())
     except InvalidCondition as error:
-        found = [FieldError(_place(each.pointer, every, single=len(rules) == 1), each.detail) for each in error.errors]
+        found = [FieldError(_place(each.pointer, every, alone=alone), each.detail) for each in error.errors]
         first, more = found[0], f", and {len(found) - 1} more" if len(found) > 1 else ""
         raise InvalidCondition(f"`{first.pointer}`: {first.detail}{more}", errors=found) from error
 
@@ -246,13 +246,13 @@ def _activate(edit: Edit, rule: Rule, entry: Entry) -> None:
     )
 
 
-def _place(place: str, every: Sequence[Rule], *, single: bool) -> str:
+def _place(place: str, every: Sequence[Rule], *, alone: bool) -> str:
     """Return a pointer of the compiler as one into the policy that was sent, or one that names the other policy."""
     _, _, rest = place.partition("/policies/")
     index, _, field = rest.partition("/")
     if not index.isdigit():
         return place
-    if single and index == "0":
+    if alone and index == "0":
         return f"/{field}"
     return f"/policies/{every[int(index)].id}/{field}"
 

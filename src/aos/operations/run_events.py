@@ -12,7 +12,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from aos.kernel.errors import FieldError, InvalidRequest, NotFound
-from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, parse_record
 from aos.store.hot.database import AppTransaction, Database, Row
 
@@ -57,10 +56,11 @@ class RunEvent:
 
 
 class RunEvents:
-    """Reads the events of runs."""
+    """Reads the events of runs; `near_leaves` only decides which of two ways is taken to the same answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, near_leaves: int = NEAR_LEAVES) -> None:
         self._database = database
+        self._near_leaves = near_leaves
 
     async def after(
         self, organization_id: UUID, run_id: UUID, *, index: int = -1, limit: int = EVENTS_MAX
@@ -79,7 +79,7 @@ class RunEvents:
                 "organization_id": organization_id,
                 "run_id": run_id,
                 "after": index,
-                "near": NEAR_LEAVES,
+                "near": self._near_leaves,
                 "limit": limit,
             }
             rows = await transaction.run("list_run_events", params)
@@ -129,7 +129,7 @@ def _action(row: Row, record: Record | None) -> EventAction | None:
     )
 
 
-def event_document(event: RunEvent) -> dict[str, Json]:
+def event_document(event: RunEvent) -> dict[str, Any]:
     """Return an event as JSON; what does not apply is null."""
     task, action = event.task, event.action
     return {

@@ -19,7 +19,7 @@ from aos.kernel.money import Money
 from aos.kernel.people import Actor, Permission
 from aos.operations.actions import chain_of
 from aos.operations.approval_views import ApprovalView, find_approvals
-from aos.operations.budget_use import BudgetUse, find_budget_use
+from aos.operations.budget_use import BudgetUse, find_budget_use, split_costs
 from aos.operations.drivers import Drivers
 from aos.operations.opened import ONE_BYTES_MAX, Opened, open_contents
 from aos.operations.pages import (
@@ -43,7 +43,10 @@ PENDING_SHOWN_MAX: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run of a list. `chain` names who stands behind it, the one who is answerable first."""
+    """One run of a list. `chain` names who stands behind it, the one who is answerable first.
+
+    `cost` is in the organization's currency; what was charged in another, before it changed, stands in `other_costs`.
+    """
 
     id: UUID
     name: str
@@ -63,7 +66,8 @@ class RunView:
     actions: int
     refused: int
     waiting: int
-    costs: tuple[Money, ...]
+    cost: Money
+    other_costs: tuple[Money, ...]
     created_at: datetime
     finished_at: datetime | None
 
@@ -229,13 +233,15 @@ def _task_page(rows: Sequence[Mapping[str, Any]], opened: Opened, *, limit: int)
 
 def _run(row: Mapping[str, Any], opened: Opened) -> RunView:
     plain = ("id", "name", "state", "workflow", "workflow_version", "agent", "department", "labels", "thread")
+    cost, others = split_costs(row["costs"], row["currency"])
     counted = ("clock_start", "tasks_open", "tasks_total", "actions", "refused", "waiting", "created_at", "finished_at")
     return RunView(
         **{name: row[name] for name in (*plain, *counted)},
         chain=chain_of(row["chain"]),
         goal=opened.get(row["goal_content_id"]),
         error=row["error_code"],
-        costs=tuple(Money(int(each["nanos"]), each["currency"]) for each in row["costs"]),
+        cost=cost,
+        other_costs=others,
     )
 
 

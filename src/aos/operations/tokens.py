@@ -1,7 +1,8 @@
 """The forms of AOS's own tokens. Only hashes are stored; a task token is checked by its MAC and dies with its claim.
 
 `aos_<prefix>_<secret>` agent API key · `aosp_<secret>` a person's token · `aosl_<secret>` one-time sign-in link ·
-`aost_<organization, run, task, claim, MAC>` task token · `aoss_<secret>` console session.
+`aost_<organization, run, task, claim, MAC>` task token · `aoss_<secret>` console session ·
+`aosx_<organization, run, expiry, MAC>` a console page's right to one run's events.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from uuid import UUID
 SECRET_BYTES = 32
 MAC_BYTES = 16
 _TASK_BYTES = 16 * 4 + MAC_BYTES
+_STREAM_BYTES = 16 * 2 + 8 + 8 + MAC_BYTES
 
 
 class TokenKind(StrEnum):
@@ -27,6 +29,7 @@ class TokenKind(StrEnum):
     LINK = "aosl_"
     TASK = "aost_"
     SESSION = "aoss_"
+    STREAM = "aosx_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,44 @@ def make_task_token(token: TaskToken, key: bytes) -> str:
 
 def parse_task_token(text: str) -> tuple[TaskToken, bytes, bytes] | None:
     """Return what a task token says, the bytes it covers and its MAC; None where it has not the form of one."""
-    encoded = text.removeprefix(TokenKind.TASK.value)
+    data = _decoded(text, TokenKind.TASK, _TASK_BYTES)
+    if data is None:
+        return None
+    ids = [UUID(bytes=data[start : start + 16]) for start in range(0, 64, 16)]
+    return TaskToken(*ids), data[:64], data[64:]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamToken:
+    """What a console page may read, and until when (seconds since 1970, the database's time)."""
+
+    organization_id: UUID
+    run_id: UUID
+    expires_at: int
+
+
+def make_stream_token(token: StreamToken, key: bytes) -> str:
+    """Return the form of a stream token that an address can carry, under the organization's token key."""
+    plain = token.organization_id.bytes + token.run_id.bytes + token.expires_at.to_bytes(8, "big") + b"stream\0\0"
+    return new_token(TokenKind.STREAM, plain + _mac(key, plain))
+
+
+def parse_stream_token(text: str) -> tuple[StreamToken, bytes, bytes] | None:
+    """Return what a stream token says, the bytes it covers and its MAC; None where it has not the form of one."""
+    data = _decoded(text, TokenKind.STREAM, _STREAM_BYTES)
+    if data is None or data[40:48] != b"stream\0\0":
+        return None
+    said = StreamToken(UUID(bytes=data[:16]), UUID(bytes=data[16:32]), int.from_bytes(data[32:40], "big"))
+    return said, data[:48], data[48:]
+
+
+def _decoded(text: str, kind: TokenKind, length: int) -> bytes | None:
+    encoded = text.removeprefix(kind.value)
     try:
         data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    if len(data) != _TASK_BYTES:
-        return None
-    ids = [UUID(bytes=data[start : start + 16]) for start in range(0, 64, 16)]
-    return TaskToken(*ids), data[:64], data[64:]
+    return data if len(data) == length else None
 
 
 def is_genuine(plain: bytes, mac: bytes, *, key: bytes) -> bool:

@@ -21,6 +21,7 @@ from aos.operations.run_views import RunView, TaskView, find_run, find_runs, fin
 
 TRACE_ACTIONS_MAX: Final = 2_000
 """Actions on one page of a trace."""
+TRACE_ACTIONS_DEFAULT: Final = 500
 TREE_NODES_MAX: Final = 2_000
 """Tasks, and actions, that one tree may hold; a larger run is read as a trace, page by page."""
 
@@ -78,7 +79,7 @@ def show_tree(drivers: Drivers, actor: Actor, id: UUID) -> Tree:
     with reading(actor, Permission.TRACE_READ):
         run = _run_of(actor, id)
         actions = find_actions(drivers, actor, trace_of, **({"run": id} if run is not None else {"id": id}))
-        tasks = find_tasks(actor, id, limit=TREE_NODES_MAX) if run is not None else Page[TaskView](())
+        tasks: Page[TaskView] = find_tasks(actor, id, limit=TREE_NODES_MAX) if run is not None else Page(())
     if run is None and not actions.items:
         raise NotFound(f"there is no trace `{id}`: give the id of a run, or of an action")
     if actions.next or tasks.next:

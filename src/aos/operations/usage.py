@@ -16,7 +16,7 @@ from uuid import UUID
 from aos.kernel.errors import TooLarge
 from aos.kernel.money import Money
 from aos.kernel.people import Actor, Permission
-from aos.operations.budget_use import BudgetUse, find_budget_use
+from aos.operations.budget_use import BudgetUse, find_budget_use, split_costs
 from aos.operations.pages import decode_cursor, encode_cursor, parse_uuid, refuse
 from aos.operations.registry_records import reading
 from aos.store.cold.connection import run_sql
@@ -26,6 +26,17 @@ GROUPS_MAX: Final = 1_000
 """Groups on one page."""
 EVENTS_MAX: Final = 20_000
 """Usage events that one answer names; ask for a shorter time past it."""
+_COUNTS: Final = (
+    "tasks",
+    "attempts",
+    "runtime_ms",
+    "tool_calls",
+    "model_calls",
+    "input_tokens",
+    "output_tokens",
+    "workflow_executions",
+    "events",
+)
 
 
 class UsageBy(StrEnum):
@@ -53,7 +64,10 @@ class UsageQuery:
 
 @dataclass(frozen=True, slots=True)
 class UsageSum:
-    """One sum. `costs` and `estimated` hold one amount for each currency; `estimated` is the part not yet settled."""
+    """One sum. `cost` is in the organization's currency; `estimated` is the part of it whose acts have unknown outcomes.
+
+    What was charged in another currency, before the organization changed its own, stands in `other_costs`.
+    """
 
     tasks: int
     attempts: int
@@ -64,8 +78,9 @@ class UsageSum:
     output_tokens: int
     workflow_executions: int
     events: int
-    costs: tuple[Money, ...]
-    estimated: tuple[Money, ...]
+    cost: Money
+    estimated: Money
+    other_costs: tuple[Money, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +130,16 @@ def report_usage(actor: Actor, query: UsageQuery) -> UsageReport:
         named = run_sql("name_groups", {"organization_id": actor.organization_id, "ids": ids}) if ids else []
         budgets = find_budget_use(actor.organization_id, [*ids, actor.organization_id])
         events = _events(query, asked) if query.expand else None
+        currency: str = run_sql("load_currency", {"organization_id": actor.organization_id})[0]["currency"]
     names = {row["id"]: row["name"] for row in named}
-    groups = tuple(_group(row, names=names, budgets=budgets, events=events) for row in rows)
+    groups = tuple(_group(row, currency, names=names, budgets=budgets, events=events) for row in rows)
     return UsageReport(
         by=query.by,
         groups=groups,
-        totals=_sum(totals[0]) if totals else EMPTY,
+        totals=_sum(totals[0] if totals else {**dict.fromkeys(_COUNTS, 0), "costs": ()}, currency),
         budgets=budgets.get(actor.organization_id, ()),
         next=encode_cursor(query.by.value, str(rows[-1]["key"])) if more else None,
     )
-
-
-EMPTY: Final = UsageSum(0, 0, 0, 0, 0, 0, 0, 0, 0, (), ())
 
 
 def _events(query: UsageQuery, asked: Mapping[str, Any]) -> Mapping[str, list[EventPlace]]:
@@ -141,6 +154,7 @@ def _events(query: UsageQuery, asked: Mapping[str, Any]) -> Mapping[str, list[Ev
 
 def _group(
     row: Mapping[str, Any],
+    currency: str,
     *,
     names: Mapping[str, str],
     budgets: Mapping[UUID, tuple[BudgetUse, ...]],
@@ -151,17 +165,15 @@ def _group(
     return UsageGroup(
         key=key,
         name=names.get(key, key if id is None else ""),
-        sum=_sum(row),
+        sum=_sum(row, currency),
         budgets=budgets.get(id, ()) if id is not None else (),
         records=None if events is None else tuple(events.get(key, ())),
     )
 
 
-def _sum(row: Mapping[str, Any]) -> UsageSum:
-    counts = ("tasks", "attempts", "runtime_ms", "tool_calls", "model_calls", "input_tokens", "output_tokens")
-    estimated = tuple(Money(int(each["estimated"]), each["currency"]) for each in row["costs"])
+def _sum(row: Mapping[str, Any], currency: str) -> UsageSum:
+    cost, others = split_costs(row["costs"], currency)
+    estimated = sum(int(each["estimated"]) for each in row["costs"] if each["currency"] == currency)
     return UsageSum(
-        **{name: row[name] for name in (*counts, "workflow_executions", "events")},
-        costs=tuple(Money(int(each["nanos"]), each["currency"]) for each in row["costs"]),
-        estimated=tuple(each for each in estimated if each.nanos),
+        **{name: row[name] for name in _COUNTS}, cost=cost, estimated=Money(estimated, currency), other_costs=others
     )

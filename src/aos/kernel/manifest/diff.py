@@ -8,7 +8,7 @@ and people never are: they are unassigned by name.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
@@ -76,11 +76,17 @@ def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manife
         departments=_merged("name", current.departments, wanted.departments, prune=prune),
         people=_merged("email", current.people, wanted.people, prune=False),
         tools=_merged("name", current.tools, wanted.tools, prune=prune),
-        agents=_merged("name", current.agents, wanted.agents, prune=prune),
+        agents=_merged("name", current.agents, _owned(current, wanted), prune=prune),
         policies=_merged("id", current.policies, wanted.policies, prune=prune),
         budgets=_merged("id", current.budgets, wanted.budgets, prune=prune),
         workflows=_merged("name", current.workflows, wanted.workflows, prune=prune),
     )
+
+
+def _owned(current: Manifest, wanted: Manifest) -> list[AgentSpec]:
+    """Return the agents wanted; one that names no owner keeps the one it has."""
+    owners = {agent.name: agent.owner for agent in current.agents}
+    return [agent if agent.owner else replace(agent, owner=owners.get(agent.name, "")) for agent in wanted.agents]
 
 
 def _merged(key: str, current: Iterable[Spec], wanted: Iterable[Spec], *, prune: bool) -> tuple[Spec, ...]:

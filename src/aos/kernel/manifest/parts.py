@@ -125,7 +125,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
     """Read one tool. Arguments that its schema does not name are refused, unless it says otherwise itself."""
     effect = Effect(part.text("effect"))
     schema = read_arguments_schema(part, "args")
-    transport = ToolTransport.PYTHON if "python" in part.fields else ToolTransport.HTTP
+    transport = ToolTransport.PYTHON if "python" in part.fields else ToolTransport.AOS
     return ToolSpec(
         name=name,
         effect=effect,
@@ -141,6 +141,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
         reversible=part.fields.get("reversible") is True,
         timeout_seconds=math.ceil(part.seconds("timeout", TOOL_TIMEOUT_SECONDS)),
         description=part.text("description"),
+        fixed=part.sub("fixed").fields,
     )
 
 

@@ -15,7 +15,7 @@ from aos.kernel.limits import ATTEMPTS_MAX, CONDITION_LENGTH_MAX, NAME_LENGTH_MA
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
-from aos.kernel.tools import Effect, Repeat, ResultTrust
+from aos.kernel.tools import Effect, OwnTool, Repeat, ResultTrust
 
 SCHEMA_ID: Final = "urn:aos:manifest:1"
 
@@ -135,7 +135,7 @@ _TOOL: Final[_JsonObject] = {
     **_object(
         {
             "python": _ref("entry", "A function, `module:function`, run in a host process"),
-            "http": _like("^https?://[^ ]+$", "https://erp.example/payments", description="An address that takes POST"),
+            "aos": _one_of(OwnTool, "One of AOS's own readings, for agents that watch the others"),
             "effect": _one_of(Effect, "What a call does to the world"),
             "repeat": _one_of(
                 Repeat,
@@ -155,6 +155,10 @@ _TOOL: Final[_JsonObject] = {
                 "description": "The JSON Schema of the arguments, `type: object`; `format: money` marks an exact amount. "
                 "Arguments that it does not name are refused",
             },
+            "fixed": {
+                "type": "object",
+                "description": "Arguments that the operator sets: no caller can give or see them",
+            },
             "facts": _map(
                 "fact_name", _LOOKUP, "What conditions may read as `facts.NAME`: read tools called beforehand"
             ),
@@ -165,7 +169,7 @@ _TOOL: Final[_JsonObject] = {
         },
         required=("effect",),
     ),
-    "oneOf": [{"required": ["python"]}, {"required": ["http"]}],
+    "oneOf": [{"required": ["python"]}, {"required": ["aos"]}],
 }
 
 _AGENT: Final = _object(

@@ -1,8 +1,4 @@
-"""The small languages inside a manifest's texts: durations, `${...}` values, and paths into arguments.
-
-A `${...}` holds a CEL expression over `input`, `item` and the tasks' names. Only what it refers to is read here; whoever
-runs the workflow evaluates it.
-"""
+"""The small languages inside a manifest's texts: durations, the names in `${...}` values, and paths into arguments."""
 
 from __future__ import annotations
 
@@ -36,39 +32,16 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def expressions_in(value: Json, at: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each `${...}` expression in the texts of a JSON value, with the pointer to its text.
-
-    Raises InvalidRequest for one that does not end.
-    """
+def texts_in(value: Json, at: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text of a JSON value that holds a `${`, with the pointer to it; keys are literal."""
     if isinstance(value, dict):
         for name, member in value.items():
-            yield from expressions_in(member, pointer(at, name))
+            yield from texts_in(member, pointer(at, name))
     elif isinstance(value, list):
         for index, member in enumerate(value):
-            yield from expressions_in(member, pointer(at, index))
-    elif isinstance(value, str):
-        for expression in _split(value):
-            yield at, expression
-
-
-def _split(text: str) -> Iterator[str]:
-    """Yield the expressions of one text; braces and quotes inside an expression are minded."""
-    position = text.find("${")
-    while position >= 0:
-        start = position = position + 2
-        depth = 1
-        while depth:
-            if position >= len(text):
-                raise InvalidRequest(f"`{text[start - 2 :][:60]}` has no closing brace")
-            quoted = _TEXT.match(text, position)
-            if quoted:
-                position = quoted.end()
-                continue
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            position += 1
-        yield text[start : position - 1]
-        position = text.find("${", position)
+            yield from texts_in(member, pointer(at, index))
+    elif isinstance(value, str) and "${" in value:
+        yield at, value
 
 
 def roots_of(expression: str) -> Iterator[tuple[str, bool]]:

@@ -6,8 +6,8 @@ Durations are in seconds, money in nanos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aos.kernel.agents import AgentType, Runtime, ToolPermission
@@ -17,6 +17,9 @@ from aos.kernel.people import Role
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.policy.values import Rule
 from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport
+from aos.kernel.workflow.spec import RetrySpec as RetrySpec
+from aos.kernel.workflow.spec import TaskSpec as TaskSpec
+from aos.kernel.workflow.spec import WorkflowSpec as WorkflowSpec
 
 
 class BudgetScope(StrEnum):
@@ -82,6 +85,7 @@ class ToolSpec:
     reversible: bool = False
     timeout_seconds: int = 60
     description: str = ""
+    fixed: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,39 +128,6 @@ class BudgetSpec:
     per: BudgetPeriod
     warn_at_percent: tuple[int, ...] = ()
     on_limit: str = "deny"
-
-
-@dataclass(frozen=True, slots=True)
-class RetrySpec:
-    """How often a task is attempted, the first included, and how long is waited between."""
-
-    attempts: int = 1
-    backoff_seconds: float = 1.0
-    max_backoff_seconds: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """One task of a workflow. `after` holds what was written and what the `${...}` references imply."""
-
-    name: str
-    agent: str
-    input: Json = None
-    after: tuple[str, ...] = ()
-    for_each: str | None = None
-    retry: RetrySpec = RetrySpec()
-    timeout_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WorkflowSpec:
-    """A workflow: its input's JSON Schema, its tasks in an order that respects `after`, and what it returns."""
-
-    name: str
-    tasks: tuple[TaskSpec, ...]
-    input: Json = None
-    output: Json = None
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

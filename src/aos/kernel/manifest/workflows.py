@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Final
 
-from aos.kernel.errors import InvalidRequest
+from aos.kernel.errors import AosError
 from aos.kernel.json import Json
 from aos.kernel.json_text import suggest
 from aos.kernel.limits import TASKS_PER_RUN_MAX
 from aos.kernel.manifest.parts import Part, read_arguments_schema
-from aos.kernel.manifest.templates import expressions_in, roots_of
+from aos.kernel.manifest.templates import roots_of, texts_in
 from aos.kernel.manifest.values import RetrySpec, TaskSpec, WorkflowSpec
 from aos.kernel.schema import pointer
-
-RESERVED: Final = frozenset({"input", "item"})
-"""What an expression may name besides tasks; a task cannot be called so."""
+from aos.kernel.workflow.templates import INDEX, INPUT, ITEM, RESERVED, names_read, split_template
 
 
 def read_workflow(name: str, part: Part) -> WorkflowSpec:
@@ -68,24 +65,34 @@ def _read_task(name: str, part: Part, tasks: Mapping[str, Part]) -> TaskSpec:
 
 def _referred(part: Part, field: str, value: Json, tasks: Mapping[str, Part], *, has_item: bool) -> list[str]:
     """Return the tasks that a field's expressions refer to, and note the names that are nothing."""
-    at = pointer(part.at, field)
     found: list[str] = []
-    try:
-        expressions = list(expressions_in(value, at))
-    except InvalidRequest as error:
-        part.note(field, error.detail)
-        return []
-    for where, expression in expressions:
-        if not expression.strip():
-            part.note_at(where, "`${}` is empty")
-        for root, has_output in roots_of(expression):
-            if root in tasks:
-                found.append(root)
-            elif root == "item" and not has_item:
-                part.note_at(where, "`item` is known only in the input of a task with `for_each`")
-            elif has_output and root not in RESERVED:
-                part.note_at(where, f"no task is called `{root}`{suggest(root, tasks)}")
+    for where, text in texts_in(value, pointer(part.at, field)):
+        try:
+            wrong = _find_wrong_names(text, tasks, has_item=has_item)
+            given = RESERVED if has_item else frozenset({INPUT})
+            names = frozenset[str]() if wrong else names_read(text, tasks, also=given)
+        except AosError as error:
+            wrong, names = [error.detail], frozenset[str]()
+        found += sorted(names - RESERVED)
+        for detail in wrong:
+            part.note_at(where, detail)
     return found
+
+
+def _find_wrong_names(text: str, tasks: Mapping[str, Part], *, has_item: bool) -> list[str]:
+    """Say which names in a text's expressions are nothing, in words that say what was meant."""
+    wrong: list[str] = []
+    for piece in split_template(text):
+        if not piece.is_expression:
+            continue
+        if not piece.text.strip():
+            wrong.append("`${}` is empty")
+        for root, has_output in roots_of(piece.text):
+            if root in (ITEM, INDEX) and not has_item:
+                wrong.append(f"`{root}` is known only in the input of a task with `for_each`")
+            elif has_output and root not in RESERVED and root not in tasks:
+                wrong.append(f"no task is called `{root}`{suggest(root, tasks)}")
+    return wrong
 
 
 def _in_order(tasks: Mapping[str, TaskSpec], part: Part) -> tuple[TaskSpec, ...]:

@@ -81,6 +81,8 @@ class Database:
             async with self._app.connection() as connection, connection.transaction():
                 await connection.execute("select set_config('aos.organization', %s, true)", (str(organization_id),))
                 yield AppTransaction(connection)
+        except _BROKEN:
+            raise
         except (psycopg.OperationalError, PoolTimeout) as error:
             raise unavailable(error) from error
 
@@ -160,7 +162,18 @@ def _pool(dsn: str, connections_max: int, *, timeout_seconds: float) -> AsyncCon
         open=False,
         timeout=timeout_seconds,
         kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
+        configure=_look_up_by_index,
     )
+
+
+async def _look_up_by_index(connection: AsyncConnection[DictRow]) -> None:
+    """Keep the planner from scanning a table that was small when a statement's plan was made and is large now.
+
+    The hot statements look rows up by key in batches of at most some hundred; with prepared plans a wrong guess would
+    stand until the next analysis of the table.
+    """
+    for setting in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"):
+        await connection.execute("select set_config(%s, 'off', false)", (setting,))
 
 
 def unavailable(error: Exception) -> Unavailable:

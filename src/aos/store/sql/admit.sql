@@ -23,7 +23,9 @@ with member as (
   from live where idempotency_key is not null
   on conflict (organization_id, principal_id, key) do update
     set action_id = excluded.action_id, status = excluded.status
-    where i.request_digest = excluded.request_digest and i.status = 202
+    where i.request_digest = excluded.request_digest and (i.status = 202 or exists (
+      select from action a
+      where a.organization_id = i.organization_id and a.id = i.action_id and a.state = 'unknown'))
   returning organization_id, principal_id, key
 ), granted as (
   select l.* from live l

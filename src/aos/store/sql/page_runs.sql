@@ -25,9 +25,10 @@ with page as (
 )
 select r.id, r.name, r.state, r.workflow, r.workflow_version, r.agent, coalesce(d.name, '') as department, r.chain,
   r.labels, r.thread, r.clock_start, r.error_code, r.tasks_open, r.tasks_total, r.created_at, r.finished_at,
-  r.goal_content_id, r.input_content_id, r.output_content_id, coalesce(u.costs, '[]') as costs,
+  r.goal_content_id, r.input_content_id, r.output_content_id, coalesce(u.costs, '[]') as costs, s.currency,
   n.actions, n.refused, n.waiting
 from page r
+join organization_settings s on s.organization_id = r.organization_id
 left join department d on d.organization_id = r.organization_id and d.id = r.department_id
 left join lateral (
   select jsonb_agg(jsonb_build_object('currency', c.currency, 'nanos', c.nanos::text) order by c.currency) as costs

@@ -1,7 +1,8 @@
 -- What was used, by one kind of group; `by` null sums everything. Each event counts in exactly one group, so the groups
--- add up to the whole. What belongs to none stands under the empty key.
+-- add up to the whole; only a task that was attempted in two groups counts in both. What belongs to none stands under the
+-- empty key.
 with used as (
-  select e.*, case %(by)s::text
+  select e.currency, e.cost_nanos, e.quantity, e.kind, e.unit, e.estimated, e.task_id, case %(by)s::text
       when 'agent' then coalesce(e.agent_id::text, '')
       when 'department' then coalesce(e.department_id::text, '')
       when 'run' then coalesce(e.run_id::text, '')
@@ -21,25 +22,27 @@ with used as (
   select key, currency, sum(cost_nanos) as nanos,
     coalesce(sum(quantity) filter (where kind = 'task_runtime' and unit = 'milliseconds'), 0) as runtime_ms,
     count(*) filter (where kind = 'task_runtime') as attempts,
+    coalesce(sum(quantity) filter (where kind = 'tool_call' and unit = 'calls'), 0) as tool_calls,
+    coalesce(sum(quantity) filter (where kind = 'model_call' and unit = 'calls'), 0) as model_calls,
     count(*) filter (where kind = 'workflow_execution') as workflow_executions,
     coalesce(sum(quantity) filter (where unit = 'input_tokens'), 0) as input_tokens,
     coalesce(sum(quantity) filter (where unit = 'output_tokens'), 0) as output_tokens,
     coalesce(sum(cost_nanos) filter (where estimated), 0) as estimated_nanos, count(*) as events
   from used group by key, currency
-), counted as (
-  select key, count(distinct task_id) filter (where kind = 'task_runtime') as tasks,
-    count(distinct action_id) filter (where kind = 'tool_call') as tool_calls,
-    count(distinct action_id) filter (where kind = 'model_call') as model_calls
-  from used group by key
+), tasks as (
+  select key, count(*) as tasks
+  from (select key, task_id from used where kind = 'task_runtime' and task_id is not null group by key, task_id) t
+  group by key
 )
-select s.key, c.tasks, c.tool_calls, c.model_calls, sum(s.runtime_ms)::bigint as runtime_ms,
+select s.key, coalesce(t.tasks, 0) as tasks, sum(s.tool_calls)::bigint as tool_calls,
+  sum(s.model_calls)::bigint as model_calls, sum(s.runtime_ms)::bigint as runtime_ms,
   sum(s.attempts)::bigint as attempts, sum(s.workflow_executions)::bigint as workflow_executions,
   sum(s.input_tokens)::bigint as input_tokens, sum(s.output_tokens)::bigint as output_tokens,
   sum(s.events)::bigint as events,
   jsonb_agg(jsonb_build_object('currency', s.currency, 'nanos', s.nanos::text, 'estimated', s.estimated_nanos::text)
     order by s.currency) as costs
-from summed s join counted c on c.key = s.key
+from summed s left join tasks t on t.key = s.key
 where %(after)s::text is null or s.key > %(after)s
-group by s.key, c.tasks, c.tool_calls, c.model_calls
+group by s.key, t.tasks
 order by s.key
 limit %(limit)s

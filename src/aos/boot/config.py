@@ -1,0 +1,265 @@
+"""Every setting of AOS, declared once: its name, type, default, meaning and unit; read into one frozen value.
+
+The environment is read here and nowhere else. A setting's name is `AOS_` and its field's name in capitals. A value that
+does not parse is Misconfigured and names its setting; a name that is no setting is a warning with the closest one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from aos.kernel.errors import Misconfigured
+
+PREFIX: Final = "AOS_"
+_META: Final = "setting"
+_YES: Final = frozenset({"1", "true", "yes", "on"})
+_NO: Final = frozenset({"0", "false", "no", "off"})
+_LEVELS: Final = ("debug", "info", "warning", "error")
+_FORMATS: Final = ("json", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it is documented and parsed; `shown_default` stands where the default is worked out."""
+
+    name: str
+    kind: str
+    meaning: str
+    default: object
+    parse: Callable[[str], object]
+    unit: str = ""
+    secret: bool = False
+    shown_default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Says:
+    kind: str
+    parse: Callable[[str], object]
+    meaning: str
+    unit: str = ""
+    secret: bool = False
+    shown_default: str = ""
+
+
+def _says(kind: str, parse: Callable[[str], object], meaning: str, **more: Any) -> dict[str, _Says]:
+    return {_META: _Says(kind, parse, meaning, **more)}
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _paths(text: str) -> tuple[Path, ...]:
+    return tuple(_path(part) for part in text.split(os.pathsep) if part)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise ValueError("say `true` or `false`")
+    return text.lower() in _YES
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError(f"give a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"give one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the operator decided; everything else follows from it."""
+
+    # --- where things lie
+    home: Path | None = field(
+        default=None,
+        metadata=_says(
+            "path", _path, "Private folder of this installation: state, passwords, logs, embedded Postgres.",
+            shown_default="a folder of the installation's own below AOS_DATA_HOME; as root below `/var/lib/aos`",
+        ),
+    )  # fmt: skip
+    data_home: Path | None = field(
+        default=None,
+        metadata=_says(
+            "path", _path, "Folder below which private folders are made; not used by root.",
+            shown_default="`$XDG_DATA_HOME`, else `~/.local/share`",
+        ),
+    )  # fmt: skip
+    kek_file: Path | None = field(
+        default=None,
+        metadata=_says(
+            "path", _path, "File with the key-encryption key; made on first use. Back it up apart from the database.",
+            shown_default="`key-encryption-key` in the private folder",
+        ),
+    )  # fmt: skip
+    password_file: Path | None = field(
+        default=None,
+        metadata=_says(
+            "path", _path, "File with the passwords of the database roles; made on first use. Machines that share a "
+            "database share this file and the key-encryption key.",
+            shown_default="`passwords.json` in the private folder",
+        ),
+    )  # fmt: skip
+    # --- the database
+    database_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_says(
+            "text", _text, "Postgres to use (`postgresql://login:password@host/database`); the login owns the database "
+            "and is used by migrations and boot alone.",
+            secret=True, shown_default="an embedded Postgres of the installation's own",
+        ),
+    )  # fmt: skip
+    postgres_port: int | None = field(
+        default=None,
+        metadata=_says(
+            "number", _whole(1, 65_535), "Port of the embedded Postgres, on the loopback address.",
+            shown_default="the one of the last start, else a free one",
+        ),
+    )  # fmt: skip
+    # --- what is served
+    host: str = field(
+        default="127.0.0.1",
+        metadata=_says("address", _text, "Address to listen on. The default is reached from this machine alone."),
+    )
+    port: int = field(
+        default=8470, metadata=_says("number", _whole(1, 65_535), "Port of REST, the agents' doors and the console.")
+    )
+    # --- the work
+    workers: int = field(
+        default=1, metadata=_says("number", _whole(0, 64), "Worker processes that run tasks and the background duties.")
+    )
+    hosts: int = field(
+        default=2, metadata=_says("number", _whole(0, 64), "Host processes a worker keeps for agents' code.")
+    )
+    tool_hosts: int = field(
+        default=1, metadata=_says("number", _whole(0, 64), "Host processes a worker keeps for `python:` tools.")
+    )
+    agent_path: tuple[Path, ...] = field(
+        default=(),
+        metadata=_says(
+            "paths", _paths, "Folders from which hosts import agents' code, with a colon between.",
+            shown_default="the folder in which AOS is started",
+        ),
+    )  # fmt: skip
+    agent_env: tuple[str, ...] = field(
+        default=(),
+        metadata=_says(
+            "names", _names, "Names of variables handed on to agents' code, with a comma between; nothing else is.",
+            shown_default="none",
+        ),
+    )  # fmt: skip
+    allow_run_clock: bool = field(
+        default=False,
+        metadata=_says("flag", _flag, "New organizations may give a run a clock of its own (rehearsals, examples)."),
+    )
+    # --- what is said
+    log_level: str = field(
+        default="info",
+        metadata=_says("word", _one_of(*_LEVELS), f"Least level that is logged: {', '.join(_LEVELS)}."),
+    )
+    log_format: str = field(
+        default="json", metadata=_says("word", _one_of(*_FORMATS), f"Form of log lines: {', '.join(_FORMATS)}.")
+    )
+    debug: bool = field(default=False, metadata=_says("flag", _flag, "Show a traceback beside an error."))
+    # --- the command line
+    url: str | None = field(
+        default=None,
+        metadata=_says(
+            "address", _text, "AOS that the command line talks to.", shown_default="the one on this machine",
+        ),
+    )  # fmt: skip
+    token: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_says(
+            "text", _text, "Token that the command line signs in with.", secret=True,
+            shown_default="what `aos login` stored",
+        ),
+    )  # fmt: skip
+    organization: str | None = field(
+        default=None,
+        metadata=_says(
+            "text", _text, "Organization that the command line works in.", shown_default="the newest one",
+        ),
+    )  # fmt: skip
+
+
+def settings_table() -> tuple[Setting, ...]:
+    """Return every setting, in the order in which the reference lists them."""
+    found = []
+    for each in fields(Config):
+        says: _Says = each.metadata[_META]
+        found.append(
+            Setting(
+                PREFIX + each.name.upper(), says.kind, says.meaning, each.default, says.parse,
+                unit=says.unit, secret=says.secret, shown_default=says.shown_default or f"`{show(each.default)}`",
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def read_config(environment: Mapping[str, str]) -> Config:
+    """Return the settings of an environment; an empty value counts as unset. Raises Misconfigured, naming the setting."""
+    values: dict[str, Any] = {}
+    for setting in settings_table():
+        text = environment.get(setting.name, "").strip()
+        if not text:
+            continue
+        try:
+            values[setting.name.removeprefix(PREFIX).lower()] = setting.parse(text)
+        except ValueError as error:
+            said = "the value given" if setting.secret else f"`{text}`"
+            raise Misconfigured(f"{setting.name} cannot be {said}: {error}") from None
+    return Config(**values)
+
+
+def unknown_settings(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a warning for each variable that begins like a setting and is none, with the closest name."""
+    known = [setting.name for setting in settings_table()]
+    found = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f": did you mean {close[0]}?" if close else ": `aos config --all` lists the settings"
+            found.append(f"{name} is no setting of AOS{hint}")
+    return tuple(found)
+
+
+def show(value: object) -> str:
+    """Return a setting's value as it would be written in the environment."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case tuple():
+            separator = os.pathsep if value and isinstance(value[0], Path) else ","
+            return separator.join(str(each) for each in value)
+        case _:
+            return str(value)

@@ -1,0 +1,78 @@
+"""The data plane's process: the doors' application on uvicorn, on the socket that the supervisor opened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Generator
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from aos.boot.config import Config
+from aos.boot.ending import asked_to_end
+from aos.boot.hosts import open_hosts
+from aos.boot.paths import find_paths
+from aos.boot.plan import Plan, Ready, ReadySignal
+from aos.boot.services import open_services
+from aos.data_plane.app import App, build_app
+from aos.data_plane.binding import Services
+from aos.data_plane.front import Front
+from aos.drivers.hosts.python_tools import PythonTools
+from aos.kernel.tools import ToolTransport
+from aos.operations.run_events import RunEvents
+
+DRAIN_SECONDS: Final = 10
+"""How long requests that are being answered may take when the process is asked to end."""
+KEEP_ALIVE_SECONDS: Final = 75
+
+
+def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
+    """Serve until asked to end."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(plan, config, signal))
+
+
+async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
+    paths = find_paths(config, os.environ)
+    ending = asked_to_end()
+    async with (
+        open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=0) as hosts,
+        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
+    ):
+        front = Front(str(paths.control_socket), hot.bell)
+        app = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, RunEvents(hot.database), front))
+        server = _Server(app, signal, hot.ready)
+        listening = socket.socket(fileno=plan.listen_fd)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await asyncio.wait([serving, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+        await front.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own; it says when it serves."""
+
+    def __init__(self, app: App, signal: ReadySignal, ready: Ready) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+                proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            )
+        )  # fmt: skip
+        self._signal = signal
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self._signal.send(self._ready)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals alone."""
+        yield

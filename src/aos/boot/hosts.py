@@ -1,0 +1,37 @@
+"""The host processes of one process of AOS: agents' code and `python:` tools run in them, with a clean environment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aos.boot.config import Config
+from aos.drivers.hosts.pool import HostPool
+from aos.drivers.hosts.values import HostsConfig
+
+
+@asynccontextmanager
+async def open_hosts(
+    config: Config, socket_path: Path, environment: Mapping[str, str], *, agent_hosts: int
+) -> AsyncIterator[HostPool]:
+    """Keep the hosts until the end. They are given the variables that AOS_AGENT_ENV names and no other.
+
+    Raises Misconfigured where one cannot be started.
+    """
+    socket_path.unlink(missing_ok=True)
+    pool = HostPool(
+        HostsConfig(
+            socket_path=socket_path,
+            agent_hosts=agent_hosts,
+            tool_hosts=config.tool_hosts,
+            python_path=tuple(str(folder) for folder in config.agent_path),
+            variables={name: environment[name] for name in config.agent_env if name in environment},
+            folder=config.agent_path[0] if config.agent_path and config.agent_path[0].is_dir() else None,
+        )
+    )
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.close()

@@ -1,0 +1,26 @@
+"""Which processes `aos up` starts here: those whose code is installed, as often as the settings say."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Final
+
+from aos.boot.config import Config
+from aos.boot.connections import Kind
+
+_NEEDS: Final = {
+    Kind.CONTROL_PLANE: "aos.control_plane.wsgi",
+    Kind.DATA_PLANE: "aos.data_plane.app",
+    Kind.WORKER: "aos.workers.worker",
+}
+
+
+def processes_of(config: Config) -> dict[Kind, int]:
+    """Return how many processes of each kind are to run."""
+    wanted = {Kind.CONTROL_PLANE: 1, Kind.DATA_PLANE: 1, Kind.WORKER: config.workers}
+    return {kind: count for kind, count in wanted.items() if count and find_spec(_NEEDS[kind]) is not None}
+
+
+def name_of(kind: Kind, number: int, *, count: int) -> str:
+    """Return the name under which one process is shown and logs."""
+    return kind.value if count == 1 else f"{kind.value}-{number}"

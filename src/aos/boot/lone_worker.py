@@ -1,0 +1,49 @@
+"""`aos worker`: one more worker, in the foreground, on a database that AOS serves already; here or on another machine.
+
+Another machine needs AOS_DATABASE_URL and the two files that AOS_KEK_FILE and AOS_PASSWORD_FILE name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from aos.boot.config import Config
+from aos.boot.connections import Kind
+from aos.boot.environment import child_environment
+from aos.boot.files import make_home, make_private_folder
+from aos.boot.own_process import close_to_others
+from aos.boot.owner import owner_login
+from aos.boot.passwords import load_passwords
+from aos.boot.paths import Paths
+from aos.boot.plan import Plan, ReadySignal
+from aos.boot.postgres import start_preparing
+from aos.boot.prepare import Orders, read_answer
+from aos.boot.worker import serve
+from aos.telemetry.logs import configure_logging
+
+
+def run_worker(config: Config, paths: Paths, environment: Mapping[str, str]) -> None:
+    """Work until asked to end, logging to standard error.
+
+    Raises Unavailable where the database does not answer, Misconfigured where its login, the roles or a key do not fit.
+    """
+    close_to_others()
+    make_home(paths.postgres.folder)
+    make_home(paths.aos)
+    for folder in (paths.sockets, paths.metrics):
+        make_private_folder(folder)
+    orders = Orders(
+        owner_dsn=owner_login(config, paths),
+        superuser_dsn="",
+        passwords=load_passwords(paths.password_file),
+        processes={Kind.WORKER: 1},
+    )
+    preparing = start_preparing(os.getpid(), child_environment(config, environment, metrics=paths.metrics))
+    prepared = read_answer(preparing.communicate(msgspec.json.encode(orders))[0])
+    name = f"worker-{os.getpid()}"
+    configure_logging(level=config.log_level, form=config.log_format, process=name)
+    plan = Plan(Kind.WORKER, name, 0, config.host, config.port, prepared.app_dsn, prepared.machine_dsn)
+    serve(plan, config, ReadySignal(-1))

@@ -1,0 +1,68 @@
+"""The sockets that the supervisor opens and its processes inherit: a connection made while one restarts waits, and is kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+from aos.boot.paths import Paths
+from aos.boot.state import State, decode_state
+from aos.drivers.embedded_postgres.ports import holder_of
+from aos.kernel.errors import Misconfigured
+
+BACKLOG: Final = 1024
+
+
+def listen_on(host: str, port: int, *, paths: Paths) -> socket.socket:
+    """Return a socket that listens on the address. Raises Misconfigured, naming who holds the port where it is taken."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise Misconfigured(f"AOS_HOST `{host}` is no address of this machine: {error.strerror}") from None
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise _refused(error, host, port, paths=paths) from None
+    listening.setblocking(False)
+    return listening
+
+
+def listen_at(path: Path) -> socket.socket:
+    """Return a socket that listens at a path, for its owner alone; what a killed supervisor left there is replaced."""
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(0o177)
+    try:
+        listening.bind(os.fspath(path))
+    finally:
+        os.umask(umask)
+    listening.listen(BACKLOG)
+    return listening
+
+
+def _refused(error: OSError, host: str, port: int, *, paths: Paths) -> Misconfigured:
+    if error.errno == errno.EADDRINUSE:
+        who = _neighbour(port, paths) or holder_of(port)
+        return Misconfigured(f"port `{port}` is taken by {who}: stop that, or set AOS_PORT (--port) to another")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Misconfigured(f"AOS_HOST `{host}` is no address of this machine")
+    return Misconfigured(f"cannot listen on `{host}` port `{port}`: {error.strerror}; set AOS_PORT (--port) to another")
+
+
+def _neighbour(port: int, paths: Paths) -> str:
+    """Return another installation of this user's that serves on the port; /proc does not show what it holds."""
+    for file in paths.postgres.folder.parent.glob("*/aos/state.json"):
+        try:
+            state: State | None = decode_state(file.read_bytes())
+        except OSError:
+            continue
+        if state is not None and state.port == port and state.supervisor.alive:
+            return f"AOS of `{state.installation}` (pid {state.supervisor.pid})"
+    return ""

@@ -1,0 +1,81 @@
+"""`python -m aos.boot.reference`: writes the pages of the reference that follow from tables: settings and errors.
+
+A test holds the pages to what this module would write.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from aos.boot.config import settings_table
+from aos.boot.paths import installation_root
+from aos.kernel.errors import error_table
+
+NOTE = "<!-- written by `python -m aos.boot.reference`; change the table in the code, not this page -->"
+
+
+def pages() -> dict[str, str]:
+    """Return each page's text by its path from the root of the clone."""
+    return {"docs/reference/config.md": config_page(), "docs/reference/errors.md": errors_page()}
+
+
+def config_page() -> str:
+    """Return the page of settings."""
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "",
+        "AOS is set up by its environment alone. `aos config` shows what is set, `aos config --all` everything. An empty",
+        "value counts as unset. A variable that begins with `AOS_` and is no setting is named in a warning.",
+        "",
+        "| variable | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for setting in settings_table():
+        unit = f" ({setting.unit})" if setting.unit else ""
+        secret = " Never shown." if setting.secret else ""
+        lines.append(
+            f"| `{setting.name}` | {setting.kind}{unit} | {setting.shown_default} | {setting.meaning}{secret} |"
+        )
+    lines += [
+        "",
+        "`XDG_DATA_HOME`, `XDG_CONFIG_HOME` and `XDG_RUNTIME_DIR` are heeded as their specification says.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def errors_page() -> str:
+    """Return the page of errors."""
+    lines = [
+        "# Errors",
+        "",
+        NOTE,
+        "",
+        "Every door answers with these, each in its own form: REST and the doors as `application/problem+json` (RFC 9457),",
+        "whose `type` ends in the slug, gRPC with the code. One that is marked may be tried again as it is.",
+        "",
+        "| slug | title | HTTP | gRPC | again | meaning |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for error in error_table():
+        meaning = " ".join((error.__doc__ or "").split())
+        again = "yes" if error.retryable else ""
+        lines.append(f"| `{error.slug}` | {error.title} | {error.status} | `{error.grpc}` | {again} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(root: Path) -> int:
+    """Write every page that differs and say which."""
+    for path, text in pages().items():
+        file = root / path
+        if not file.is_file() or file.read_text("utf-8") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+            print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(installation_root()))

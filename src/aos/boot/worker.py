@@ -1,0 +1,44 @@
+"""A worker's process: the tasks of agents, in hosts or inline, and the background duties of the deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import uvloop
+
+from aos.boot.config import Config
+from aos.boot.ending import asked_to_end
+from aos.boot.hosts import open_hosts
+from aos.boot.paths import find_paths
+from aos.boot.plan import Plan, ReadySignal
+from aos.boot.services import open_services
+from aos.drivers.hosts.python_tools import PythonTools
+from aos.kernel.tools import ToolTransport
+from aos.operations.orchestration import orchestration
+from aos.workers.inline import InlineRunner
+from aos.workers.runners import Runners
+from aos.workers.worker import Worker
+
+
+def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
+    """Work until asked to end; then claim nothing more, let what runs end, and give back the rest."""
+    sys.path.extend(str(folder) for folder in config.agent_path)  # agents that the operator lets run inline
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(plan, config, signal))
+
+
+async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
+    paths = find_paths(config, os.environ)
+    ending = asked_to_end()
+    async with (
+        open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=config.hosts) as hosts,
+        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, keeps_fresh=False) as hot,
+    ):
+        do = orchestration(hot.database, hot.facts, hot.gate, hot.drivers)
+        worker = Worker(do, Runners(hosts=hosts if config.hosts else None, inline=InlineRunner()), bell=hot.bell)
+        await worker.start()
+        signal.send(hot.ready)
+        await ending.wait()
+        await worker.stop()

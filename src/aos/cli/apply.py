@@ -1,0 +1,157 @@
+"""`aos apply`: make the organization what the manifest says; and `aos policy check`, which only looks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aos.cli.client import Object
+from aos.cli.failures import CliError, ExitStatus
+from aos.cli.manifest_files import ManifestFiles, read_manifest_files, read_manifest_text
+from aos.cli.output import STATE_STYLES, clean
+from aos.cli.session import Session, session_of
+from aos.kernel.errors import FieldError
+from aos.kernel.manifest.schema import manifest_schema
+from aos.kernel.schema import check
+
+MANIFEST_PATH: Final = "/manifest"
+
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file", "-f", help="A file, a folder of files, or - for standard input. Default: aos.yaml, else aos/"
+    ),
+]
+
+
+def apply(
+    context: typer.Context,
+    file: FileOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes and make none")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 1 where there is something to change")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Also remove what the manifest does not name")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Make changes marked ! without asking")] = False,
+) -> None:
+    """Make the organization what the manifest says.
+
+    Shows + for what is added, ~ for what changes, - for what is removed, and ! where a permission gets wider: at a
+    terminal you are asked before such a change, elsewhere it needs --yes. Nothing is removed without --prune.
+    """
+    session = session_of(context)
+    files = read_manifest(file)
+    planned = send_manifest(session, files, dry_run=True, prune=prune)
+    changes: list[Object] = planned.get("changes") or []
+    wider = [change for change in changes if change.get("mark") == "!"]
+    if dry_run or not changes:
+        session.out.emit(planned, lambda: draw_changes(changes))
+    else:
+        _confirm(session, changes, wider=wider, yes=yes)
+        applied = send_manifest(session, files, dry_run=False, prune=prune)
+        session.out.emit(applied, lambda: draw_changes(applied.get("changes") or [], done=True))
+        for name in applied.get("waits") or []:
+            session.out.note(f"{name} waits as a draft: somebody with the permission policy.publish puts it in force")
+    if exit_code and changes:
+        raise typer.Exit(ExitStatus.FAILED)
+
+
+def _confirm(session: Session, changes: list[Object], *, wider: list[Object], yes: bool) -> None:
+    """Ask before a permission gets wider."""
+    if not wider or yes:
+        return
+    counted = "1 change gives" if len(wider) == 1 else f"{len(wider)} changes give"
+    if not session.out.asks:
+        names = ", ".join(f"{change.get('kind')} {change.get('name')}" for change in wider[:5])
+        detail = f"{counted} somebody more than before ({names}): look with --dry-run, then apply with --yes"
+        raise CliError("Waits for a person", detail, ExitStatus.WAITS)
+    session.out.err.print(draw_changes(changes))
+    if not session.out.confirm(f"{counted} somebody more than before. Apply?"):
+        raise CliError("Not applied", "nothing was changed", ExitStatus.WAITS)
+
+
+def read_manifest(file: Path | None) -> ManifestFiles:
+    """Return the manifest of a file option, checked against its schema; raises CliError with file, line and column."""
+    if file is not None and str(file) == "-":
+        files = read_manifest_text(sys.stdin.buffer.read(), "standard input")
+    else:
+        files = read_manifest_files(file or _default_source())
+    problems = check(files.document, manifest_schema())
+    if problems:
+        located = [files.located(problem) for problem in problems]
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        first = f"{located[0].pointer}: {located[0].detail}"
+        raise CliError("Invalid manifest", first + more, ExitStatus.USAGE, errors=located if more else ())
+    return files
+
+
+def _default_source() -> Path:
+    found = [Path(name) for name in ("aos.yaml", "aos.yml") if Path(name).is_file()]
+    if found or Path("aos").is_dir():
+        return found[0] if found else Path("aos")
+    detail = "there is neither `aos.yaml` nor a folder `aos/` here: name a file with -f"
+    raise CliError("Not found", detail, ExitStatus.NOT_FOUND)
+
+
+def send_manifest(session: Session, files: ManifestFiles, *, dry_run: bool, prune: bool) -> Object:
+    """Send the manifest; what the server finds wrong is given its place in the files."""
+    body = {"manifest": files.document, "dry_run": dry_run, "prune": prune}
+    try:
+        return session.client.post(MANIFEST_PATH, body)
+    except CliError as error:
+        errors = [files.located(_without_prefix(each)) for each in error.errors]
+        detail = f"{errors[0].pointer}: {errors[0].detail}" if errors else error.detail
+        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        raise CliError(
+            error.title,
+            detail + more,
+            error.status,
+            errors=errors if more else (),
+            reasons=error.reasons,
+            problem=error.problem,
+        ) from error
+
+
+def _without_prefix(error: FieldError) -> FieldError:
+    """Take off where the manifest stands in the request's body."""
+    return FieldError(error.pointer.removeprefix("/manifest"), error.detail)
+
+
+def draw_changes(changes: list[Object], *, done: bool = False) -> RenderableType:
+    """Draw changes by their marks."""
+    if not changes:
+        return Text("nothing to change", style="dim")
+    drawn = Table(box=None, pad_edge=False, show_header=False, show_edge=False)
+    for _ in range(3):
+        drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for change in changes:
+        mark = str(change.get("mark", ""))
+        style = STATE_STYLES.get(mark, "")
+        drawn.add_row(
+            Text(mark, style=style),
+            clean(change.get("kind", "")),
+            Text(clean(change.get("name", "")), style=style),
+            Text(clean(change.get("detail", "")), style="dim"),
+        )
+    drawn.caption = f"{len(changes)} {'applied' if done else 'to apply'}"
+    drawn.caption_justify = "left"
+    return drawn
+
+
+def policy_check(context: typer.Context, file: FileOption = None) -> None:
+    """Check a manifest's policies, conditions included, without changing anything."""
+    session = session_of(context)
+    files = read_manifest(file)
+    planned = send_manifest(session, files, dry_run=True, prune=False)
+    rules = files.document.get("policies") or []
+    count = len(rules) if isinstance(rules, list) else 0
+    session.out.say(
+        {"ok": True, "policies": count, "changes": planned.get("changes") or []}, f"{count} policies are sound"
+    )

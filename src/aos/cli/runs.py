@@ -1,0 +1,228 @@
+"""`aos run` and `aos runs`: start a workflow or an agent, follow it, stop it, and print what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from aos.cli.approvals import ask_approval
+from aos.cli.client import Object, path_to
+from aos.cli.failures import CliError, ExitStatus, usage_error
+from aos.cli.follow import follow_run
+from aos.cli.output import clean, short
+from aos.cli.registry import Collection, parse_pairs
+from aos.cli.run_tree import ENDED, RunView, draw_run
+from aos.cli.session import Session, find_id, session_of
+from aos.kernel.json import Json
+
+RUNS: Final = Collection(
+    "/runs",
+    "run",
+    ("id", "name", "state", "tasks_open", "tasks_total", "actions", "refused", "waiting", "cost", "created_at"),
+)
+INPUT_BYTES_MAX: Final = 1_000_000
+
+group = typer.Typer(help="The runs.", no_args_is_help=True)
+
+IdArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the end of its id, or last")]
+
+
+def run(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="WORKFLOW|AGENT", help="What to run; a workflow goes before an agent")],
+    input: Annotated[
+        str, typer.Option("--input", "-i", metavar="JSON|@FILE", help="What it is given; @- reads standard input")
+    ] = "",
+    goal: Annotated[str, typer.Option("--goal", help="What an agent is to reach")] = "",
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Print the run's id and leave it alone")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Exit with 5 instead of waiting through an approval")
+    ] = False,
+    label: Annotated[list[str] | None, typer.Option("--label", "-l", metavar="NAME=VALUE", help="Repeatable")] = None,
+) -> None:
+    """Run a workflow or an agent.
+
+    Its tasks are shown as they go, on standard error; what it returns goes to standard output.
+    """
+    session = session_of(context)
+    body: dict[str, Any] = {"input": read_input(input)} if input else {}
+    body |= {"goal": goal} if goal else {}
+    body |= {"labels": parse_pairs(label, "--label")} if label else {}
+    started = _start(session, name, body)
+    id = str(started["id"])
+    if detach:
+        session.out.say(started, id)
+        return
+    session.out.note(f"run {id}")
+    _finish(session, id, stop_at_approval=no_wait)
+
+
+def _start(session: Session, name: str, body: dict[str, Any]) -> Object:
+    """Start a workflow of this name, or else an agent; a goal is only for an agent."""
+    if "goal" not in body:
+        try:
+            return session.client.post("/runs", {"workflow": name, **body})
+        except CliError as error:
+            if error.status is not ExitStatus.NOT_FOUND:
+                raise
+    try:
+        return session.client.post("/runs", {"agent": name, **body})
+    except CliError as error:
+        if error.status is ExitStatus.NOT_FOUND:
+            raise CliError("Not found", f"there is no workflow or agent `{name}`", ExitStatus.NOT_FOUND) from error
+        raise
+
+
+def read_input(written: str) -> Json:
+    """Return the JSON of `--input`: itself, of a file after `@`, or of standard input for `@-`."""
+    if written.startswith("@"):
+        try:
+            data = sys.stdin.buffer.read(INPUT_BYTES_MAX + 1) if written == "@-" else _read(Path(written[1:]))
+            text = data.decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise usage_error(f"`{written[1:]}` cannot be read: {error}") from error
+        if len(data) > INPUT_BYTES_MAX:
+            raise usage_error(f"`{written[1:]}` is over the limit of {INPUT_BYTES_MAX:,} bytes")
+    else:
+        text = written
+    try:
+        found: Json = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise usage_error(f"the input is not JSON: {error}") from error
+    return found
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(INPUT_BYTES_MAX + 1)
+
+
+def _finish(session: Session, id: str, *, stop_at_approval: bool) -> None:
+    """Follow a run, print what it returned, and exit as it ended."""
+    asked: set[str] = set()
+
+    def ask(approval: str) -> bool:
+        if approval in asked:
+            return False
+        asked.add(approval)
+        return ask_approval(session, approval)
+
+    view = follow_run(
+        session, id, ask=ask if session.out.asks and not stop_at_approval else None, until_waiting=stop_at_approval
+    )
+    session.out.emit(view.run, lambda: _result(view))
+    end_as(view)
+
+
+def end_as(view: RunView) -> None:
+    """Exit with the status that a run's state calls for; raises CliError for all but success."""
+    id = short(view.run.get("id"))
+    if view.state == "succeeded":
+        return
+    if not view.ended:
+        detail = f"run {id} waits for an approval: look with `aos approvals list`"
+        raise CliError("Waits for approval", detail, ExitStatus.WAITS)
+    error = view.run.get("error") or view.run.get("error_code") or "see `aos trace`"
+    said = error.get("detail") or error.get("message") if isinstance(error, dict) else error
+    raise CliError(f"Run {view.state}", f"run {id}: {said}", ExitStatus.FAILED)
+
+
+def _result(view: RunView) -> RenderableType:
+    result = view.run.get("output", view.run.get("result"))
+    text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, indent=2)
+    return Text("" if result is None else clean(text))
+
+
+@group.command("wait")
+def wait(
+    context: typer.Context,
+    run_id: IdArgument,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Exit with 5 instead of waiting through an approval")
+    ] = False,
+) -> None:
+    """Follow a run and exit as it ended."""
+    session = session_of(context)
+    _finish(session, find_id(session, RUNS.path, run_id), stop_at_approval=no_wait)
+
+
+@group.command("show")
+def show(context: typer.Context, run_id: IdArgument) -> None:
+    """Show a run, its tasks, and what it returned."""
+    session = session_of(context)
+    found = session.client.get(path_to("runs", find_id(session, RUNS.path, run_id)))
+    view = RunView()
+    view.take_run(found)
+    session.out.emit(found, lambda: Group(draw_run(view, session.config.now()), _result(view)))
+
+
+def _move(context: typer.Context, run_id: str, verb: str, done: str) -> None:
+    session = session_of(context)
+    id = find_id(session, RUNS.path, run_id)
+    answer = session.client.post(path_to("runs", id, verb))
+    session.out.say(answer, f"run {short(id)} is {answer.get('state') or done}")
+
+
+@group.command("pause")
+def pause(context: typer.Context, run_id: IdArgument) -> None:
+    """Begin no further task until resumed."""
+    _move(context, run_id, "pause", "paused")
+
+
+@group.command("resume")
+def resume(context: typer.Context, run_id: IdArgument) -> None:
+    """Go on with a paused run."""
+    _move(context, run_id, "resume", "running")
+
+
+@group.command("cancel")
+def cancel(context: typer.Context, run_id: IdArgument) -> None:
+    """End a run.
+
+    What is at work is stopped at its next act, the rest is not begun.
+    """
+    _move(context, run_id, "cancel", "cancelled")
+
+
+def logs(
+    context: typer.Context,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, the end of its id, or last")] = "last",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more happens")] = False,
+) -> None:
+    """Print every act of a run, oldest first."""
+    session = session_of(context)
+    id = find_id(session, RUNS.path, run_id)
+    seen: set[str] = set()
+    while True:
+        ended = not follow or str(session.client.get(path_to("runs", id)).get("state")) in ENDED
+        acts = session.client.items("/actions", {"run": id, "order": "created"})
+        fresh = [act for act in acts if str(act.get("id")) not in seen]
+        seen.update(str(act.get("id")) for act in fresh)
+        if session.out.json and not follow:
+            session.out.emit({"items": fresh}, lambda: Text(""))
+        for act in fresh if follow or not session.out.json else ():
+            _log_line(session, act)
+        if ended:
+            return
+        time.sleep(1)
+
+
+def _log_line(session: Session, act: Object) -> None:
+    if session.out.json:
+        typer.echo(json.dumps(act, ensure_ascii=False))
+        return
+    when = str(act.get("intended_at") or act.get("created_at") or "")[:19].replace("T", " ")
+    decision = act.get("decision") or {}
+    refused = decision.get("outcome") in ("deny", "escalate")
+    why = act.get("error") or (decision.get("reason") if refused else act.get("summary"))
+    name = f"{act.get('kind', '')}:{act.get('name', '')}"
+    who = act.get("task") or act.get("agent")
+    parts = [when, str(who or ""), name, str(act.get("state") or ""), str(why or "")]
+    session.out.out.print(Text(clean("  ".join(part for part in parts if part))), soft_wrap=True)

@@ -1,0 +1,105 @@
+"""What one call of `aos` works with: its settings, its output, its connection, and the stored sign-in."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from aos.cli.client import Client, Object
+from aos.cli.config import CliConfig
+from aos.cli.failures import CliError, ExitStatus, usage_error
+from aos.cli.output import Output
+
+
+@dataclass(slots=True)
+class Session:
+    """One call of `aos`."""
+
+    config: CliConfig
+    out: Output
+    _client: Client | None = field(default=None)
+
+    @property
+    def client(self) -> Client:
+        """Return the connection, made when it is first needed."""
+        if self._client is None:
+            stored = read_credentials(self.config.config_home).get(self.config.url, {})
+            token = self.config.token or stored.get("token", "")
+            organization = self.config.organization or stored.get("organization", "")
+            self._client = Client(self.config.url, token=token, organization=organization)
+        return self._client
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+
+def session_of(context: typer.Context) -> Session:
+    """Return the session of the running command."""
+    found = context.find_root().obj
+    if not isinstance(found, Session):
+        raise usage_error("the command was started without its settings")
+    return found
+
+
+def credentials_file(config_home: Path) -> Path:
+    """Return where sign-ins are stored."""
+    return config_home / "credentials.json"
+
+
+def read_credentials(config_home: Path) -> dict[str, dict[str, str]]:
+    """Return the stored sign-ins by server; none where there is no file. Refuses a file that others may read."""
+    path = credentials_file(config_home)
+    try:
+        mode = path.stat().st_mode
+        found: Any = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise usage_error(
+            f"the sign-ins in `{path}` cannot be read ({error}): remove it and `aos login` again"
+        ) from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise usage_error(f"`{path}` may be read by others: `chmod 600 {path}`, or remove it and `aos login` again")
+    servers = found.get("servers") if isinstance(found, dict) else None
+    return {str(url): dict(each) for url, each in servers.items()} if isinstance(servers, dict) else {}
+
+
+def write_credentials(config_home: Path, url: str, given: dict[str, str]) -> None:
+    """Store one server's sign-in, readable by its owner alone; the file is replaced whole."""
+    servers = {**read_credentials(config_home), url: given}
+    path = credentials_file(config_home)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"servers": servers}, file, indent=2)
+        fresh.replace(path)
+    except OSError as error:
+        raise usage_error(f"the sign-in cannot be stored in `{path}`: {error.strerror or error}") from error
+
+
+def find_id(session: Session, path: str, key: str) -> str:
+    """Return the full id that a short one ends with, `last` for the newest; names and full ids as they are.
+
+    Raises CliError where nothing or more than one thing answers to it.
+    """
+    if key == "last":
+        newest = session.client.items(path, {"order": "-created"}, most=1)
+        if not newest:
+            raise CliError("Not found", f"there is nothing in `{path}` yet", ExitStatus.NOT_FOUND)
+        return str(newest[0]["id"])
+    if not 4 <= len(key) <= 12 or not set(key) <= set("0123456789abcdef"):
+        return key
+    found: list[Object] = session.client.items(path, {"order": "-created"}, most=400)
+    ids = [str(item["id"]) for item in found if str(item["id"]).endswith(key)]
+    if len(ids) > 1:
+        raise usage_error(f"`{key}` is the end of {len(ids)} ids: give more of it")
+    return ids[0] if ids else key

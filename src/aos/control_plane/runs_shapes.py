@@ -1,0 +1,261 @@
+"""The JSON Schemas of runs, approvals, actions, traces and usage: what is sent and what is shown."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aos.control_plane.shapes import (
+    ANY_OBJECT,
+    FLAG,
+    INSTANT,
+    LABEL,
+    NUMBER,
+    TEXT,
+    UUID,
+    Schema,
+    closed,
+    list_of,
+    maybe,
+    ref,
+)
+from aos.kernel.acts import ActionState, ActKind
+from aos.kernel.policy.values import Outcome
+from aos.operations.usage import UsageBy
+
+RUN_STATES: Final = ("running", "paused", "succeeded", "failed", "cancelled")
+APPROVAL_STATES: Final = ("pending", "approved", "denied", "expired", "used")
+TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled")
+
+RUN_NEW: Final[Schema] = {
+    **closed(
+        {
+            "workflow": {**TEXT, "description": "The workflow's name; or give `agent`"},
+            "agent": {**TEXT, "description": "The agent's name, for a run of one task"},
+            "input": {"description": "What the workflow or agent is given"},
+            "goal": {"type": "string", "maxLength": 10_000},
+            "thread": LABEL,
+            "labels": {
+                "type": "object",
+                "additionalProperties": {"type": "string", "maxLength": 200},
+                "maxProperties": 50,
+            },
+            "clock": {**INSTANT, "description": "The run's own time at its start, where the organization allows one"},
+            "budget": closed(
+                {
+                    "amount": {"type": "string", "format": "money"},
+                    "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+                },
+                description="What the run may cost at most",
+            ),
+        },
+        optional=("workflow", "agent", "input", "goal", "thread", "labels", "clock", "budget"),
+    ),
+    "oneOf": [{"required": ["workflow"]}, {"required": ["agent"]}],
+}
+APPROVE: Final[Schema] = closed(
+    {
+        "comment": {"type": "string", "maxLength": 4_000},
+        "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The digest of what you saw"},
+    },
+    optional=("comment",),
+)
+DENY: Final[Schema] = closed(
+    {
+        "comment": {"type": "string", "minLength": 1, "maxLength": 4_000, "description": "Shown to the agent"},
+        "suggested_args": {**ANY_OBJECT, "description": "What you would agree to; shown to the agent"},
+    },
+    optional=("suggested_args",),
+)
+
+_MONEY: Final = ref("Money")
+_SUM: Final[dict[str, Schema]] = {
+    **dict.fromkeys(("tasks", "attempts"), NUMBER),
+    "runtime_seconds": {"type": "number", "minimum": 0},
+    **dict.fromkeys(("tool_calls", "model_calls", "input_tokens", "output_tokens"), NUMBER),
+    **dict.fromkeys(("workflow_executions", "events"), NUMBER),
+    "cost": _MONEY,
+    "estimated": _MONEY,
+    "other_costs": list_of(_MONEY),
+}
+
+
+def run_components() -> dict[str, Schema]:
+    """Return the named schemas of what is read and answered about runs."""
+    return {
+        "RunNew": RUN_NEW,
+        "Run": closed(_run()),
+        "RunDetail": closed(
+            {
+                **_run(),
+                "states": {"type": "object", "additionalProperties": NUMBER},
+                "tasks": list_of(ref("Task")),
+                "tasks_next": maybe(TEXT),
+                "approvals": list_of(ref("Approval")),
+                "budgets": list_of(ref("BudgetUse")),
+                "input": {},
+                "output": {},
+            }
+        ),
+        "Task": closed(_task()),
+        "TaskDetail": closed({**_task(), "input": {}, "output": {}}),
+        "Approve": APPROVE,
+        "Deny": DENY,
+        "Approval": _approval(),
+        "Action": closed(_action()),
+        "ActionDetail": closed({**_action(), "result": {}}),
+        "Trace": closed({"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "next": maybe(TEXT)}),
+        "Tree": closed(
+            {"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}
+        ),
+        "TreeNode": closed({"task": ref("Task"), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}),
+        "Usage": closed(
+            {
+                "by": {"enum": [each.value for each in UsageBy]},
+                "items": list_of(ref("UsageGroup")),
+                "totals": closed(_SUM),
+                "budgets": list_of(ref("BudgetUse")),
+                "next": maybe(TEXT),
+            }
+        ),
+        "UsageGroup": closed(
+            {
+                "key": maybe(TEXT),
+                "name": maybe(TEXT),
+                **_SUM,
+                "budgets": list_of(ref("BudgetUse")),
+                "records": list_of(closed({"id": UUID, "record_id": UUID})),
+            },
+            optional=("records",),
+        ),
+        "BudgetUse": closed(
+            {"id": UUID, "name": TEXT, "period": TEXT, "limit": _MONEY, "used": _MONEY, "held": _MONEY}
+        ),
+        "RuleMet": closed(
+            {
+                "id": TEXT,
+                "version": NUMBER,
+                "outcome": {"enum": [each.value for each in Outcome]},
+                "reason": maybe(TEXT),
+                "failed": FLAG,
+                "satisfied": FLAG,
+            }
+        ),
+        "ChainLink": closed({"kind": TEXT, "id": UUID, "name": TEXT, "version": maybe(NUMBER)}),
+    }
+
+
+def _run() -> dict[str, Schema]:
+    return {
+        "id": UUID,
+        "name": TEXT,
+        "state": {"enum": list(RUN_STATES)},
+        "workflow": maybe(TEXT),
+        "workflow_version": maybe(NUMBER),
+        "agent": maybe(TEXT),
+        "department": maybe(TEXT),
+        "goal": {},
+        "started_by": maybe(TEXT),
+        "chain": list_of(ref("ChainLink")),
+        "labels": ANY_OBJECT,
+        "thread": maybe(TEXT),
+        "error": maybe(TEXT),
+        **dict.fromkeys(("tasks_open", "tasks_total", "actions", "refused", "waiting"), NUMBER),
+        "cost": _MONEY,
+        "other_costs": list_of(_MONEY),
+        "clock_start": maybe(INSTANT),
+        "created_at": INSTANT,
+        "finished_at": maybe(INSTANT),
+    }
+
+
+def _task() -> dict[str, Schema]:
+    return {
+        "id": UUID,
+        "name": TEXT,
+        "label": TEXT,
+        "kind": {"enum": ["agent", "fan"]},
+        "agent": maybe(TEXT),
+        "state": {"enum": list(TASK_STATES)},
+        "paused": FLAG,
+        "waits_for": maybe(TEXT),
+        "parent_id": maybe(UUID),
+        "item_index": maybe(NUMBER),
+        "after": list_of(UUID),
+        **dict.fromkeys(("attempt", "attempts_max"), NUMBER),
+        "error": maybe(TEXT),
+        "detail": maybe(TEXT),
+        "runtime_ms": NUMBER,
+        "created_at": INSTANT,
+        "started_at": maybe(INSTANT),
+        "finished_at": maybe(INSTANT),
+    }
+
+
+def _approval() -> Schema:
+    return closed(
+        {
+            "id": UUID,
+            "status": {"enum": list(APPROVAL_STATES)},
+            "act": {**TEXT, "description": "The act in a sentence"},
+            "kind": {"enum": [each.value for each in ActKind]},
+            "name": TEXT,
+            "effect": maybe(TEXT),
+            "arguments": {},
+            "reason": maybe(TEXT),
+            "rules": list_of(ref("RuleMet")),
+            "facts": maybe(ANY_OBJECT),
+            "origins": ANY_OBJECT,
+            "digest": TEXT,
+            "action_id": UUID,
+            "agent": maybe(TEXT),
+            "chain": list_of(ref("ChainLink")),
+            "run_id": maybe(UUID),
+            "run": maybe(TEXT),
+            "task_id": maybe(UUID),
+            "task": maybe(TEXT),
+            "approver_role": TEXT,
+            "quorum": NUMBER,
+            "answered_by": maybe(TEXT),
+            "answered_at": maybe(INSTANT),
+            "comment": maybe(TEXT),
+            "suggested_args": {},
+            "created_at": INSTANT,
+            "expires_at": INSTANT,
+        }
+    )
+
+
+def _action() -> dict[str, Schema]:
+    answered = {"id": UUID, "status": TEXT, "answered_by": maybe(TEXT), "answered_at": maybe(INSTANT)}
+    decision = {
+        "outcome": {"enum": [each.value for each in Outcome]},
+        "reason": maybe(TEXT),
+        "rules": list_of(ref("RuleMet")),
+        "facts": maybe(ANY_OBJECT),
+    }
+    return {
+        "id": UUID,
+        "kind": {"enum": [each.value for each in ActKind]},
+        "name": TEXT,
+        "effect": maybe(TEXT),
+        "state": {"enum": [each.value for each in ActionState]},
+        "decision": closed(decision),
+        "arguments": {},
+        "approval": maybe(closed(answered)),
+        "agent": maybe(TEXT),
+        "agent_version": maybe(NUMBER),
+        "department": maybe(TEXT),
+        "chain": list_of(ref("ChainLink")),
+        "run_id": maybe(UUID),
+        "task_id": maybe(UUID),
+        "task": maybe(TEXT),
+        "attempt": maybe(NUMBER),
+        "digest": TEXT,
+        "error": maybe(TEXT),
+        "summary": maybe(TEXT),
+        "cost": maybe(_MONEY),
+        "clock": maybe(INSTANT),
+        "intended_at": INSTANT,
+        "concluded_at": maybe(INSTANT),
+        "records": list_of(closed({"id": UUID, "kind": TEXT, "index": maybe(NUMBER)})),
+    }

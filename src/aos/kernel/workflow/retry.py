@@ -1,0 +1,25 @@
+"""How long a failed task waits for its next attempt: exponential, bounded, with a jitter that is the same each time asked."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from aos.kernel.workflow.spec import RetrySpec
+
+JITTER = 0.25
+"""The share of a wait that varies, so that tasks which failed together do not come back together."""
+
+
+def backoff_seconds(retry: RetrySpec, attempt: int, *, task_id: UUID) -> float:
+    """Return the wait in seconds after `attempt` (from 1) failed: doubled each time, up to the maximum, less the jitter.
+
+    The jitter follows from task and attempt alone, so that a decision made again is the same decision.
+    """
+    if attempt < 1:
+        raise ValueError(f"attempts count from 1, not from {attempt}")
+    doublings = min(attempt - 1, 62)
+    full: float = min(retry.backoff_seconds * 2.0**doublings, retry.max_backoff_seconds)
+    seed = hashlib.sha256(task_id.bytes + attempt.to_bytes(8, "big")).digest()
+    share = int.from_bytes(seed[:8], "big") / 2**64
+    return full * (1 - JITTER * share)

@@ -1,0 +1,179 @@
+"""The calls of an agent's pass, each translated into what AOS does: the one place where the Work protocol meets the gate.
+
+A call belongs to its task and is known by its key. A call that must wait is answered `waiting` and noted, so that the task
+is parked until what it waits for has ended; an error of AOS is answered as a call that was not performed. Only a lost claim
+is raised: then nothing of the pass can be written any more.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused
+from aos.kernel.errors import AosError, InvalidRequest, NotFound, StaleClaim, StillRunning, TooLarge
+from aos.kernel.json import Json
+from aos.kernel.limits import NAME_LENGTH_MAX, TASKS_PER_SPAWN_MAX
+from aos.kernel.workflow.states import FINAL, TaskState
+from aos.operations.authenticate import claim_stands
+from aos.operations.contents import open_json
+from aos.operations.drivers import Drivers
+from aos.operations.ends import seal
+from aos.operations.facts import FactsCache
+from aos.operations.gate import Gate
+from aos.operations.inputs import as_uuid
+from aos.operations.kept_calls import KeptCall, KeptCalls
+from aos.operations.own_acts import Allowed, OwnActs
+from aos.operations.passes import PassState
+from aos.operations.reports import call_row, report_call
+from aos.operations.spawns import Spawns
+from aos.store.hot.database import Database
+from aos_sdk.frames import Call, CallError, Result
+
+_FINAL = frozenset(state.value for state in FINAL)
+
+
+class Calls:
+    """Answers the calls of passes."""
+
+    def __init__(self, database: Database, facts: FactsCache, gate: Gate, acts: OwnActs, *, drivers: Drivers) -> None:
+        self._database = database
+        self._facts = facts
+        self._gate = gate
+        self._drivers = drivers
+        self._kept = KeptCalls(database)
+        self._spawns = Spawns(database, facts, acts, drivers)
+
+    async def answer(self, state: PassState, call: Call) -> Result:
+        """Answer one call of a pass, once it is recorded or must wait. Raises StaleClaim alone."""
+        try:
+            match call.kind:
+                case "tool":
+                    return await self._tool(state, call)
+                case "spawn":
+                    return await self._spawn(state, call)
+                case "children":
+                    return await self._children(state, call)
+                case "report":
+                    facts = await self._facts.of(state.task.organization_id)
+                    now = self._facts.now()
+                    member = report_call(state, call, facts, now=now, drivers=self._drivers)
+                    return await self._keep(state, call, member, value=None)
+                case "step":
+                    return await self._step(state, call)
+        except StaleClaim:
+            raise
+        except AosError as error:
+            return self._not_performed(state, call, "failed", error.slug, detail=error.detail, reasons=error.reasons)
+
+    async def drain(self) -> None:
+        """Return when nothing that was answered is unwritten."""
+        await self._kept.drain()
+        await self._spawns.drain()
+
+    async def _tool(self, state: PassState, call: Call) -> Result:
+        act = self._act(state, call, ActKind.TOOL, call.arguments)
+        return self._result(state, call, await self._gate.perform(act))
+
+    async def _spawn(self, state: PassState, call: Call) -> Result:
+        facts = await self._facts.of(state.task.organization_id)
+        child = facts.agents_by_name.get(call.name)
+        if child is None:
+            raise NotFound(f"there is no agent `{call.name[:60]}`")
+        if call.arguments.get("budget") is not None:
+            raise InvalidRequest("a spawned task has no budget of its own: give one to the run or to the agent")
+        label = call.arguments.get("name") or child.name
+        if not isinstance(label, str) or len(label) > NAME_LENGTH_MAX:
+            raise InvalidRequest(f"the name of a spawned task is a text of at most {NAME_LENGTH_MAX} characters")
+        act = self._act(state, call, ActKind.DELEGATE, {"input": call.arguments.get("input")})
+        ruling = await self._spawns.spawn(state, act, child, label=label)
+        assert not isinstance(ruling, Allowed)
+        return self._result(state, call, ruling)
+
+    async def _children(self, state: PassState, call: Call) -> Result:
+        asked = _task_ids(call)
+        rows = await self._database.read(
+            "load_children",
+            {"organization_id": state.task.organization_id, "task_ids": asked, "parent_id": state.task.id},
+        )
+        found = {row["task_id"]: row for row in rows}
+        missing = [child for child in asked if child not in found]
+        if missing:
+            raise NotFound(f"task `{missing[0]}` was not spawned by this one")
+        still_open = [child for child in asked if found[child]["state"] not in _FINAL]
+        if still_open:
+            state.children.update(still_open)
+            return Result(call.task_id, call.call_id, "waiting")
+        facts = await self._facts.of(state.task.organization_id)
+        ended: list[Json] = []
+        for child in asked:
+            row = found[child]
+            value = open_json(row, keys=facts.data_keys, crypto=self._drivers.crypto) if row["sealed"] else None
+            ended.append(_child_end(child, row["label"], TaskState(row["state"]), row["error_code"], value=value))
+        content = seal(ended, "outcome", facts, self._drivers)
+        row_of_call = call_row(state, call, "performed")
+        row_of_call.outcome_content_id = content.row.id
+        return await self._keep(state, call, KeptCall(row_of_call, [content.row]), value=ended)
+
+    async def _step(self, state: PassState, call: Call) -> Result:
+        facts = await self._facts.of(state.task.organization_id)
+        outcome = "failed" if call.options.get("state") == "failed" else "performed"
+        content = seal(call.arguments, "step", facts, self._drivers)
+        row = call_row(state, call, outcome)
+        row.outcome_content_id = content.row.id
+        return await self._keep(state, call, KeptCall(row, [content.row]), value=call.arguments, outcome=outcome)
+
+    async def _keep(
+        self, state: PassState, call: Call, member: KeptCall, *, value: Json, outcome: str = "performed"
+    ) -> Result:
+        if not await self._kept.keep(member):
+            if not await claim_stands(self._database, state.task.organization_id, state.task.claim):
+                raise StaleClaim(f"task `{state.task.label}` was taken from this worker; nothing was written")
+            raise StillRunning(f"call `{call.name}` of this task was recorded before: run the pass again")
+        made = "failed" if outcome == "failed" else "performed"
+        return Result(call.task_id, call.call_id, made, value=value, seq=state.next_seq())  # type: ignore[arg-type]
+
+    def _act(self, state: PassState, call: Call, kind: ActKind, arguments: Json) -> Act:
+        clock = state.task.run.clock(self._facts.now())
+        return Act(state.principal, kind, call.name, arguments, call=CallKey(call.key, call.tries), clock=clock)
+
+    def _result(self, state: PassState, call: Call, done: Recorded | Pending | Refused) -> Result:
+        match done:
+            case Recorded(state=ActionState.PERFORMED, value=value):
+                return Result(call.task_id, call.call_id, "performed", value=value, seq=state.next_seq())
+            case Recorded(state=ended, error=error, detail=detail):
+                return self._not_performed(state, call, ended.value, error, detail=detail)
+            case Pending(approval_id=approval_id):
+                state.approvals.add(approval_id)
+                return Result(call.task_id, call.call_id, "waiting")
+            case Refused(error=error, detail=detail, reasons=reasons):
+                return self._not_performed(state, call, "refused", error, detail=detail, reasons=reasons)
+
+    @staticmethod
+    def _not_performed(
+        state: PassState, call: Call, outcome: str, error: str, *, detail: str, reasons: tuple[str, ...] = ()
+    ) -> Result:
+        rule = reasons[0].partition(":")[0] if reasons else None
+        told = CallError(slug=error or outcome, detail=detail, reasons=list(reasons), rule=rule)
+        return Result(call.task_id, call.call_id, outcome, error=told, seq=state.next_seq())  # type: ignore[arg-type]
+
+
+def _task_ids(call: Call) -> list[UUID]:
+    """Return the ids of the spawned tasks that a call asks for; raise InvalidRequest or TooLarge."""
+    given = call.arguments.get("task_ids")
+    if not isinstance(given, list):
+        raise InvalidRequest("`task_ids` must be a list of the ids of spawned tasks")
+    if len(given) > TASKS_PER_SPAWN_MAX:
+        raise TooLarge(f"{len(given)} spawned tasks are waited for at once, at most {TASKS_PER_SPAWN_MAX} are")
+    found = [as_uuid(each) for each in given]
+    if any(each is None for each in found):
+        raise InvalidRequest("`task_ids` must be a list of the ids of spawned tasks")
+    return [each for each in found if each is not None]
+
+
+def _child_end(child: UUID, label: str, state: TaskState, error_code: str | None, *, value: Json) -> Json:
+    """Return what a parent is told of a child: its value, or why there is none."""
+    if state is TaskState.SUCCEEDED:
+        return {"task_id": str(child), "ok": True, "value": value, "detail": ""}
+    told = value.get("detail") if isinstance(value, dict) else None
+    detail = f"{label}: {error_code or state.value}" + (f": {told}" if told else "")
+    return {"task_id": str(child), "ok": False, "value": None, "detail": detail}

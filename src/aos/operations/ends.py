@@ -1,0 +1,163 @@
+"""From a verdict on a task to what is written of it: its row, its content, its record and what its runtime cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from aos.kernel.agents import Agent
+from aos.kernel.json import Json
+from aos.kernel.ledger.record import Record, RecordKind, Usage, amount, record_time
+from aos.kernel.money import Money
+from aos.kernel.workflow.passes import Fail, Retry, Succeed
+from aos.operations.claimed import ClaimedTask
+from aos.operations.contents import Sealed, seal_content
+from aos.operations.drivers import Drivers
+from aos.operations.facts import OrganizationFacts
+from aos.operations.records import record_row
+from aos.store.rows import ContentRow, RecordRow, UsageRow
+from aos.store.task_rows import CompleteRow
+
+DETAIL_LENGTH_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The task is left out, since what it needed did not succeed."""
+
+
+@dataclass(slots=True)
+class Completion:
+    """One end of an attempt on its way into the store."""
+
+    row: CompleteRow
+    run_id: UUID
+    contents: list[ContentRow] = field(default_factory=list)
+    records: list[RecordRow] = field(default_factory=list)
+    usage: list[UsageRow] = field(default_factory=list)
+
+
+def completion(
+    task: ClaimedTask,
+    verdict: Succeed | Fail | Retry | Skip,
+    facts: OrganizationFacts,
+    *,
+    agent: Agent | None,
+    pass_ms: int,
+    ran: bool,
+    now: datetime,
+    drivers: Drivers,
+) -> Completion:
+    """Return what to write of an attempt that ended. `ran` says that the agent's function ran, which is what is charged."""
+    sealed, error, state, status = _outcome(task, verdict, facts, drivers)
+    row = CompleteRow(
+        n=0,
+        organization_id=task.organization_id,
+        task_id=task.id,
+        claim_token=task.token,
+        state=state,
+        runtime_ms=pass_ms,
+        retry_seconds=verdict.delay_seconds if isinstance(verdict, Retry) else 0.0,
+        error_code=error,
+    )
+    if sealed is not None:
+        if error is None:
+            row.output_content_id = sealed.row.id
+        else:
+            row.error_content_id = sealed.row.id
+    member = Completion(row, task.run_id)
+    if sealed is not None:
+        member.contents.append(sealed.row)
+    runtime_ms = task.runtime_ms + pass_ms
+    cost = Money(agent.price_per_second_nanos * runtime_ms // 1_000 if agent else 0, facts.settings.currency)
+    record = Record(
+        id=drivers.ids.new(),
+        kind=RecordKind.TASK_FINISHED,
+        organization_id=task.organization_id,
+        at=record_time(now),
+        agent_version=agent.version if agent else None,
+        amounts=(amount("cost", cost),) if ran and cost.nanos else (),
+        attempt=task.attempt,
+        error=error,
+        result_digest=sealed.digest if sealed is not None else None,
+        result_id=sealed.row.id if sealed is not None else None,
+        run_id=task.run_id,
+        status=status,
+        task_id=task.id,
+        usage=(Usage(quantity=runtime_ms, unit="milliseconds"),) if ran else (),
+    )
+    member.records.append(record_row(record))
+    if ran and agent is not None:
+        member.usage.append(
+            runtime_usage(task, agent, cost, runtime_ms=runtime_ms, record_id=record.id, drivers=drivers)
+        )
+    return member
+
+
+def _outcome(
+    task: ClaimedTask, verdict: Succeed | Fail | Retry | Skip, facts: OrganizationFacts, drivers: Drivers
+) -> tuple[Sealed | None, str | None, str, str]:
+    """Return the content, the error code, the state of the row and the status of the record."""
+    match verdict:
+        case Succeed(value):
+            sealed = None if value is None else seal(value, "output", facts, drivers)
+            return sealed, None, "succeeded", "succeeded"
+        case Fail(code, detail):
+            return _sealed_error(code, detail, facts, drivers), code, "failed", "failed"
+        case Retry(code, detail):
+            return _sealed_error(code, detail, facts, drivers), code, "ready", "retried"
+        case Skip():
+            return None, "skipped", "skipped", "skipped"
+
+
+def _sealed_error(code: str, detail: str, facts: OrganizationFacts, drivers: Drivers) -> Sealed:
+    return seal({"code": code, "detail": detail[:DETAIL_LENGTH_MAX]}, "error", facts, drivers)
+
+
+def seal(value: Json, purpose: str, facts: OrganizationFacts, drivers: Drivers) -> Sealed:
+    """Return a value sealed under the organization's current data key."""
+    return seal_content(
+        value,
+        purpose=purpose,
+        organization_id=facts.id,
+        keys=facts.data_keys,
+        crypto=drivers.crypto,
+        ids=drivers.ids,
+    )
+
+
+def seal_bytes(value: bytes, purpose: str, facts: OrganizationFacts, drivers: Drivers) -> Sealed:
+    """Return bytes sealed under the organization's current data key."""
+    return seal_content(
+        value,
+        purpose=purpose,
+        organization_id=facts.id,
+        keys=facts.data_keys,
+        crypto=drivers.crypto,
+        ids=drivers.ids,
+    )
+
+
+def runtime_usage(
+    task: ClaimedTask, agent: Agent, cost: Money, *, runtime_ms: int, record_id: UUID, drivers: Drivers
+) -> UsageRow:
+    """Return the usage event of one attempt's runtime."""
+    return UsageRow(
+        n=0,
+        organization_id=task.organization_id,
+        id=drivers.ids.new(),
+        kind="task_runtime",
+        name=agent.name,
+        quantity=runtime_ms,
+        unit="milliseconds",
+        cost_nanos=cost.nanos,
+        currency=cost.currency,
+        record_id=record_id,
+        run_id=task.run_id,
+        task_id=task.id,
+        agent_id=agent.id,
+        agent_version=agent.version,
+        department_id=agent.department_id,
+    )

@@ -1,0 +1,62 @@
+"""Calls that no gate decides, kept for replay: steps, reports, and what spawned children came to.
+
+Each is written under its task's claim, once for a key, attempt and try; nothing of it enters the log but an observer's
+finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aos.operations.group_commit import GroupCommit
+from aos.operations.records import place
+from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.rows import ContentRow, RecordRow, rows_json
+from aos.store.task_rows import CallRow, TaskKey
+
+
+@dataclass(slots=True)
+class KeptCall:
+    """One such call on its way into the store."""
+
+    row: CallRow
+    contents: list[ContentRow] = field(default_factory=list)
+    records: list[RecordRow] = field(default_factory=list)
+
+
+class KeptCalls:
+    """Writes batches of calls."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._commits = GroupCommit(self._flush, name="calls")
+
+    async def keep(self, member: KeptCall) -> bool:
+        """Write the call; False where its task's claim is gone, or the same call was written before."""
+        return await self._commits.submit(member)
+
+    async def drain(self) -> None:
+        """Return when nothing is unwritten."""
+        await self._commits.drain()
+
+    async def _flush(self, batch: Sequence[KeptCall]) -> list[bool]:
+        for n, member in enumerate(batch):
+            member.row.n = n
+            for content in member.contents:
+                content.n = n
+            for record in member.records:
+                record.n = n
+        keys = [TaskKey(organization_id=member.row.organization_id, id=member.row.task_id) for member in batch]
+        params = {
+            "members": rows_json([member.row for member in batch]),
+            "contents": rows_json([row for member in batch for row in member.contents]),
+            "records": rows_json(place([row for member in batch for row in member.records])),
+        }
+
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            await transaction.run("lock_tasks", {"tasks": rows_json(keys)})
+            return await transaction.run("append_calls", params)
+
+        written = {row["n"] for row in await self._database.write(work)}
+        return [n in written for n in range(len(batch))]

@@ -1,0 +1,87 @@
+"""Everything that a worker does in the store, built from one process's database, facts, gate and drivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from aos.operations.abandon import Abandonment
+from aos.operations.approvals import Approvals
+from aos.operations.archive import Housekeeping
+from aos.operations.calls import Calls
+from aos.operations.drivers import Drivers
+from aos.operations.facts import FactsCache
+from aos.operations.fans import Fans
+from aos.operations.gate import Gate
+from aos.operations.integrate import integrate_once
+from aos.operations.own_acts import OwnActs
+from aos.operations.run_ends import RunEnds
+from aos.operations.runs import Runs
+from aos.operations.starts import Starts
+from aos.operations.tasks import Taken, Tasks, load_calls
+from aos.store.hot.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestration:
+    """The operations behind a worker, and behind whoever starts and steers runs."""
+
+    database: Database
+    facts: FactsCache
+    gate: Gate
+    drivers: Drivers
+    worker_id: UUID
+    acts: OwnActs
+    runs: Runs
+    approvals: Approvals
+    ends: RunEnds
+    tasks: Tasks
+    starts: Starts
+    calls: Calls
+    fans: Fans
+    abandonment: Abandonment
+    housekeeping: Housekeeping
+
+    async def abandon_calls(self, taken: Taken) -> None:
+        """Record as unknown what earlier claims of a task left open, and load its calls again."""
+        task = taken.task
+        await self.abandonment.of_tasks([(task.organization_id, task.id)])
+        async with self.database.machine() as transaction:
+            await load_calls(transaction, [taken])
+
+    async def integrate(self) -> int:
+        """Give waiting records of one organization their places in its log; return how many."""
+        done = await integrate_once(self.database, self.facts, self.drivers)
+        return 0 if done is None else done.leaves
+
+    async def drain(self) -> None:
+        """Return when nothing that was begun here is unwritten."""
+        await self.gate.drain()
+        await self.calls.drain()
+        await self.acts.drain()
+        await self.tasks.drain()
+
+
+def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Drivers) -> Orchestration:
+    """Return the operations of one process, under a fresh worker id."""
+    worker_id = drivers.ids.new()
+    acts = OwnActs(database, facts, gate, drivers)
+    ends = RunEnds(database, facts, drivers)
+    tasks = Tasks(database, ends, worker_id=worker_id)
+    return Orchestration(
+        database=database,
+        facts=facts,
+        gate=gate,
+        drivers=drivers,
+        worker_id=worker_id,
+        acts=acts,
+        runs=Runs(database, facts, acts, drivers),
+        approvals=Approvals(database, facts, drivers),
+        ends=ends,
+        tasks=tasks,
+        starts=Starts(database, facts, acts, tasks, drivers=drivers),
+        calls=Calls(database, facts, gate, acts, drivers=drivers),
+        fans=Fans(database, drivers),
+        abandonment=Abandonment(database, facts, drivers),
+        housekeeping=Housekeeping(database),
+    )

@@ -1,0 +1,201 @@
+"""The end of a run: found when its last task has ended, written once, with what the run returns.
+
+Whoever ends a run's last task asks for it here; the sweep asks for all that were forgotten. Level-triggered: what a run
+comes to is computed from its tasks as they stand, so that asking twice does nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from aos.kernel.errors import AosError
+from aos.kernel.identity import Principal
+from aos.kernel.json import Json
+from aos.kernel.ledger.record import Record, RecordKind, Usage, principal_ids, record_time
+from aos.kernel.workflow.outcome import EndedTask, run_outcome
+from aos.kernel.workflow.states import RunState, TaskState
+from aos.kernel.workflow.templates import INPUT, expressions_of, output_value, render
+from aos.operations.claimed import chain_of
+from aos.operations.contents import Sealed, open_json
+from aos.operations.drivers import Drivers
+from aos.operations.ends import seal
+from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.records import place, record_row
+from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
+from aos.store.task_rows import FinishRow, TaskKey
+
+
+class RunEnds:
+    """Ends runs whose tasks have all ended."""
+
+    def __init__(self, database: Database, facts: FactsCache, drivers: Drivers) -> None:
+        self._database = database
+        self._facts = facts
+        self._drivers = drivers
+        self._asked: set[tuple[UUID, UUID]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def finish_soon(self, organization_id: UUID, run_id: UUID) -> None:
+        """Ask for a run to be ended; many asked for at once share one commit."""
+        self._asked.add((organization_id, run_id))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="run-ends")
+
+    async def drain(self) -> None:
+        """Return when every run that was asked for is ended."""
+        while self._task is not None and not self._task.done():
+            await asyncio.shield(self._task)
+
+    async def _run(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, set()
+            try:
+                await self.finish(sorted(asked))
+            except AosError:
+                return  # the sweep finds what is left
+
+    async def finish(self, runs: Sequence[tuple[UUID, UUID]] | None = None) -> int:
+        """End the runs named, or up to 100 that were forgotten; return how many were ended now."""
+        wanted = (
+            None
+            if runs is None
+            else rows_json([TaskKey(organization_id=organization, id=run) for organization, run in runs])
+        )
+        rows = await self._database.read("load_ending_runs", {"runs": wanted})
+        if not rows:
+            return 0
+        members: list[FinishRow] = []
+        contents: list[ContentRow] = []
+        records: list[RecordRow] = []
+        usage: list[UsageRow] = []
+        for n, row in enumerate(rows):
+            facts = await self._facts.of(row["organization_id"])
+            sealed, state, error = await self._outcome(row, facts)
+            members.append(_member(n, row, state, error=error, sealed=sealed))
+            if sealed is not None:
+                sealed.row.n = n
+                contents.append(sealed.row)
+            record = self._record(row, state, error=error, sealed=sealed, now=row["now"])
+            of_record = record_row(record)
+            of_record.n = n
+            records.append(of_record)
+            usage.append(self._usage(n, row, facts, record.id))
+        params = {
+            "members": rows_json(members),
+            "contents": rows_json(contents),
+            "records": rows_json(place(records)),
+            "usage": rows_json(usage),
+        }
+
+        async def work(transaction: MachineTransaction) -> int:
+            return len(await transaction.run("finish_runs", params))
+
+        return await self._database.write(work)
+
+    async def _outcome(self, row: Row, facts: OrganizationFacts) -> tuple[Sealed | None, RunState, str | None]:
+        ends = [EndedTask(label, TaskState(state), error) for state, label, error in row["ends"] or ()]
+        state, error = run_outcome(ends)
+        if state is not RunState.SUCCEEDED:
+            return None, state, error
+        try:
+            value = await self._output(row, facts)
+        except AosError:
+            return None, RunState.FAILED, "output-template"
+        return (None if value is None else seal(value, "output", facts, self._drivers)), state, error
+
+    async def _output(self, row: Row, facts: OrganizationFacts) -> Json:
+        """Return what the run returns: its rendered template, else what its only last task returned."""
+        template: Json = row["output"]
+        texts = list(expressions_of(template))
+        if template is not None and not texts:
+            return template
+        names = row["last_names"] if template is None else None
+        if names is not None and len(names) != 1:
+            return None
+        outputs = await self._outputs(row, facts, names)
+        if names is not None:
+            return outputs.get(names[0])
+        values: dict[str, Json] = {name: output_value(value) for name, value in outputs.items()}
+        if row["input_sealed"] is not None:
+            sealed_input = {
+                "organization_id": row["input_organization_id"],
+                "id": row["input_id"],
+                "data_key_id": row["input_data_key_id"],
+                "sealed": row["input_sealed"],
+            }
+            values[INPUT] = open_json(sealed_input, keys=facts.data_keys, crypto=self._drivers.crypto)
+        else:
+            values[INPUT] = None
+        return render(template, values)
+
+    async def _outputs(self, row: Row, facts: OrganizationFacts, names: list[str] | None) -> dict[str, Json]:
+        found = await self._database.read(
+            "load_outputs",
+            {
+                "organization_id": row["organization_id"],
+                "run_id": row["id"],
+                "names": names if names is not None else _words(row["output"]),
+            },
+        )
+        return {
+            each["name"]: None
+            if each["sealed"] is None
+            else open_json(each, keys=facts.data_keys, crypto=self._drivers.crypto)
+            for each in found
+        }
+
+    def _record(self, row: Row, state: RunState, *, error: str | None, sealed: Sealed | None, now: datetime) -> Record:
+        principal = Principal(row["organization_id"], chain_of(row["chain"]))
+        return Record(
+            id=self._drivers.ids.new(),
+            kind=RecordKind.RUN_FINISHED,
+            organization_id=row["organization_id"],
+            at=record_time(now),
+            error=error,
+            principal=principal_ids(principal),
+            result_digest=sealed.digest if sealed is not None else None,
+            result_id=sealed.row.id if sealed is not None else None,
+            run_id=row["id"],
+            status=state.value,
+            usage=(Usage(quantity=row["tasks_total"], unit="tasks"),),
+        )
+
+    def _usage(self, n: int, row: Row, facts: OrganizationFacts, record_id: UUID) -> UsageRow:
+        return UsageRow(
+            n=n,
+            organization_id=row["organization_id"],
+            id=self._drivers.ids.new(),
+            kind="workflow_execution",
+            name=row["name"],
+            quantity=1,
+            unit="runs",
+            cost_nanos=0,
+            currency=facts.settings.currency,
+            record_id=record_id,
+            run_id=row["id"],
+            agent_id=row["agent_id"],
+            department_id=row["department_id"],
+        )
+
+
+def _member(n: int, row: Row, state: RunState, *, error: str | None, sealed: Sealed | None) -> FinishRow:
+    return FinishRow(
+        n=n,
+        organization_id=row["organization_id"],
+        run_id=row["id"],
+        state=state.value,
+        error_code=error,
+        output_content_id=sealed.row.id if sealed is not None else None,
+    )
+
+
+def _words(template: Json) -> list[str]:
+    """Return every word of a template's expressions: among them are the tasks it names."""
+    words: set[str] = set()
+    for text in expressions_of(template):
+        words.update("".join(each if each.isalnum() or each == "_" else " " for each in text).split())
+    return sorted(words)

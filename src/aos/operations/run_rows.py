@@ -1,0 +1,208 @@
+"""From a plan and an allowed act to the rows of a run that starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from aos.kernel.acts import act_digest
+from aos.kernel.errors import NotFound
+from aos.kernel.identity import PrincipalKind
+from aos.kernel.json import Json
+from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
+from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
+from aos.kernel.money import Money
+from aos.kernel.origins import Source, token_digest, tokens_of
+from aos.kernel.workflow.plan import Plan
+from aos.kernel.workflow.spec import work_spec
+from aos.operations.contents import Sealed
+from aos.operations.decided import chain_json
+from aos.operations.drivers import Drivers
+from aos.operations.ends import seal, seal_bytes
+from aos.operations.facts import OrganizationFacts
+from aos.operations.own_acts import Allowed
+from aos.operations.records import place, record_row
+from aos.store.rows import ContentRow, OriginRow, RecordRow, hex_bytes, rows_json
+from aos.store.task_rows import EdgeRow, PlannedRow, RunBudgetRow, RunRow
+
+ORIGIN_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What somebody wants run: a workflow or an agent, by name. `clock` is the run's own time at its start."""
+
+    workflow: str | None = None
+    agent: str | None = None
+    input: Json = None
+    goal: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    thread: str | None = None
+    clock: datetime | None = None
+    budget: Money | None = None
+    idempotency_key: str | None = None
+    approval_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a run will do, and what it is named after."""
+
+    name: str
+    plan: Plan
+    workflow_id: UUID | None = None
+    workflow_version: int | None = None
+    agent_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class RunRows:
+    """All rows of one run that starts."""
+
+    run: RunRow
+    tasks: list[PlannedRow]
+    edges: list[EdgeRow]
+    records: list[RecordRow] = field(default_factory=list)
+    contents: list[ContentRow] = field(default_factory=list)
+    origins: list[OriginRow] = field(default_factory=list)
+    budgets: list[RunBudgetRow] = field(default_factory=list)
+
+    @property
+    def run_id(self) -> UUID:
+        """Return the run's id."""
+        return self.run.id
+
+    def params(self) -> dict[str, str]:
+        """Return the parameters of `start_run`."""
+        return {
+            "runs": rows_json([self.run]),
+            "tasks": rows_json(self.tasks),
+            "edges": rows_json(self.edges),
+            "records": rows_json(place(self.records)),
+            "contents": rows_json(self.contents),
+            "origins": rows_json(self.origins),
+            "budgets": rows_json(self.budgets),
+        }
+
+
+def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: datetime, drivers: Drivers) -> RunRows:
+    """Return the rows of a run; raise NotFound where a task's agent does not exist."""
+    facts, act = allowed.facts, allowed.act
+    run_id = drivers.ids.new()
+    key = drivers.ids.random_bytes(ORIGIN_KEY_BYTES)
+    given = None if request.input is None else seal(request.input, "input", facts, drivers)
+    goal = seal(request.goal, "goal", facts, drivers) if request.goal else None
+    outcome = seal({"run_id": str(run_id)}, "outcome", facts, drivers)
+    sealed_key = seal_bytes(key, "origin-key", facts, drivers)
+    seen = tokens_of([request.input, request.goal], Source.PERSON, at_most=ORIGIN_TOKENS_RUN_MAX)
+    tasks, edges = _tasks(planned.plan, facts, drivers)
+    run = RunRow(
+        organization_id=facts.id,
+        epoch=facts.epoch,
+        id=run_id,
+        name=planned.name,
+        chain=_run_chain(allowed),
+        origin_key_content_id=sealed_key.row.id,
+        origin_incomplete=seen.incomplete,
+        tasks_total=len(tasks),
+        action_id=allowed.action_id,
+        act_name=act.name,
+        outcome=allowed.decision.outcome.value,
+        rules=[
+            {"id": each.id, "version": each.version, "outcome": each.outcome.value} for each in allowed.decision.matched
+        ],
+        act_chain=chain_json(act.principal.chain),
+        digest=hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments)),
+        outcome_content_id=outcome.row.id,
+        workflow_id=planned.workflow_id,
+        workflow_version=planned.workflow_version,
+        agent_id=planned.agent_id,
+        department_id=_department_id(planned, allowed, facts),
+        goal_content_id=goal.row.id if goal is not None else None,
+        input_content_id=given.row.id if given is not None else None,
+        labels=dict(request.labels),
+        thread=request.thread,
+        clock_start=request.clock,
+        act_agent_id=allowed.agent.id if allowed.agent is not None else None,
+        act_agent_version=allowed.agent.version if allowed.agent is not None else None,
+        approval_id=allowed.approval_id,
+        clock=request.clock,
+        idempotency_principal=act.principal.actor.id if act.idempotency_key else None,
+        idempotency_key=act.idempotency_key,
+    )
+    rows = RunRows(run, tasks, edges)
+    rows.contents = [each.row for each in (given, goal, outcome, sealed_key) if each is not None]
+    rows.records = [record_row(_record(run, allowed, given, now=now, drivers=drivers))]
+    rows.origins = [
+        OriginRow(n=0, token=hex_bytes(token_digest(key, token.text)), origin=token.origin.value, whole=token.whole)
+        for token in seen.tokens
+    ]
+    if request.budget is not None:
+        rows.budgets = [
+            RunBudgetRow(id=drivers.ids.new(), currency=request.budget.currency, limit_nanos=request.budget.nanos)
+        ]
+    return rows
+
+
+def _run_chain(allowed: Allowed) -> Any:
+    """Return who stands behind the run, with the roles they hold now on the last link: its tasks are decided by them."""
+    chain = chain_json(allowed.act.principal.chain)
+    if allowed.act.principal.actor.kind is not PrincipalKind.AGENT:
+        chain[-1]["roles"] = list(allowed.act.principal.roles)
+    return chain
+
+
+def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list[PlannedRow], list[EdgeRow]]:
+    ids = [drivers.ids.new() for _ in plan.tasks]
+    tasks: list[PlannedRow] = []
+    edges: list[EdgeRow] = []
+    for task_id, task in zip(ids, plan.tasks, strict=True):
+        agent = facts.agents_by_name.get(task.work.agent)
+        if agent is None:
+            raise NotFound(f"task `{task.name}` is for agent `{task.work.agent}`, which there is not")
+        tasks.append(
+            PlannedRow(
+                id=task_id,
+                name=task.name,
+                kind="fan" if task.is_fan else "agent",
+                agent_id=agent.id,
+                spec=work_spec(task.work),
+                blockers=len(task.after),
+                attempts_max=task.work.retry.attempts,
+            )
+        )
+        edges += [EdgeRow(source_id=ids[source], target_id=task_id) for source in task.after]
+    return tasks, edges
+
+
+def _department_id(planned: Planned, allowed: Allowed, facts: OrganizationFacts) -> UUID | None:
+    """Return whose run it is: the department of the agent that was asked for, else of the one who started it."""
+    agent = facts.agents.get(planned.agent_id) if planned.agent_id is not None else allowed.agent
+    return agent.department_id if agent is not None else None
+
+
+def _record(run: RunRow, allowed: Allowed, given: Sealed | None, *, now: datetime, drivers: Drivers) -> Record:
+    act = allowed.act
+    return Record(
+        id=drivers.ids.new(),
+        kind=RecordKind.RUN_STARTED,
+        organization_id=run.organization_id,
+        at=record_time(now),
+        act_kind=act.kind,
+        act_name=act.name,
+        action_id=allowed.action_id,
+        agent_version=allowed.agent.version if allowed.agent is not None else None,
+        approval_id=allowed.approval_id,
+        args_digest=given.digest if given is not None else None,
+        args_id=given.row.id if given is not None else None,
+        clock=record_time(act.clock) if act.clock is not None else None,
+        decision=allowed.decision.outcome,
+        epoch=run.epoch,
+        principal=principal_ids(act.principal),
+        rules=rule_ids(allowed.decision),
+        run_id=run.id,
+        subject=f"workflow:{run.workflow_id}@{run.workflow_version}" if run.workflow_id else None,
+    )

@@ -1,0 +1,165 @@
+"""Spawning: an agent delegates a task to another agent, inside its own run.
+
+The delegation is an act of the spawning agent, decided by the gate; its intent, its effect (the child) and its outcome are
+one statement. The same call made again, on a later pass or attempt, finds the child that it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aos.kernel.acts import Act, ActionState, Recorded, act_digest
+from aos.kernel.agents import Agent
+from aos.kernel.errors import StaleClaim, StaleFacts
+from aos.kernel.json import Json
+from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
+from aos.kernel.limits import STALE_RETRIES_MAX, TASKS_PER_RUN_MAX
+from aos.kernel.workflow.spec import TaskWork, work_spec
+from aos.operations.authenticate import claim_stands
+from aos.operations.decided import chain_json
+from aos.operations.drivers import Drivers
+from aos.operations.ends import seal
+from aos.operations.facts import FactsCache
+from aos.operations.group_commit import GroupCommit
+from aos.operations.own_acts import Allowed, OwnActs, Ruling
+from aos.operations.passes import PassState
+from aos.operations.records import place, record_row
+from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.rows import ContentRow, RecordRow, hex_bytes, rows_json
+from aos.store.task_rows import SpawnRow, TaskKey
+
+_TRIES_MAX = STALE_RETRIES_MAX + 1
+
+
+@dataclass(slots=True)
+class Spawn:
+    """One spawn on its way into the store."""
+
+    row: SpawnRow
+    contents: list[ContentRow] = field(default_factory=list)
+    records: list[RecordRow] = field(default_factory=list)
+
+
+class Spawns:
+    """Spawns tasks."""
+
+    def __init__(self, database: Database, facts: FactsCache, acts: OwnActs, drivers: Drivers) -> None:
+        self._database = database
+        self._facts = facts
+        self._acts = acts
+        self._drivers = drivers
+        self._commits = GroupCommit(self._flush, name="spawn")
+
+    async def spawn(self, state: PassState, act: Act, child: Agent, *, label: str) -> Ruling:
+        """Spawn `child` for the act, or return what stands instead: a record, an approval or a refusal.
+
+        Raises StaleClaim where the task was taken away, StaleFacts where facts changed or the run may not grow.
+        """
+        for _ in range(_TRIES_MAX):
+            ruling = await self._acts.rule_on(act)
+            if not isinstance(ruling, Allowed):
+                return ruling
+            member, value = self._member(state, ruling, child, label=label)
+            if await self._commits.submit(member):
+                return Recorded(ruling.action_id, ActionState.PERFORMED, value)
+            if not await claim_stands(self._database, state.task.organization_id, state.task.claim):
+                raise StaleClaim(f"task `{state.task.label}` was taken from this worker; nothing was written")
+            await self._acts.outdated(ruling.facts)
+        raise StaleFacts(
+            f"`{act.action}` could not be written: its facts changed, or the run has {TASKS_PER_RUN_MAX} tasks already"
+        )
+
+    async def drain(self) -> None:
+        """Return when nothing is unwritten."""
+        await self._commits.drain()
+
+    def _member(self, state: PassState, allowed: Allowed, child: Agent, *, label: str) -> tuple[Spawn, Json]:
+        task, act, facts, drivers = state.task, allowed.act, allowed.facts, self._drivers
+        assert act.call is not None
+        child_id = drivers.ids.new()
+        value: Json = {"task_id": str(child_id)}
+        given = act.arguments["input"] if isinstance(act.arguments, dict) else None
+        sealed = None if given is None else seal(given, "input", facts, drivers)
+        outcome = seal(value, "outcome", facts, drivers)
+        row = SpawnRow(
+            n=0,
+            organization_id=task.organization_id,
+            epoch=facts.epoch,
+            task_id=task.id,
+            claim_token=task.token,
+            run_id=task.run_id,
+            attempt=task.attempt,
+            call_key=act.call.key,
+            tries=act.call.tries,
+            action_id=allowed.action_id,
+            name=child.name,
+            outcome=allowed.decision.outcome.value,
+            rules=[
+                {"id": each.id, "version": each.version, "outcome": each.outcome.value}
+                for each in allowed.decision.matched
+            ],
+            chain=chain_json(act.principal.chain),
+            digest=hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments)),
+            child_id=child_id,
+            child_name=child.name,
+            child_label=label,
+            child_agent_id=child.id,
+            child_chain=chain_json(act.principal.chain),
+            child_spec=work_spec(TaskWork(agent=child.name, action_id=str(allowed.action_id))),
+            outcome_content_id=outcome.row.id,
+            agent_id=state.agent.id,
+            agent_version=state.agent.version,
+            department_id=state.agent.department_id,
+            approval_id=allowed.approval_id,
+            arguments_content_id=sealed.row.id if sealed is not None else None,
+            child_input_content_id=sealed.row.id if sealed is not None else None,
+            clock=act.clock,
+        )
+        record = Record(
+            id=drivers.ids.new(),
+            kind=RecordKind.ACT_PERFORMED,
+            organization_id=task.organization_id,
+            at=record_time(self._facts.now()),
+            act_kind=act.kind,
+            act_name=act.name,
+            action_id=allowed.action_id,
+            agent_version=state.agent.version,
+            approval_id=allowed.approval_id,
+            args_digest=sealed.digest if sealed is not None else None,
+            args_id=sealed.row.id if sealed is not None else None,
+            attempt=task.attempt,
+            clock=record_time(act.clock) if act.clock is not None else None,
+            decision=allowed.decision.outcome,
+            epoch=facts.epoch,
+            principal=principal_ids(act.principal),
+            result_digest=outcome.digest,
+            result_id=outcome.row.id,
+            rules=rule_ids(allowed.decision),
+            run_id=task.run_id,
+            task_id=task.id,
+        )
+        contents = [outcome.row] if sealed is None else [outcome.row, sealed.row]
+        return Spawn(row, contents, [record_row(record)]), value
+
+    async def _flush(self, batch: Sequence[Spawn]) -> list[bool]:
+        for n, member in enumerate(batch):
+            member.row.n = n
+            for content in member.contents:
+                content.n = n
+            for record in member.records:
+                record.n = n
+        keys = [TaskKey(organization_id=member.row.organization_id, id=member.row.task_id) for member in batch]
+        params = {
+            "members": rows_json([member.row for member in batch]),
+            "contents": rows_json([row for member in batch for row in member.contents]),
+            "records": rows_json(place([row for member in batch for row in member.records])),
+            "tasks_max": TASKS_PER_RUN_MAX,
+        }
+
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            await transaction.run("lock_tasks", {"tasks": rows_json(keys)})
+            return await transaction.run("spawn_tasks", params)
+
+        written = {row["n"] for row in await self._database.write(work)}
+        return [n in written for n in range(len(batch))]

@@ -1,0 +1,258 @@
+"""What a worker does with tasks in the store: claim, start, end, park, give back, hold on to.
+
+Every write names the claim it is made under and does nothing where that is gone. What arrives together is written
+together: one transaction locks the tasks in their order and then writes them all in one statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from aos.kernel.limits import CLAIMS_MAX, LEASE_SECONDS
+from aos.operations.claimed import ClaimedTask, claimed_task
+from aos.operations.ends import Completion
+from aos.operations.group_commit import GroupCommit
+from aos.operations.records import place
+from aos.operations.run_ends import RunEnds
+from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
+from aos.store.task_rows import ClaimRow, CompleteRow, ParkRow, ReleaseRow, StartRow, TaskInputRow, TaskKey, WaitRow
+
+
+@dataclass(slots=True)
+class Taken:
+    """A task that was claimed, with the sealed content that it needs and the calls that it has made before."""
+
+    task: ClaimedTask
+    contents: list[Row] = field(default_factory=list)
+    calls: list[Row] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Start:
+    """A task that starts, on its way into the store."""
+
+    row: StartRow
+    records: list[RecordRow] = field(default_factory=list)
+    contents: list[ContentRow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Parking:
+    """A task that is parked, with what it waits for: children and approvals by their ids."""
+
+    row: ParkRow
+    children: Sequence[UUID] = ()
+    approvals: Sequence[UUID] = ()
+
+
+class Tasks:
+    """The tasks of one worker."""
+
+    def __init__(self, database: Database, ends: RunEnds, *, worker_id: UUID) -> None:
+        self._database = database
+        self._ends = ends
+        self._worker_id = worker_id
+        self._starts = GroupCommit(self._write_starts, name="start")
+        self._completions = GroupCommit(self._write_completions, name="complete")
+        self._parkings = GroupCommit(self._write_parkings, name="park")
+        self._releases = GroupCommit(self._write_releases, name="release")
+
+    async def claim(self, tasks_max: int) -> list[Taken]:
+        """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to, in one transaction."""
+
+        async def work(transaction: MachineTransaction) -> list[Taken]:
+            rows = await transaction.run(
+                "claim_tasks",
+                {"tasks_max": tasks_max, "worker_id": self._worker_id, "lease_seconds": LEASE_SECONDS},
+            )
+            taken = [Taken(claimed_task(row)) for row in rows]
+            await _load_contents(transaction, taken)
+            await load_calls(transaction, [each for each in taken if each.task.has_calls])
+            return taken
+
+        return await self._database.write(work)
+
+    async def start(self, member: Start) -> bool:
+        """Write that a task has started; False where its claim, facts or approval no longer stand."""
+        return await self._starts.submit(member)
+
+    async def complete(self, member: Completion) -> bool:
+        """Write the end of an attempt; False where the claim is gone. The run's own end follows by itself."""
+        return await self._completions.submit(member)
+
+    async def park(
+        self,
+        task: ClaimedTask,
+        *,
+        children: Collection[UUID] = (),
+        approvals: Collection[UUID] = (),
+        pass_ms: int = 0,
+    ) -> bool:
+        """Park a task until what it waits for has ended; it is ready again at once where all has. False as above."""
+        row = ParkRow(
+            n=0,
+            organization_id=task.organization_id,
+            task_id=task.id,
+            claim_token=task.token,
+            waits_for="approval" if approvals else "children",
+            runtime_ms=pass_ms,
+        )
+        return await self._parkings.submit(Parking(row, tuple(children), tuple(approvals)))
+
+    async def release(self, task: ClaimedTask, *, counted: bool, delay_seconds: float = 0.0, pass_ms: int = 0) -> bool:
+        """Give a claim back: the next pass is the same attempt. False where the claim is gone."""
+        row = ReleaseRow(
+            n=0,
+            organization_id=task.organization_id,
+            task_id=task.id,
+            claim_token=task.token,
+            counted=counted,
+            delay_seconds=delay_seconds,
+            runtime_ms=pass_ms,
+        )
+        return await self._releases.submit(row)
+
+    async def renew(self, held: Sequence[ClaimedTask]) -> set[UUID]:
+        """Renew the leases of the claims held and return the tokens that still stand."""
+        claims = [
+            ClaimRow(organization_id=task.organization_id, task_id=task.id, claim_token=task.token) for task in held
+        ]
+        params = {"claims": rows_json(claims), "lease_seconds": LEASE_SECONDS}
+
+        async def work(transaction: MachineTransaction) -> set[UUID]:
+            return {row["claim_token"] for row in await transaction.run("renew_leases", params)}
+
+        return await self._database.write(work)
+
+    async def sweep(self, tasks_max: int) -> tuple[int, list[ClaimedTask]]:
+        """Take back tasks whose leases ran out; return how many, and those claimed too often, which are now ours to end."""
+        params = {"tasks_max": tasks_max, "claims_max": CLAIMS_MAX, "lease_seconds": LEASE_SECONDS}
+
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            return await transaction.run("sweep_leases", params)
+
+        rows = await self._database.write(work)
+        return len(rows), [claimed_task(row) for row in rows if row["state"] == "running"]
+
+    async def drain(self) -> None:
+        """Return when nothing that was submitted is unwritten."""
+        for commit in (self._starts, self._completions, self._parkings, self._releases):
+            await commit.drain()
+        await self._ends.drain()
+
+    # --- flushes -----------------------------------------------------------------------------------------------------
+
+    async def _write_starts(self, batch: Sequence[Start]) -> list[bool]:
+        for n, member in enumerate(batch):
+            member.row.n = n
+            _number(n, (*member.records, *member.contents))
+        params = {
+            "members": rows_json([member.row for member in batch]),
+            "records": rows_json(place([row for member in batch for row in member.records])),
+            "contents": rows_json([row for member in batch for row in member.contents]),
+        }
+        return await self._write("start_tasks", params, rows=[member.row for member in batch])
+
+    async def _write_completions(self, batch: Sequence[Completion]) -> list[bool]:
+        for n, member in enumerate(batch):
+            member.row.n = n
+            _number(n, (*member.records, *member.contents, *member.usage))
+        params = {
+            "members": rows_json([member.row for member in batch]),
+            "records": rows_json(place([row for member in batch for row in member.records])),
+            "contents": rows_json([row for member in batch for row in member.contents]),
+            "usage": rows_json([row for member in batch for row in member.usage]),
+        }
+
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            await transaction.run("lock_tasks", {"tasks": _keys([member.row for member in batch])})
+            return await transaction.run("complete_tasks", params)
+
+        rows = await self._database.write(work)
+        for organization_id, run_id in {
+            (row["organization_id"], row["run_id"]) for row in rows if row["tasks_open"] == 0
+        }:
+            self._ends.finish_soon(organization_id, run_id)
+        written = {row["n"] for row in rows}
+        return [n in written for n in range(len(batch))]
+
+    async def _write_parkings(self, batch: Sequence[Parking]) -> list[bool]:
+        waits: list[WaitRow] = []
+        locked: list[TaskKey] = []
+        for n, member in enumerate(batch):
+            member.row.n = n
+            waits += [WaitRow(n=n, source_id=child, kind="child") for child in member.children]
+            waits += [WaitRow(n=n, source_id=approval, kind="approval") for approval in member.approvals]
+            ids = (member.row.task_id, *member.children)
+            locked += [TaskKey(organization_id=member.row.organization_id, id=each) for each in ids]
+        params = {"members": rows_json([member.row for member in batch]), "waits": rows_json(waits)}
+
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            await transaction.run("lock_tasks", {"tasks": rows_json(locked)})
+            return await transaction.run("park_tasks", params)
+
+        written = {row["n"] for row in await self._database.write(work)}
+        return [n in written for n in range(len(batch))]
+
+    async def _write_releases(self, batch: Sequence[ReleaseRow]) -> list[bool]:
+        for n, row in enumerate(batch):
+            row.n = n
+        return await self._write("release_tasks", {"members": rows_json(batch)}, rows=batch)
+
+    async def _write(
+        self, statement: str, params: Mapping[str, object], *, rows: Sequence[StartRow | ReleaseRow]
+    ) -> list[bool]:
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            await transaction.run("lock_tasks", {"tasks": _keys(rows)})
+            return await transaction.run(statement, params)
+
+        written = {row["n"] for row in await self._database.write(work)}
+        return [n in written for n in range(len(rows))]
+
+
+async def load_calls(transaction: MachineTransaction, taken: Sequence[Taken]) -> None:
+    """Load what the calls of tasks came to before; nothing where there are none."""
+    if not taken:
+        return
+    by_id = {each.task.id: each for each in taken}
+    for each in taken:
+        each.calls = []
+    keys = rows_json([TaskKey(organization_id=each.task.organization_id, id=each.task.id) for each in taken])
+    for row in await transaction.run("load_task_history", {"tasks": keys}):
+        by_id[row["task_id"]].calls.append(row)
+
+
+async def _load_contents(transaction: MachineTransaction, taken: Sequence[Taken]) -> None:
+    """Load the sealed content that tasks need before they run; nothing where none needs any."""
+    wanted = []
+    for n, each in enumerate(taken):
+        task = each.task
+        reads_input = task.work.reads_input and task.input_content_id is None
+        row = TaskInputRow(
+            n=n,
+            organization_id=task.organization_id,
+            id=task.id,
+            reads=list(task.work.reads) if task.input_content_id is None else [],
+            input_content_id=task.input_content_id,
+            run_input_content_id=task.run.input_content_id if reads_input else None,
+            goal_content_id=task.run.goal_content_id,
+        )
+        if row.reads or row.input_content_id or row.run_input_content_id or row.goal_content_id:
+            wanted.append(row)
+    if not wanted:
+        return
+    for found in await transaction.run("load_task_inputs", {"tasks": rows_json(wanted)}):
+        taken[found["n"]].contents.append(found)
+
+
+def _number(n: int, rows: Sequence[ContentRow | RecordRow | UsageRow]) -> None:
+    """Say to which member of a batch rows belong."""
+    for row in rows:
+        row.n = n
+
+
+def _keys(rows: Sequence[StartRow | CompleteRow | ReleaseRow]) -> str:
+    return rows_json([TaskKey(organization_id=row.organization_id, id=row.task_id) for row in rows])

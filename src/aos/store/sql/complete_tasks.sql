@@ -1,0 +1,73 @@
+-- Ends a batch of attempts: each under its claim and no other. A task that ends for good releases what waits for it, and
+-- its run counts down by one; a task that is attempted again becomes ready after its wait. The tasks were locked before,
+-- so the edges read here are all there are. Returns the members written, with how many tasks their runs have open.
+with member as (
+  select * from json_to_recordset(%(members)s::json) as m(
+    n int, organization_id uuid, task_id uuid, claim_token uuid, state text, output_content_id uuid, error_code text,
+    error_content_id uuid, runtime_ms bigint, retry_seconds double precision)
+), ended as (
+  update task t set state = m.state, output_content_id = m.output_content_id, error_code = m.error_code,
+    error_content_id = m.error_content_id, claim_token = null, claimed_by = null, lease_until = null, waits_for = null,
+    runtime_ms = case m.state when 'ready' then 0 else t.runtime_ms + m.runtime_ms end,
+    attempt = case m.state when 'ready' then t.attempt + 1 else t.attempt end,
+    started_at = case m.state when 'ready' then null else t.started_at end,
+    ready_at = case m.state when 'ready' then aos_now() + m.retry_seconds * interval '1 second' else t.ready_at end,
+    finished_at = case m.state when 'ready' then null else aos_now() end
+  from member m
+  where t.organization_id = m.organization_id and t.id = m.task_id and t.state = 'running'
+    and t.claim_token = m.claim_token
+  returning m.n, t.organization_id, t.id, t.run_id, t.state
+), gone as (
+  select * from ended where state <> 'ready'
+), released as (
+  select e.organization_id, e.target_id, count(*)::int as count,
+    bool_or(e.kind = 'after' and g.state <> 'succeeded') as failed
+  from gone g join edge e on e.organization_id = g.organization_id and e.source_id = g.id
+  group by 1, 2
+), locked as (
+  select t.organization_id, t.id, r.count, r.failed
+  from released r join task t on t.organization_id = r.organization_id and t.id = r.target_id
+  where t.state in ('blocked', 'waiting')
+  order by t.organization_id, t.id for update of t
+), woken as (
+  update task t set blockers = t.blockers - l.count, upstream_failed = t.upstream_failed or l.failed,
+    state = case when t.blockers = l.count then 'ready' else t.state end,
+    ready_at = case when t.blockers = l.count then aos_now() else t.ready_at end
+  from locked l
+  where t.organization_id = l.organization_id and t.id = l.id
+  returning t.state, t.paused
+), counted as (
+  update run r set tasks_open = r.tasks_open - g.count
+  from (select organization_id, run_id, count(*)::int as count from gone group by 1, 2) g
+  where r.organization_id = g.organization_id and r.id = g.run_id
+  returning r.organization_id, r.id, r.tasks_open
+), kept as (
+  insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
+  select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
+  from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
+    salt bytea, sealed bytea, erase_after timestamptz)
+  join ended e on e.n = c.n
+), charged as (
+  insert into usage_event (organization_id, id, kind, action_id, run_id, task_id, agent_id, agent_version,
+    department_id, name, quantity, unit, cost_nanos, currency, rate_nanos, estimated, record_id)
+  select u.organization_id, u.id, u.kind, u.action_id, u.run_id, u.task_id, u.agent_id, u.agent_version,
+    u.department_id, u.name, u.quantity, u.unit, u.cost_nanos, u.currency, u.rate_nanos, u.estimated, u.record_id
+  from json_to_recordset(%(usage)s::json) as u(n int, organization_id uuid, id uuid, kind text, action_id uuid,
+    run_id uuid, task_id uuid, agent_id uuid, agent_version int, department_id uuid, name text, quantity bigint,
+    unit text, cost_nanos bigint, currency text, rate_nanos bigint, estimated boolean, record_id uuid)
+  join ended e on e.n = u.n
+), recorded as (
+  select r.* from json_to_recordset(%(records)s::json) as r(n int, organization_id uuid, id uuid, kind text, run_id uuid,
+    action_id uuid, bytes bytea, leaf bytea, position int)
+  join ended e on e.n = r.n
+), written as (
+  insert into record (organization_id, id, kind, run_id, action_id, bytes)
+  select organization_id, id, kind, run_id, action_id, bytes from recorded
+), pending as (
+  insert into ledger_pending (organization_id, record_id, leaf, position)
+  select organization_id, id, leaf, position from recorded
+)
+select e.n, e.organization_id, e.run_id, c.tasks_open, (select count(*) from woken where state = 'ready') as woken,
+  (select pg_notify('aos_ready', '') where exists (select from woken where state = 'ready' and not paused)) as bell
+from ended e
+left join counted c on c.organization_id = e.organization_id and c.id = e.run_id

@@ -1,0 +1,23 @@
+-- Runs whose tasks have all ended and that do not say so yet: of those named, or of all when none is.
+select r.organization_id, r.id, r.name, r.workflow_id, r.workflow_version, r.agent_id, r.department_id, r.chain,
+  r.clock_start, r.created_at, aos_now() as now, r.tasks_total, v.spec -> 'output' as output,
+  (select jsonb_agg(jsonb_build_array(s.state, s.label, s.error_code)) from (
+     select distinct on (t.state) t.state, t.label, t.error_code from task t
+     where t.organization_id = r.organization_id and t.run_id = r.id and t.parent_id is null
+     order by t.state, t.id) s) as ends,
+  (select coalesce(jsonb_agg(l.name), '[]') from (
+     select t.name from task t
+     where t.organization_id = r.organization_id and t.run_id = r.id and t.parent_id is null
+       and not exists (select from edge e where e.organization_id = t.organization_id and e.source_id = t.id
+         and e.kind = 'after')
+     limit 2) l) as last_names,
+  k.organization_id as input_organization_id, k.id as input_id, k.data_key_id as input_data_key_id,
+  k.sealed as input_sealed
+from run r
+left join workflow_version v on v.organization_id = r.organization_id and v.workflow_id = r.workflow_id
+  and v.version = r.workflow_version
+left join content k on k.organization_id = r.organization_id and k.id = r.input_content_id
+where r.state in ('running', 'paused') and r.tasks_open = 0
+  and (%(runs)s::json is null or (r.organization_id, r.id) in (
+    select organization_id, id from json_to_recordset(%(runs)s::json) as w(organization_id uuid, id uuid)))
+limit 100

@@ -1,0 +1,1 @@
+delete from process where id = %(id)s;

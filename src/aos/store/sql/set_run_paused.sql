@@ -1,0 +1,24 @@
+-- Pauses one run, or lets it go on: no task of a paused run is claimed; those that run end their pass. The tasks were
+-- locked before. Returns its id where its state changed.
+with changed as (
+  update run r set state = %(to_state)s
+  where r.organization_id = %(organization_id)s and r.id = %(run_id)s and r.state = %(from_state)s
+  returning r.organization_id, r.id
+), held as (
+  update task t set paused = %(paused)s
+  from changed c
+  where t.organization_id = c.organization_id and t.run_id = c.id
+    and t.state not in ('succeeded', 'failed', 'skipped', 'cancelled') and t.paused <> %(paused)s
+), recorded as (
+  select r.* from json_to_recordset(%(records)s::json) as r(organization_id uuid, id uuid, kind text, run_id uuid,
+    action_id uuid, bytes bytea, leaf bytea, position int)
+  join changed c on c.organization_id = r.organization_id
+), written as (
+  insert into record (organization_id, id, kind, run_id, action_id, bytes)
+  select organization_id, id, kind, run_id, action_id, bytes from recorded
+), pending as (
+  insert into ledger_pending (organization_id, record_id, leaf, position)
+  select organization_id, id, leaf, position from recorded
+)
+select id, (select pg_notify('aos_ready', '')) as bell, (select pg_notify('aos_run', changed.id::text)) as run_bell
+from changed

@@ -1,0 +1,93 @@
+-- Starts one run: the decided act and its record, the run, its tasks and edges, its contents, its budget and what its input
+-- tells of origins, all or nothing. Nothing is written where the organization's epoch, the approval or the idempotency key
+-- is no longer as it was decided on: then no row is returned.
+with asked as (
+  select * from json_to_recordset(%(runs)s::json) as m(
+    organization_id uuid, epoch bigint, id uuid, workflow_id uuid, workflow_version int, agent_id uuid, name text,
+    department_id uuid, chain jsonb, goal_content_id uuid, input_content_id uuid, labels jsonb, thread text,
+    clock_start timestamptz, origin_key_content_id uuid, origin_incomplete boolean, tasks_total int, action_id uuid,
+    act_name text, outcome text, rules jsonb, act_agent_id uuid, act_agent_version int, act_chain jsonb, parent_run_id uuid,
+    approval_id uuid, digest bytea, outcome_content_id uuid, clock timestamptz, idempotency_principal uuid,
+    idempotency_key text)
+), live as (
+  select m.* from asked m
+  join organization o on o.id = m.organization_id and o.epoch = m.epoch
+  left join approval a on a.organization_id = m.organization_id and a.id = m.approval_id
+  where m.approval_id is null or (a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now())
+), keyed as (
+  insert into idempotency as i (organization_id, principal_id, key, request_digest, action_id, status, answer_content_id)
+  select organization_id, idempotency_principal, idempotency_key, digest, action_id, 201, outcome_content_id
+  from live where idempotency_key is not null
+  on conflict (organization_id, principal_id, key) do update
+    set action_id = excluded.action_id, status = excluded.status, answer_content_id = excluded.answer_content_id
+    where i.request_digest = excluded.request_digest and i.status = 202
+  returning i.key
+), granted as (
+  select l.* from live l where l.idempotency_key is null or exists (select from keyed)
+), started as (
+  insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
+    goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
+    origin_incomplete, tasks_open, tasks_total)
+  select organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, 'running', chain,
+    goal_content_id, input_content_id, coalesce(labels, '{}'), thread, clock_start, origin_key_content_id,
+    json_array_length(%(origins)s::json), origin_incomplete, tasks_total, tasks_total
+  from granted
+), acted as (
+  insert into action as a (organization_id, id, kind, name, state, outcome, rules, agent_id, agent_version,
+    department_id, chain, run_id, approval_id, digest, arguments_content_id, outcome_content_id, clock, intended_at,
+    concluded_at)
+  select organization_id, action_id, 'run', act_name, 'performed', outcome, rules, act_agent_id, act_agent_version,
+    department_id, act_chain, id, approval_id, digest, input_content_id, outcome_content_id, clock, aos_now(), aos_now()
+  from granted
+  on conflict (organization_id, id) do update set
+    state = excluded.state, outcome = excluded.outcome, rules = excluded.rules, run_id = excluded.run_id,
+    approval_id = excluded.approval_id, outcome_content_id = excluded.outcome_content_id, clock = excluded.clock,
+    concluded_at = excluded.concluded_at
+    where a.state = 'waiting'
+), used as (
+  update approval a set status = 'used', used_by_action_id = g.action_id
+  from granted g
+  where g.approval_id is not null and a.organization_id = g.organization_id and a.id = g.approval_id
+), planned as (
+  insert into task (organization_id, id, run_id, name, label, kind, agent_id, chain, spec, state, blockers, priority,
+    attempt, attempts_max, ready_at)
+  select g.organization_id, t.id, g.id, t.name, t.name, t.kind, t.agent_id, g.chain, t.spec,
+    case t.blockers when 0 then 'ready' else 'blocked' end, t.blockers, 0, 1, t.attempts_max, aos_now()
+  from json_to_recordset(%(tasks)s::json) as t(id uuid, name text, kind text, agent_id uuid, spec jsonb, blockers int,
+    attempts_max int)
+  cross join granted g
+), linked as (
+  insert into edge (organization_id, source_id, target_id, run_id, kind)
+  select g.organization_id, e.source_id, e.target_id, g.id, 'after'
+  from json_to_recordset(%(edges)s::json) as e(source_id uuid, target_id uuid)
+  cross join granted g
+), limited as (
+  insert into budget (organization_id, id, name, scope, scope_id, currency, limit_nanos, period)
+  select g.organization_id, b.id, 'run ' || g.id, 'run', g.id, b.currency, b.limit_nanos, 'total'
+  from json_to_recordset(%(budgets)s::json) as b(id uuid, currency text, limit_nanos bigint)
+  cross join granted g
+), traced as (
+  insert into origin_token (organization_id, run_id, token, origin, whole)
+  select distinct g.organization_id, g.id, o.token, o.origin, o.whole
+  from json_to_recordset(%(origins)s::json) as o(token bytea, origin text, whole boolean)
+  cross join granted g
+), kept as (
+  insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
+  select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
+  from json_to_recordset(%(contents)s::json) as c(organization_id uuid, id uuid, purpose text, data_key_id uuid,
+    salt bytea, sealed bytea, erase_after timestamptz)
+  join granted g on g.organization_id = c.organization_id
+), recorded as (
+  select r.* from json_to_recordset(%(records)s::json) as r(organization_id uuid, id uuid, kind text, run_id uuid,
+    action_id uuid, bytes bytea, leaf bytea, position int)
+  join granted g on g.organization_id = r.organization_id
+), written as (
+  insert into record (organization_id, id, kind, run_id, action_id, bytes)
+  select organization_id, id, kind, run_id, action_id, bytes from recorded
+), pending as (
+  insert into ledger_pending (organization_id, record_id, leaf, position)
+  select organization_id, id, leaf, position from recorded
+)
+select id, aos_now() as now, (select pg_notify('aos_ready', '')) as bell,
+  (select pg_notify('aos_run', granted.id::text)) as run_bell
+from granted

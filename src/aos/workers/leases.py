@@ -1,0 +1,28 @@
+"""Renews the leases of what is being worked on, apart from the work; cuts off what was lost."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from aos.kernel.limits import LEASE_SECONDS
+from aos.operations.orchestration import Orchestration
+from aos.workers.tasks import TaskDuty
+
+
+class LeaseDuty:
+    """Renews."""
+
+    name = "leases"
+    interval_seconds = LEASE_SECONDS / 5
+
+    def __init__(self, orchestration: Orchestration, tasks: TaskDuty) -> None:
+        self._do = orchestration
+        self._tasks = tasks
+
+    async def work_once(self, now: datetime | None) -> int:
+        """Renew every lease once; return 0, since the next renewal is due after the interval and not at once."""
+        held = self._tasks.held
+        if held:
+            standing = await self._do.tasks.renew(held)
+            self._tasks.cut_off([task.token for task in held if task.token not in standing])
+        return 0

@@ -1,0 +1,59 @@
+"""Who runs an agent's function: a pool of hosts, or the worker itself for agents that the operator vouches for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
+
+from aos.kernel.agents import Agent
+from aos.kernel.errors import Misconfigured
+from aos_sdk.frames import Call, Ended, Result, Start
+
+OnCall: TypeAlias = Callable[[Call], Awaitable[Result]]
+
+
+class Died(Protocol):
+    """A pass that ended without a word: why, and whether that speaks against the task."""
+
+    @property
+    def reason(self) -> str:
+        """Return why, for people."""
+        ...
+
+    @property
+    def counted(self) -> bool:
+        """Return whether it counts towards poison."""
+        ...
+
+    @property
+    def timed_out(self) -> bool:
+        """Return whether the pass took longer than it may."""
+        ...
+
+
+class AgentRunner(Protocol):
+    """Runs passes of agents' functions."""
+
+    async def run_pass(self, start: Start, on_call: OnCall, *, timeout_seconds: float | None = None) -> Ended | Died:
+        """Run one pass and return how it ended; what `on_call` raises ends it and is raised here. Cancelling cancels."""
+        ...
+
+
+class Runners:
+    """Chooses the runner of an agent."""
+
+    def __init__(self, *, hosts: AgentRunner | None, inline: AgentRunner | None) -> None:
+        self._hosts = hosts
+        self._inline = inline
+
+    def runner_of(self, agent: Agent) -> AgentRunner:
+        """Return who runs this agent; raise Misconfigured where this worker has nobody for it."""
+        runtime = agent.runtime
+        if runtime is None or runtime.kind != "python":
+            kind = runtime.kind if runtime is not None else "none"
+            raise Misconfigured(f"agent `{agent.name}` has the runtime `{kind}`, which this worker does not run")
+        runner = self._inline if runtime.inline else self._hosts
+        if runner is None:
+            where = "inline" if runtime.inline else "in hosts"
+            raise Misconfigured(f"agent `{agent.name}` runs {where}, which this worker does not do")
+        return runner

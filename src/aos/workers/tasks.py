@@ -1,0 +1,135 @@
+"""The duty that tasks are: claim what is ready, work on it, claim more when there is room.
+
+Tasks are claimed in batches and worked on at once, each in a coroutine of its own; what they write is gathered in group
+commits. A claim whose lease was lost is cut off: its pass is cancelled, and nothing of it can be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from aos.kernel.errors import AosError, StaleClaim
+from aos.operations.claimed import ClaimedTask
+from aos.operations.orchestration import Orchestration
+from aos.operations.tasks import Taken
+from aos.workers.task_passes import UNAVAILABLE_SECONDS, TaskPasses
+
+_log = logging.getLogger(__name__)
+
+CLAIM_MAX = 100
+"""Tasks claimed by one statement: past it a claim takes longer than it saves."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A claim that is being worked on."""
+
+    task: ClaimedTask
+    work: asyncio.Task[None]
+
+
+class TaskDuty:
+    """Claims and works."""
+
+    name = "tasks"
+
+    def __init__(
+        self,
+        orchestration: Orchestration,
+        passes: TaskPasses,
+        *,
+        tasks_at_once: int,
+        interval_seconds: float = 0.5,
+    ) -> None:
+        self.interval_seconds = interval_seconds
+        self._do = orchestration
+        self._passes = passes
+        self._at_once = tasks_at_once
+        self._held: dict[UUID, Held] = {}
+        self._claiming = True
+        self._short = False
+        self._on_room: Callable[[], None] = _nobody
+
+    def on_room(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when there is room again for tasks that were left ready."""
+        self._on_room = wake
+
+    @property
+    def held(self) -> list[ClaimedTask]:
+        """Return the tasks that are being worked on."""
+        return [held.task for held in self._held.values()]
+
+    async def work_once(self, now: datetime | None) -> int:
+        """Claim as many ready tasks as there is room for and begin to work on them; return how many."""
+        room = min(self._at_once - len(self._held), CLAIM_MAX)
+        if not self._claiming or room < self._room_wanted():
+            self._short = True
+            return 0
+        taken = await self._do.tasks.claim(room)
+        self._short = len(taken) == room
+        for each in taken:
+            self._begin(each)
+        return len(taken)
+
+    def cut_off(self, lost: Collection[UUID]) -> None:
+        """End the passes of claims that are gone."""
+        for token in lost:
+            held = self._held.get(token)
+            if held is not None:
+                held.work.cancel("the claim is gone")
+
+    async def finish(self, timeout_seconds: float) -> None:
+        """Claim nothing more, wait for what runs, then give back what still does."""
+        self._claiming = False
+        running = [held.work for held in self._held.values()]
+        if running:
+            await asyncio.wait(running, timeout=timeout_seconds)
+        left = list(self._held.values())
+        for held in left:
+            held.work.cancel("the worker stops")
+        await asyncio.gather(*(held.work for held in left), return_exceptions=True)
+        await asyncio.gather(
+            *(self._do.tasks.release(held.task, counted=False) for held in left), return_exceptions=True
+        )
+
+    def _room_wanted(self) -> int:
+        """Return how much room is worth a claim: a few tasks at a time cost as much as many."""
+        return 1 if len(self._held) < self._at_once // 2 else max(1, self._at_once // 4)
+
+    def _begin(self, taken: Taken) -> None:
+        work = asyncio.create_task(self._work_on(taken), name=f"task-{taken.task.id}")
+        self._held[taken.task.token] = Held(taken.task, work)
+        work.add_done_callback(lambda _: self._done(taken.task.token))
+
+    def _done(self, token: UUID) -> None:
+        self._held.pop(token, None)
+        if self._short and self._claiming and self._at_once - len(self._held) >= self._room_wanted():
+            self._on_room()
+
+    async def _work_on(self, taken: Taken) -> None:
+        task = taken.task
+        try:
+            await self._passes.work_on(taken)
+        except StaleClaim:
+            _log.info("task %s: its claim is gone", task.label)
+        except AosError as error:
+            _log.warning("task %s is given back: %s", task.label, error.detail)
+            await self._give_back(task, counted=False)
+        except Exception:  # one task's trouble is its own
+            _log.exception("task %s is given back", task.label)
+            await self._give_back(task, counted=True)
+
+    async def _give_back(self, task: ClaimedTask, *, counted: bool) -> None:
+        try:
+            await self._do.tasks.release(task, counted=counted, delay_seconds=UNAVAILABLE_SECONDS)
+        except AosError as error:
+            _log.warning("task %s is left to its lease: %s", task.label, error.detail)
+
+
+def _nobody() -> None:
+    """Nobody waits for room."""

@@ -1,0 +1,85 @@
+"""A worker: the duties of one process, started and stopped together.
+
+    worker = Worker(orchestration(database, facts, gate, drivers), Runners(hosts=pool, inline=InlineRunner()), bell=bell)
+    await worker.start()
+    await worker.stop()          # on SIGTERM: claims nothing more, waits, gives back the rest
+
+Any number of workers share a database; none knows of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aos.operations.orchestration import Orchestration
+from aos.workers.archive import ArchiveDuty
+from aos.workers.duty import Duty, Loop
+from aos.workers.epochs import EpochDuty
+from aos.workers.integrate import IntegrateDuty
+from aos.workers.leases import LeaseDuty
+from aos.workers.partitions import PartitionDuty
+from aos.workers.runners import Runners
+from aos.workers.sweep import SweepDuty
+from aos.workers.task_passes import TaskPasses
+from aos.workers.tasks import TaskDuty
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What one worker does, and how much at once."""
+
+    tasks_at_once: int = 200
+    finish_seconds: float = 10.0
+    """How long a worker that stops waits for what it runs."""
+    keeps_house: bool = True
+    """Whether it sweeps, integrates and archives as well; any number of workers may, one must."""
+
+
+class Rings(Protocol):
+    """What wakes a worker."""
+
+    def on(self, channel: str, listener: Callable[[str], None]) -> None:
+        """Call `listener` at each ring of a channel."""
+        ...
+
+
+class Worker:
+    """One process's duties."""
+
+    def __init__(
+        self, orchestration: Orchestration, runners: Runners, *, bell: Rings | None, config: WorkerConfig | None = None
+    ) -> None:
+        self.config = config or WorkerConfig()
+        self._do = orchestration
+        passes = TaskPasses(orchestration, runners)
+        self.tasks = TaskDuty(orchestration, passes, tasks_at_once=self.config.tasks_at_once)
+        duties: list[Duty] = [EpochDuty(orchestration.facts), LeaseDuty(orchestration, self.tasks)]
+        if self.config.keeps_house:
+            duties += [
+                SweepDuty(orchestration, passes),
+                IntegrateDuty(orchestration),
+                ArchiveDuty(orchestration.housekeeping),
+                PartitionDuty(orchestration.housekeeping),
+            ]
+        self._claims = Loop(self.tasks, orchestration.facts)
+        self._others = [Loop(duty, orchestration.facts) for duty in duties]
+        self.tasks.on_room(self._claims.wake)
+        if bell is not None:
+            bell.on("aos_ready", lambda _: self._claims.wake())
+            bell.on("aos_epoch", lambda _: self._others[0].wake())
+
+    async def start(self) -> None:
+        """Begin; raises Unavailable where the database cannot be read."""
+        await self._do.facts.refresh()
+        for loop in (*self._others, self._claims):
+            loop.start()
+
+    async def stop(self) -> None:
+        """Claim nothing more, let what runs end within `finish_seconds`, give back the rest, write what is unwritten."""
+        await self._claims.stop()
+        await self.tasks.finish(self.config.finish_seconds)
+        for loop in self._others:
+            await loop.stop()
+        await self._do.drain()

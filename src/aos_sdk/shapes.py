@@ -1,0 +1,160 @@
+"""The shape of each kind of call: what its arguments and its recorded value hold. Pure; alike for both colours."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aos_sdk.errors import ChildFailed, InvalidCall, StepFailed, call_failure
+from aos_sdk.frames import Json, Raised
+from aos_sdk.keys import canonical_json, plain_json
+from aos_sdk.replay import Outcome
+
+TRACEBACK_LENGTH_MAX = 8_000
+"""Characters of a traceback that leave the host: its end, where the cause stands."""
+MESSAGE_LENGTH_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """What became of one spawned task."""
+
+    task_id: str
+    ok: bool
+    value: Json
+    detail: str
+
+
+def tool_arguments(name: str, given: Mapping[str, object] | None, *, named: Mapping[str, object]) -> dict[str, Json]:
+    """Return a tool call's arguments from its dict and its keywords; raises `InvalidCall` when both name one."""
+    twice = sorted(set(given or ()) & set(named))
+    if twice:
+        raise InvalidCall(f"argument `{twice[0]}` of tool `{name}` is given twice", slug="invalid-call")
+    arguments: dict[str, Json] = plain_json({**(given or {}), **named}, f"arguments of tool `{name}`")
+    return arguments
+
+
+def spawn_arguments(agent: str, value: object, *, name: str | None, budget: object) -> dict[str, Json]:
+    """Return the arguments of a spawn: `input`, and `name` and `budget` where given."""
+    arguments: dict[str, Json] = {"input": plain_json(value, f"input of agent `{agent}`")}
+    if name is not None:
+        arguments["name"] = name
+    if budget is not None:
+        arguments["budget"] = plain_json(budget, f"budget of agent `{agent}`")
+    return arguments
+
+
+def report_arguments(kind: str, value: object, *, fields: Mapping[str, object]) -> dict[str, Json]:
+    """Return the arguments of a report: `value` and `fields`."""
+    return {
+        "value": plain_json(value, f"value of report `{kind}`"),
+        "fields": plain_json(dict(fields), f"fields of report `{kind}`"),
+    }
+
+
+def step_arguments(args: Sequence[object]) -> dict[str, Json]:
+    """Return what tells one `step()` from another: its arguments, a value that is not JSON by its class alone."""
+    told: list[Json] = []
+    for value in args:
+        try:
+            plain = plain_json(value, "argument of a step")
+            canonical_json(plain, "argument of a step")
+            told.append(plain)
+        except InvalidCall:
+            told.append({"class": f"{type(value).__module__}.{type(value).__qualname__}"})
+    return {"arguments": told}
+
+
+def raised(error: BaseException) -> Raised:
+    """Return an exception as text, its traceback bounded."""
+    text = "".join(traceback.format_exception(error))
+    return Raised(type(error).__qualname__, clean(str(error))[:MESSAGE_LENGTH_MAX], clean(text)[-TRACEBACK_LENGTH_MAX:])
+
+
+def result_value(value: object) -> Json:
+    """Return what a function returned as plain JSON; raises `InvalidCall` when it is not JSON or too large."""
+    plain = plain_json(value, "result of the function")
+    canonical_json(plain, "result of the function")
+    return plain
+
+
+def clean(text: str) -> str:
+    """Return text that UTF-8 can carry: half a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def step_value(name: str, value: object, *, reached: Sequence[tuple[str, int]]) -> dict[str, Json]:
+    """Return the envelope of a step that returned; raises `InvalidCall` when its value is not JSON or too large."""
+    plain = plain_json(value, f"result of step `{name}`")
+    canonical_json(plain, f"result of step `{name}`")
+    return {"value": plain, "reached": [[key, tries] for key, tries in reached]}
+
+
+def step_failure(error: BaseException, reached: Sequence[tuple[str, int]]) -> dict[str, Json]:
+    """Return the envelope of a step whose function raised."""
+    told = raised(error)
+    return {
+        "error": {"type": told.type, "message": told.message},
+        "reached": [[key, tries] for key, tries in reached],
+    }
+
+
+def step_reached(envelope: Json) -> list[tuple[str, int]]:
+    """Return which calls lie inside a recorded step."""
+    return [(str(key), int(tries)) for key, tries in envelope["reached"]] if _is_envelope(envelope) else []
+
+
+def _is_envelope(value: Json) -> bool:
+    return isinstance(value, dict) and "reached" in value
+
+
+def read_step(name: str, outcome: Outcome) -> Json:
+    """Return a step's value; raises `StepFailed` when its function raised, or why it could not be recorded."""
+    envelope = outcome.value
+    if not _is_envelope(envelope):
+        return read_outcome(outcome)
+    error = envelope.get("error")
+    if error is not None:
+        message, kind = str(error["message"]), str(error["type"])
+        raise StepFailed(f"step `{name}` raised {kind}: {message}", step=name, type=kind)
+    return envelope["value"]
+
+
+def read_outcome(outcome: Outcome) -> Json:
+    """Return the value of a performed call; raises the `AosCallError` of any other."""
+    if outcome.state != "performed":
+        raise call_failure(outcome.state, outcome.error)
+    return outcome.value
+
+
+def read_spawned(value: Json) -> str:
+    """Return the id of the task that a spawn made."""
+    return str(value["task_id"])
+
+
+def read_children(value: Json) -> list[ChildResult]:
+    """Return what became of the tasks asked for, in the order asked."""
+    return [
+        ChildResult(str(child["task_id"]), bool(child["ok"]), child.get("value"), str(child.get("detail", "")))
+        for child in value
+    ]
+
+
+def child_failure(children: Sequence[ChildResult]) -> ChildFailed | None:
+    """Return the error of the first child that failed, naming all that did; None when all succeeded."""
+    failed = {child.task_id: child.detail for child in children if not child.ok}
+    if not failed:
+        return None
+    task_id, detail = next(iter(failed.items()))
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    return ChildFailed(f"spawned task `{task_id}` failed: {detail}{more}", task_id=task_id, failures=failed)
+
+
+def child_values(children: Sequence[ChildResult], *, return_exceptions: bool) -> list[Json]:
+    """Return the children's values; a failed one raises `ChildFailed`, or stands in its place when asked so."""
+    if not return_exceptions:
+        failure = child_failure(children)
+        if failure is not None:
+            raise failure
+    return [child.value if child.ok else child_failure([child]) for child in children]

@@ -1,0 +1,370 @@
+"""Every command asks the server what the contract names, prints what came, and exits with the status that says how it went."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+from typing import Any
+
+import pytest
+
+from tests.contract.cli_peer import Cli, Peer, events
+
+RUN = "01998a3e-0000-7000-8000-0000000000aa"
+APPROVAL = "01998a3e-0000-7000-8000-0000000000bb"
+AGENT = {"id": RUN, "name": "finance", "type": "functional", "status": "running", "updated_at": "2026-03-31T11:57:00Z"}
+
+
+@pytest.mark.parametrize(
+    "name", ["agents", "people", "tokens", "departments", "tools", "policies", "budgets", "workflows"]
+)
+def test_a_collection_is_listed_under_both_its_names(name: str, aos: Cli, peer: Peer) -> None:
+    peer.give(f"GET /{name}", {"items": [{"id": RUN, "name": "x", "email": "x@y.example"}], "next": None})
+    singular = {"people": "person", "policies": "policy"}.get(name, name[:-1])
+    assert aos(name, "list", "--json").json["items"][0]["id"] == RUN
+    listed = aos(singular, "list")
+    assert (listed.status, listed.err) == (0, "")
+    assert listed.out.strip()
+
+
+def test_a_list_is_fetched_page_by_page(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /agents", {"items": [AGENT] * 200, "next": "c2"})
+    peer.give("GET /agents", {"items": [AGENT] * 30, "next": None})
+    assert len(aos("agents", "list", "-n", "400", "--json").json["items"]) == 230
+    assert [each.query.get("cursor") for each in peer.asked] == [None, "c2"]
+
+
+def test_a_table_shows_short_ids_and_relative_times_and_json_shows_all(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /agents", {"items": [AGENT], "next": None})
+    shown = aos("agents", "list").out
+    assert "000000aa" in shown
+    assert RUN not in shown
+    assert "3m ago" in shown
+    assert aos("agents", "list", "--json").json["items"] == [AGENT]
+
+
+def test_what_others_wrote_cannot_drive_the_terminal(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /agents", {"items": [{**AGENT, "owner": "\x1b[2Jx\u202e[bold]y[/]"}], "next": None})
+    shown = aos("agents", "list").out
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "[bold]y[/]" in shown
+
+
+@pytest.mark.parametrize(
+    ("http_status", "exit_status"),
+    [
+        (400, 2),
+        (401, 8),
+        (402, 4),
+        (403, 4),
+        (404, 3),
+        (409, 6),
+        (412, 6),
+        (413, 2),
+        (422, 2),
+        (429, 7),
+        (500, 1),
+        (503, 7),
+    ],
+)
+def test_each_problem_has_its_exit_status_and_one_line(
+    http_status: int, exit_status: int, aos: Cli, peer: Peer
+) -> None:
+    peer.refuse("GET /agents", http_status, "Some title", "some detail")
+    done = aos("agents", "list", "--json")
+    assert done.status == exit_status
+    assert done.out == ""
+    assert done.err.startswith("Some title: some detail")
+    assert "Traceback" not in done.err
+
+
+def test_a_refusal_that_waits_for_an_approval_exits_with_5(aos: Cli, peer: Peer) -> None:
+    peer.refuse("POST /runs", 403, "Approval pending", approval_id=APPROVAL)
+    assert aos("run", "month-end").status == 5
+
+
+def test_the_fields_of_a_problem_are_named(aos: Cli, peer: Peer) -> None:
+    peer.refuse(
+        "POST /agents", 400, "Invalid request", errors=[{"pointer": "/name", "detail": "is too long"}], reasons=["r1"]
+    )
+    assert aos("agents", "register", "finance").err.splitlines()[1:] == ["  /name: is too long", "  r1"]
+
+
+def test_a_server_that_is_not_there_is_said_so(aos: Cli, peer: Peer) -> None:
+    done = aos("agents", "list", "--url", "http://127.0.0.1:1")
+    assert done.status == 7
+    assert "aos up" in done.err
+
+
+def test_an_answer_that_is_not_aos_is_said_so(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /agents", b"<html>", type="text/html")
+    peer.give("GET /agents", b"<html>", status=502, type="text/html")
+    assert [aos("agents", "list").status for _ in range(2)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "wrong", [["agent"], ["agents", "lst"], ["frobnicate"], ["runs", "list", "-n", "x"], ["trace", "--only", "x"]]
+)
+def test_a_wrong_command_exits_with_2_and_asks_nothing(wrong: list[str], aos: Cli, peer: Peer) -> None:
+    done = aos(*wrong)
+    assert (done.status, done.out, peer.asked) == (2, "", [])
+    assert done.err.startswith("Usage:")
+
+
+def test_global_options_may_stand_anywhere(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /agents", {"items": [], "next": None})
+    assert aos("agents", "--json", "list", "--org", "larkspur").json == {"items": []}
+    assert peer.asked[0].headers["aos-organization"] == "larkspur"
+    assert peer.asked[0].headers["authorization"] == "Bearer aosp_test"
+
+
+def test_a_login_is_kept_for_its_owner_alone(aos: Cli, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    aos.token = ""
+    peer.give("POST /people/link", {"token": "aosp_new"})
+    peer.give("GET /whoami", {"person": {"email": "maria@larkspur.example"}, "roles": ["admin"]})
+    assert aos("login", "https://x.example/link/abc").status == 0
+    kept = aos.home / "credentials.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert "maria@larkspur.example" in aos("whoami").out
+    assert peer.asked[-1].headers["authorization"] == "Bearer aosp_new"
+
+    kept.chmod(0o644)
+    assert "chmod 600" in aos("whoami").err
+
+
+def test_a_token_is_read_from_standard_input_and_never_shown(
+    aos: Cli, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("aosp_secret\n"))
+    peer.give("GET /whoami", {"person": {"email": "maria@larkspur.example"}, "roles": ["admin"]})
+    done = aos("login", "--token-stdin")
+    assert done.status == 0
+    assert "aosp_secret" not in done.out + done.err
+
+
+def test_a_login_that_the_server_refuses_is_not_kept(aos: Cli, peer: Peer) -> None:
+    peer.give("POST /people/link", {"token": "aosp_new"})
+    peer.refuse("GET /whoami", 401, "Not signed in")
+    assert aos("login", "link").status == 8
+    assert not (aos.home / "credentials.json").exists()
+
+
+def test_the_console_opens_in_the_browser(aos: Cli, peer: Peer) -> None:
+    assert aos("login", "--open").status == 0
+    assert aos.opened == [f"{peer.url}/console/"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_", "body"),
+    [
+        (["agents", "pause", "finance"], "POST /agents/finance/pause", {}),
+        (["agents", "kill", "a/b"], "POST /agents/a%2Fb/kill", {}),
+        (["agents", "retire", "finance", "--yes"], "DELETE /agents/finance", None),
+        (["agents", "register", "ops", "--type", "observer"], "POST /agents", {"name": "ops", "type": "observer"}),
+        (["runs", "cancel", RUN], f"POST /runs/{RUN}/cancel", {}),
+        (
+            ["people", "invite", "a@b.example", "-r", "viewer"],
+            "POST /people",
+            {"email": "a@b.example", "roles": ["viewer"]},
+        ),
+        (["people", "assign", "a@b.example", "viewer"], "POST /people/a%40b.example/roles", {"role": "viewer"}),
+        (["people", "unassign", "a@b.example", "viewer"], "DELETE /people/a%40b.example/roles/viewer", None),
+        (["tokens", "create", "ci"], "POST /tokens", {"label": "ci", "expires_days": 90}),
+        (["tokens", "revoke", RUN], f"DELETE /tokens/{RUN}", None),
+    ],
+)
+def test_a_verb_sends_what_the_contract_names(
+    arguments: list[str], request_: str, body: Any, aos: Cli, peer: Peer
+) -> None:
+    peer.give(request_, {"id": RUN, "status": "paused", "token": "aosp_x"})
+    assert aos(*arguments).status == 0
+    assert peer.bodies(request_) == [body]
+    assert ("idempotency-key" in peer.asked[0].headers) == request_.startswith("POST")
+
+
+@pytest.mark.parametrize(("verb", "request_"), [("set", "POST /secrets"), ("rotate", "PUT /secrets/erp")])
+def test_a_secret_comes_from_standard_input_and_is_never_shown(
+    verb: str, request_: str, aos: Cli, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.give(request_, {"name": "erp", "version": 1})
+    for given, status in ((b"hush\n", 0), (b"", 2), (b"\xff", 2), (b"x" * 70_000, 2)):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        done = aos("secrets", verb, "erp", "--json")
+        assert done.status == status
+        assert "hush" not in done.out + done.err
+    assert [each["value"] for each in peer.bodies(request_)] == ["hush"]
+
+
+def test_the_environment_of_an_agent_can_be_evaluated_by_a_shell(aos: Cli, peer: Peer) -> None:
+    peer.give("POST /agents/finance/api-keys", {"api_key": "aos_x'y; rm"})
+    lines = aos("agents", "env", "finance").out.splitlines()
+    assert lines == [
+        f"export AOS_URL={peer.url}",
+        """export AOS_API_KEY='aos_x'"'"'y; rm'""",
+        "export AOS_AGENT=finance",
+    ]
+
+
+def test_a_run_is_followed_to_its_result(aos: Cli, peer: Peer) -> None:
+    peer.refuse("POST /runs", 404, "Not found")
+    peer.give("POST /runs", {"id": RUN, "state": "running"}, status=201)
+    peer.give(
+        f"GET /runs/{RUN}", {"id": RUN, "state": "running", "tasks": [{"id": "t1", "label": "match", "state": "ready"}]}
+    )
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded", "output": {"paid": 3}})
+    stream = events(
+        ("event", {"kind": "task.started", "task": {"id": "t1", "label": "match"}}),
+        ("event", {"kind": "act.performed", "task": {"id": "t1"}, "action": {"kind": "tool", "name": "erp.list"}}),
+        ("event", {"kind": "task.finished", "task": {"id": "t1"}, "status": "succeeded"}),
+        ("event", {"kind": "run.finished", "status": "succeeded"}),
+    )
+    peer.give(f"GET /runs/{RUN}/events", stream, type="text/event-stream")
+    done = aos("run", "finance", "--input", '{"month": "2026-03"}', "--label", "by=test")
+    assert done.status == 0, done.err
+    assert json.loads(done.out) == {"paid": 3}
+    assert done.err.splitlines() == [f"run {RUN}", "match: running", "match: succeeded"]
+    assert peer.bodies("POST /runs") == [
+        {"workflow": "finance", "input": {"month": "2026-03"}, "labels": {"by": "test"}},
+        {"agent": "finance", "input": {"month": "2026-03"}, "labels": {"by": "test"}},
+    ]
+
+
+def test_a_stream_that_breaks_is_taken_up_where_it_ended(aos: Cli, peer: Peer) -> None:
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running"})
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running"})
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded"})
+    peer.give(f"GET /runs/{RUN}/events", events(("event", {"kind": "task.started"})), type="text/event-stream")
+    peer.refuse(f"GET /runs/{RUN}/events", 503, "Unavailable")
+    assert aos("runs", "wait", RUN, "--json").json["state"] == "succeeded"
+    asked = [each.headers.get("last-event-id") for each in peer.asked if each.path.endswith("/events")]
+    assert asked == [None, "1"]
+
+
+def test_a_run_that_fails_exits_with_1_and_one_that_waits_with_5(aos: Cli, peer: Peer) -> None:
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "failed", "error_code": "tool-failed"})
+    failed = aos("runs", "wait", RUN)
+    assert (failed.status, "tool-failed" in failed.err) == (1, True)
+
+    peer.answers.clear()
+    waiting = [{"id": APPROVAL, "status": "pending"}]
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running", "approvals": waiting})
+    assert aos("runs", "wait", RUN, "--no-wait").status == 5
+
+
+def test_a_detached_run_prints_its_id(aos: Cli, peer: Peer) -> None:
+    peer.give("POST /runs", {"id": RUN, "state": "running"}, status=201)
+    assert aos("run", "month-end", "--detach").out == f"{RUN}\n"
+
+
+@pytest.mark.parametrize("given", ["{", "@/nowhere.json", "[" * 100_000])
+def test_an_input_that_is_not_json_exits_with_2(given: str, aos: Cli, peer: Peer) -> None:
+    done = aos("run", "month-end", "--input", given)
+    assert (done.status, peer.asked) == (2, [])
+
+
+def test_the_newest_run_is_called_last_and_ids_may_be_cut(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /runs", {"items": [{"id": RUN}], "next": None})
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded"})
+    assert [aos("runs", "show", key).status for key in ("last", "00aa")] == [0, 0]
+    peer.answers["GET /runs"] = [
+        (200, "application/json", {"items": [{"id": RUN}, {"id": "1" + RUN[1:]}], "next": None})
+    ]
+    assert "2 ids" in aos("runs", "show", "00aa").err
+
+
+def test_an_approval_is_answered_with_the_digest_of_what_was_shown(aos: Cli, peer: Peer) -> None:
+    shown = {"id": APPROVAL, "status": "pending", "digest": "abc", "act": {"action": "tool:payments.create"}}
+    peer.give(f"GET /approvals/{APPROVAL}", shown)
+    peer.give(f"POST /approvals/{APPROVAL}/approve", {"status": "approved"})
+    peer.give(f"POST /approvals/{APPROVAL}/deny", {"status": "denied"})
+    assert aos("approvals", "approve", APPROVAL).status == 0
+    assert aos("approvals", "deny", APPROVAL, "-m", "no", "--suggest", '{"amount": "1"}').status == 0
+    assert aos("approvals", "deny", APPROVAL).status == 2
+    assert peer.bodies(f"POST /approvals/{APPROVAL}/approve") == [{"digest": "abc"}]
+    assert peer.bodies(f"POST /approvals/{APPROVAL}/deny") == [{"comment": "no", "suggested_args": {"amount": "1"}}]
+
+
+TREE = {
+    "id": RUN,
+    "run": {"id": RUN, "name": "month-end", "state": "succeeded"},
+    "actions": [],
+    "tasks": [
+        {
+            "task": {"id": "t1", "label": "match", "agent": "finance", "state": "succeeded"},
+            "actions": [{"kind": "tool", "name": "erp.list", "decision": {"outcome": "allow"}, "state": "performed"}],
+            "tasks": [],
+        },
+        {
+            "task": {"id": "t2", "label": "pay", "agent": "finance", "state": "succeeded"},
+            "actions": [
+                {
+                    "kind": "tool",
+                    "name": "payments.create",
+                    "state": "refused",
+                    "decision": {
+                        "outcome": "deny",
+                        "reason": "changed account",
+                        "rules": [{"id": "origin", "version": 2, "outcome": "deny"}],
+                    },
+                }
+            ],
+            "tasks": [],
+        },
+    ],
+}
+
+
+def test_a_trace_shows_who_was_refused_what_and_by_which_rule(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /runs", {"items": [{"id": RUN}], "next": None})
+    peer.give(f"GET /traces/{RUN}/tree", TREE)
+    whole, refused = aos("trace").out, aos("trace", "last", "--only", "refused").out
+    assert "erp.list" in whole
+    assert "erp.list" not in refused
+    for text in ("payments.create", "deny", "refused", "changed account", "rule origin v2"):
+        assert text in refused
+    assert "month-end" in refused
+    pruned = aos("trace", "--only", "refused", "--json").json
+    assert [each["task"]["label"] for each in pruned["tasks"]] == ["pay"]
+
+
+def test_usage_and_explanations_are_shown(aos: Cli, peer: Peer) -> None:
+    cost = {"amount": "0.01", "currency": "EUR"}
+    group = {"key": "x", "name": "finance", "tool_calls": 3, "runtime_seconds": 61.4, "cost": cost}
+    peer.give("GET /usage", {"by": "agent", "items": [group], "totals": {"tool_calls": 3, "cost": cost}, "next": None})
+    rows = [line.split() for line in aos("usage", "--by", "agent").out.splitlines()]
+    assert rows[1] == ["finance", "1m", "1s", "3", "0.01", "EUR"]
+    assert rows[2][0] == "total"
+    peer.give("GET /policies/explain", {"rules": [{"id": "large", "outcome": "escalate"}], "default": "deny"})
+    for command in (["explain"], ["policy", "explain"]):
+        assert "rule large" in aos(*command, "finance", "tool:payments.create").out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["agents", "show", "finance"], ["agents", "pause", "finance"], ["agents", "env", "finance"],
+        ["agents", "keys", "finance"], ["people", "list"], ["tokens", "create"], ["whoami"], ["usage"],
+        ["runs", "list"], ["runs", "show", RUN], ["runs", "pause", RUN], ["run", "x", "--detach"], ["logs", RUN],
+        ["approvals", "list"], ["approvals", "show", APPROVAL], ["explain", "a", "tool:x"], ["trace", RUN],
+    ],
+)  # fmt: skip
+def test_every_answer_is_json_where_json_is_asked_for(command: list[str], aos: Cli, peer: Peer) -> None:
+    listed = {"items": [{"id": RUN, "state": "running"}], "next": None}
+    for path in ("agents/finance/api-keys", "people", "usage", "runs", "approvals", "actions"):
+        peer.give(f"GET /{path}", listed)
+    for path in (
+        "agents/finance",
+        "whoami",
+        f"runs/{RUN}",
+        f"approvals/{APPROVAL}",
+        "policies/explain",
+        f"traces/{RUN}/tree",
+    ):
+        peer.give(f"GET /{path}", {"id": RUN, "state": "running"})
+    for path in ("agents/finance/pause", "agents/finance/api-keys", "tokens", f"runs/{RUN}/pause", "runs"):
+        peer.give(f"POST /{path}", {"id": RUN, "token": "t", "api_key": "k"})
+    done = aos(*command, "--json")
+    assert (done.status, done.err) == (0, "")
+    assert isinstance(done.json, dict)

@@ -1,0 +1,231 @@
+"""Runs started and steered, and approvals answered, by REST: what a person who orders relies on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aos.control_plane.services import Services, bind
+
+from aos.kernel.acts import ActionState, Pending, Refused
+from aos.kernel.policy.values import Outcome, Rule
+from aos.operations.bridge import Bridge, open_hot
+from aos.store.hot.database import DatabaseConfig
+from tests.planes import Plane
+from tests.run_worlds import Company, make_company
+from tests.worlds import agent, payments, tool
+
+PAY: dict[str, Any] = {"iban": "DE89370400440532013000", "amount": "18240.00", "currency": "EUR"}
+LARGE = Rule("large", 1, Outcome.ESCALATE, (), ("tool:payments.create",), "args.amount > 1000", "over the limit")
+CLOSE = {"name": "close", "tasks": {"match": {"agent": "finance"}, "report": {"agent": "finance", "after": ["match"]}}}
+
+
+@pytest.fixture
+def company(plane: Plane) -> Iterator[Company]:
+    """Larkspur, whose control plane has its bridge to what is hot."""
+    bridge = Bridge(lambda: open_hot(DatabaseConfig(plane.database.app, plane.database.machine), plane.drivers))
+    bind(Services(plane.drivers, bridge=bridge))
+    made = make_company(plane, agents=[agent("finance", "*")], tools=[payments(), tool("erp.read")], rules=[LARGE])
+    assert plane.post("/workflows", CLOSE).status_code == 201
+    yield made
+    bridge.close()
+
+
+def answer(response: Any, status: int = 200) -> Any:
+    """Return the body of a response of that status."""
+    assert response.status_code == status, response.text
+    return response.json()
+
+
+def escalate(company: Company, key: str = "k1") -> Pending:
+    """Ask for a payment that needs a person, and return what it waits for."""
+    (pending,) = company.perform(company.world.act("finance", "payments.create", PAY, idempotency_key=key))
+    assert isinstance(pending, Pending)
+    return pending
+
+
+def digest_of(plane: Plane, pending: Pending) -> str:
+    """Return the digest that the approver sees."""
+    digest: str = answer(plane.get(f"/approvals/{pending.approval_id}"))["digest"]
+    return digest
+
+
+def test_a_run_starts_with_its_tasks_and_says_where_it_is(plane: Plane, company: Company) -> None:
+    body = {
+        "workflow": "close",
+        "input": {"month": "2026-11"},
+        "goal": "close the month",
+        "labels": {"month": "2026-11"},
+        "thread": "books",
+        "budget": {"amount": "5.00", "currency": "EUR"},
+    }
+    response = plane.post("/runs", body)
+    made = answer(response, 201)
+    assert response.headers["Location"] == f"/runs/{made['id']}"
+    assert (made["state"], made["workflow"], made["goal"], made["thread"]) == (
+        "running",
+        "close",
+        "close the month",
+        "books",
+    )
+    assert (made["input"], made["labels"]) == ({"month": "2026-11"}, {"month": "2026-11"})
+    assert made["started_by"] == plane.actor.email
+    match, report = sorted(made["tasks"], key=lambda task: task["name"])
+    assert (match["state"], report["state"], report["after"]) == ("ready", "blocked", [match["id"]])
+    (budget,) = made["budgets"]
+    assert (budget["limit"], budget["used"]) == (body["budget"], {"amount": "0.00", "currency": "EUR"})
+    again = answer(plane.get(f"/runs/{made['id']}"))
+    assert again == made
+    (act,) = answer(plane.get(f"/traces/{made['id']}"))["actions"]
+    assert (act["kind"], act["name"], act["state"]) == ("run", "close", "performed")
+
+
+def test_an_agent_runs_by_itself(plane: Plane, company: Company) -> None:
+    made = answer(plane.post("/runs", {"agent": "finance", "input": {"n": 1}}), 201)
+    assert (made["agent"], made["workflow"], len(made["tasks"])) == ("finance", None, 1)
+
+
+def test_the_same_key_starts_one_run(plane: Plane, company: Company) -> None:
+    headers = {"Idempotency-Key": "november"}
+    first = plane.post("/runs", {"workflow": "close"}, **headers)
+    second = plane.post("/runs", {"workflow": "close"}, **headers)
+    assert answer(first, 201)["id"] == answer(second, 201)["id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert second.headers["Location"] == first.headers["Location"]
+    assert answer(plane.post("/runs", {"workflow": "close", "goal": "else"}, **headers), 422)["type"].endswith(
+        "mismatch"
+    )
+    assert len(answer(plane.get("/runs"))["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"workflow": "close", "agent": "finance"}, 400),
+        ({"workflow": "close", "colour": "red"}, 400),
+        ({"workflow": "nothing"}, 404),
+        ({"agent": "nobody"}, 404),
+        ({"workflow": "close", "clock": "yesterday"}, 400),
+        ({"workflow": "close", "clock": "2026-01-31T12:00:00Z"}, 400),
+        ({"workflow": "close", "budget": {"amount": "x", "currency": "EUR"}}, 400),
+        ({"workflow": "close", "budget": {"amount": "-1", "currency": "EUR"}}, 400),
+        ({"workflow": "close", "labels": {"a": 1}}, 400),
+    ],
+)
+def test_a_run_that_cannot_start_is_a_problem_and_leaves_nothing(
+    plane: Plane, company: Company, body: Any, status: int
+) -> None:
+    response = plane.post("/runs", body)
+    assert response.headers["Content-Type"] == "application/problem+json"
+    answer(response, status)
+    assert answer(plane.get("/runs"))["items"] == []
+
+
+def test_a_run_that_policy_denies_is_refused_with_reasons(plane: Plane, company: Company) -> None:
+    rule = {"name": "no-close", "actions": ["run:close"], "outcome": "deny", "reason": "the books are closed"}
+    assert plane.post("/policies", rule).status_code == 201
+    problem = answer(plane.post("/runs", {"workflow": "close"}), 403)
+    assert "the books are closed" in problem["detail"]
+    assert problem["reasons"] == ["no-close: the books are closed"]
+    assert answer(plane.get(f"/actions/{problem['action_id']}"))["state"] == "refused"
+
+
+def test_a_run_that_needs_a_person_starts_after_the_yes(plane: Plane, company: Company) -> None:
+    rule = {"name": "ask", "actions": ["run:close"], "outcome": "escalate", "reason": "ask first"}
+    assert plane.post("/policies", rule).status_code == 201
+    headers = {"Idempotency-Key": "november"}
+    waits = plane.post("/runs", {"workflow": "close"}, **headers)
+    pending = answer(waits, 202)
+    assert waits.headers["Location"] == f"/approvals/{pending['approval_id']}"
+    shown = answer(plane.get(waits.headers["Location"]))
+    assert shown["act"] == "start a run of close"
+    answer(plane.post(f"/approvals/{shown['id']}/approve", {"digest": shown["digest"]}))
+    answer(plane.post("/runs", {"workflow": "close"}, **headers), 201)
+    assert answer(plane.get(f"/approvals/{shown['id']}"))["status"] == "used"
+
+
+def test_a_run_is_paused_resumed_and_cancelled_each_once(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    assert answer(plane.post(f"/runs/{run}/pause"))["state"] == "paused"
+    answer(plane.post(f"/runs/{run}/pause"), 409)
+    assert answer(plane.post(f"/runs/{run}/resume"))["state"] == "running"
+    answer(plane.post(f"/runs/{run}/resume"), 409)
+    cancelled = answer(plane.post(f"/runs/{run}/cancel"))
+    assert (cancelled["state"], cancelled["states"], cancelled["tasks_open"]) == ("cancelled", {"cancelled": 2}, 0)
+    for order in ("pause", "resume", "cancel"):
+        answer(plane.post(f"/runs/{run}/{order}"), 409)
+
+
+def test_a_yes_lets_the_same_act_be_done_once(plane: Plane, company: Company) -> None:
+    pending = escalate(company)
+    digest = digest_of(plane, pending)
+    shown = answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest, "comment": "checked"}))
+    assert (shown["status"], shown["answered_by"], shown["comment"]) == ("approved", plane.actor.email, "checked")
+    (done,) = company.perform(company.world.act("finance", "payments.create", PAY, idempotency_key="k1"))
+    assert done.state is ActionState.PERFORMED
+    assert answer(plane.get(f"/approvals/{pending.approval_id}"))["status"] == "used"
+    (act,) = answer(plane.get(f"/traces/{pending.action_id}"))["actions"]
+    assert (act["approval"]["status"], act["approval"]["answered_by"]) == ("used", plane.actor.email)
+
+
+def test_a_no_refuses_the_act_and_keeps_what_was_said(plane: Plane, company: Company) -> None:
+    pending = escalate(company)
+    said = {"comment": "pay the smaller one", "suggested_args": {"amount": "900.00"}}
+    shown = answer(plane.post(f"/approvals/{pending.approval_id}/deny", said))
+    assert (shown["status"], shown["comment"], shown["suggested_args"]) == ("denied", *said.values())
+    (again,) = company.perform(company.world.act("finance", "payments.create", PAY, idempotency_key="k1"))
+    assert not isinstance(again, Pending)
+    assert isinstance(again, Refused) or again.state is ActionState.REFUSED
+    assert answer(plane.get(f"/actions/{pending.action_id}"))["approval"]["status"] == "denied"
+
+
+def test_an_answer_to_another_act_than_was_seen_is_a_conflict(plane: Plane, company: Company) -> None:
+    pending = escalate(company)
+    answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": "0" * 64}), 409)
+    assert answer(plane.get(f"/approvals/{pending.approval_id}"))["status"] == "pending"
+
+
+def test_an_approval_is_answered_once(plane: Plane, company: Company) -> None:
+    pending = escalate(company)
+    digest = digest_of(plane, pending)
+    answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest}))
+    answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest}), 409)
+    answer(plane.post(f"/approvals/{pending.approval_id}/deny", {"comment": "no"}), 409)
+
+
+@pytest.mark.parametrize(
+    ("order", "body"),
+    [("approve", {}), ("approve", {"digest": "x"}), ("deny", {}), ("deny", {"comment": ""}), ("deny", [])],
+)
+def test_an_answer_without_what_it_needs_is_refused(plane: Plane, company: Company, order: str, body: Any) -> None:
+    pending = escalate(company)
+    answer(plane.post(f"/approvals/{pending.approval_id}/{order}", body), 400)
+
+
+def test_who_has_no_role_for_it_orders_nothing(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    pending = escalate(company)
+    digest = digest_of(plane, pending)
+    viewer = plane.as_person("vera@larkspur.example", "viewer")
+    answer(plane.post("/runs", {"workflow": "close"}, token=viewer), 403)
+    answer(plane.post(f"/runs/{run}/cancel", token=viewer), 403)
+    answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest}, token=viewer), 403)
+    approver = plane.as_person("anna@larkspur.example", "approver")
+    answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest}, token=approver))
+
+
+def test_another_organization_steers_and_answers_nothing(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    pending = escalate(company)
+    digest = digest_of(plane, pending)
+    rival = {"AOS-Organization": answer(plane.post("/organizations", {"name": "Rival"}), 201)["id"]}
+    plane_headers = {"AOS-Organization": "Larkspur"}
+    for order in ("pause", "resume", "cancel"):
+        answer(plane.post(f"/runs/{run}/{order}", **rival), 404)
+    answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest}, **rival), 404)
+    answer(plane.post(f"/approvals/{pending.approval_id}/deny", {"comment": "no"}, **rival), 404)
+    assert answer(plane.get(f"/runs/{run}", **plane_headers))["state"] == "running"
+    answer(plane.post(f"/runs/{uuid4()}/cancel", **plane_headers), 404)
