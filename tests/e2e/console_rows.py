@@ -66,7 +66,13 @@ class ErpTools:
     """The far side of every tool: answers from the vendors above."""
 
     async def call(
-        self, tool: Tool, arguments: Mapping[str, Json], *, idempotency_key: str, deadline_seconds: float
+        self,
+        tool: Tool,
+        arguments: Mapping[str, Json],
+        *,
+        principal: Principal,
+        idempotency_key: str,
+        deadline_seconds: float,
     ) -> ToolOutcome:
         """Answer one call."""
         await asyncio.sleep(0.004 if tool.effect == "read" else 0.012)
@@ -234,6 +240,7 @@ async def seed(owner: str, app: str, machine: str, keys: KeyFile) -> Company:
     gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
     try:
         runs = []
+        seeder = Seeder(owner, gate, facts, drivers, actors[0], ChainLink(PrincipalKind.SYSTEM, actors[0].person_id, ""))
         for actor in actors:
             asker = ChainLink(PrincipalKind.PERSON, actor.person_id, actor.email)
             seeder = Seeder(owner, gate, facts, drivers, actor, asker)
@@ -352,8 +359,8 @@ async def _earlier_run(seeder: Seeder) -> None:
         await seeder.end(desk, output={"vendor": vendor.id})
     await seeder.end(plan, output={"ok": True})
     seeder.sql("update run set state = 'succeeded', finished_at = clock_timestamp() where id = %s", seeder.run_id)
-    for table, columns in {"run": ("created_at", "finished_at"), "task": ("created_at", "started_at", "finished_at")}.items():
-        moved = ", ".join(f"{column} = {column} - interval '29 days'" for column in columns)
+    for table, columns in (("run", "created_at finished_at"), ("task", "created_at started_at finished_at")):
+        moved = ", ".join(f"{column} = {column} - interval '29 days'" for column in columns.split())
         seeder.sql(f"update {table} set {moved} where {'id' if table == 'run' else 'run_id'} = %s", seeder.run_id)
     seeder.sql("update action set intended_at = intended_at - interval '29 days', concluded_at = concluded_at"
                " - interval '29 days' where run_id = %s", seeder.run_id)  # fmt: skip
@@ -393,5 +400,12 @@ def _stretch(seeder: Seeder) -> None:
                 f" - interval '40 seconds' where {where} = %s",
                 last, seeder.run_id,
             )  # fmt: skip
+    seeder.sql(
+        "insert into usage_event (organization_id, id, kind, run_id, task_id, agent_id, agent_version, department_id, name,"
+        " quantity, unit, cost_nanos, currency, record_id) select t.organization_id, t.id, 'task_runtime', t.run_id, t.id,"
+        " t.agent_id, 1, a.department_id, t.name, extract(epoch from t.finished_at - t.started_at) * 1000, 'milliseconds',"
+        " 0, 'EUR', t.id from task t join agent a on a.id = t.agent_id where t.run_id = %s and t.finished_at is not null",
+        seeder.run_id,
+    )  # fmt: skip
     seeder.sql("update task set runtime_ms = extract(epoch from finished_at - started_at) * 1000 where run_id = %s"
                " and finished_at is not null", seeder.run_id)  # fmt: skip

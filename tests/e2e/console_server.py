@@ -16,18 +16,20 @@ from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from aos.console.services import ConsoleServices, bind
-from aos.control_plane.services import Services
+from aos.console.binding import ConsoleServices, bind
+from aos.control_plane.binding import Services
 from aos.control_plane.settings import WEB
 from aos.control_plane.wsgi import build_application
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
+from aos.operations.bridge import Bridge, open_hot
 from aos.operations.drivers import Drivers
 from aos.store.cold.connection import configure
 from aos.store.cold.machine import configure_machine
 from aos.store.django_settings import DjangoConfig, set_up_django
+from aos.store.hot.database import DatabaseConfig
 from tests.e2e.console_rows import seed
 
 
@@ -56,7 +58,9 @@ def main() -> None:
     keys = KeyFile(Path(given["keys"]))
     company = asyncio.run(seed(given["owner"], given["app"], given["machine"], keys))
     drivers = Drivers(StandardIds(), MonotonicTicker(), StandardCrypto(), keys)
-    bind(ConsoleServices(drivers))
+    database = DatabaseConfig(given["app"], given["machine"])
+    bridge = Bridge(lambda: open_hot(database, drivers))
+    bind(ConsoleServices(drivers, bridge))
     server = make_server("127.0.0.1", given.get("port", 0), build_application(Services(drivers)), server_class=_Server, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", **asdict(company)}, default=str), flush=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from aos.kernel.limits import NANOS
 from aos.kernel.money import Money
 
-_SPANS: Final = ((86_400, "day", "d"), (3_600, "hour", "h"), (60, "minute", "min"))
+_SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 def money_text(amount: Money) -> str:
@@ -20,9 +19,21 @@ def money_text(amount: Money) -> str:
     return f"{value:,.{places}f} {amount.currency}"
 
 
-def costs_text(costs: Sequence[Money], *, currency: str = "EUR") -> str:
-    """Return one amount for each currency, joined; nothing spent is a zero in the organization's own."""
-    return " + ".join(money_text(each) for each in costs) or money_text(Money(0, currency))
+class Priced(Protocol):
+    """What has a cost: one amount in the organization's currency, and what was charged in others before."""
+
+    @property
+    def cost(self) -> Money:
+        """Return the cost in the organization's currency."""
+
+    @property
+    def other_costs(self) -> tuple[Money, ...]:
+        """Return what was charged in other currencies."""
+
+
+def cost_text(priced: Priced) -> str:
+    """Return what something cost, one amount for each currency."""
+    return " + ".join(money_text(each) for each in (priced.cost, *priced.other_costs))
 
 
 def share_percent(part: Money, whole: Money) -> float:
@@ -68,7 +79,7 @@ def count_text(count: int, one: str, many: str = "") -> str:
 
 
 def _span(seconds: float) -> str:
-    for size, _, short in _SPANS:
+    for size, short in _SPANS:
         if seconds >= size:
             return f"{int(seconds // size)} {short}"
     return f"{int(seconds)} s" if seconds >= 5 else "now"

@@ -11,15 +11,17 @@ from django.urls import path
 from aos.console.amounts import ago_text, count_text
 from aos.console.doors import Visit, page, page_cursor, page_id
 from aos.console.run import Argument
-from aos.console.services import services
+from aos.console.binding import services
 from aos.console.unusual import unusual
-from aos.kernel.errors import InvalidRequest, Unavailable
-from aos.kernel.people import Permission
+from aos.kernel.errors import InvalidRequest
+from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Rule
 from aos.operations.actions import ActionView, list_actions
 from aos.operations.approval_views import ApprovalView, list_approvals, show_approval
+from aos.operations.approvals import Answer
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
+from aos.operations.run_orders import AnswerGiven, answer_approval
 
 APPROVALS_SHOWN: Final = 50
 SEEN_SHOWN: Final = 12
@@ -82,26 +84,25 @@ def show_one_approval(visit: Visit, key: str) -> HttpResponse:
 
 
 def _answer(visit: Visit, approval: ApprovalView) -> HttpResponse:
-    form, answer = visit.request.POST, services().answer
+    form = visit.request.POST
     word, comment = str(form.get("answer", "")), str(form.get("comment", "")).strip()
-    if answer is None:
-        raise Unavailable("approvals cannot be answered here: use `aos approvals approve` or `aos approvals deny`")
     if word not in ("approve", "deny"):
         raise InvalidRequest("the form says neither approve nor deny: go back and choose one")
     if word == "deny" and not comment:
         raise InvalidRequest("a denial needs its reason, which the agent is told: go back and write one")
-    digest = str(form.get("digest", ""))
-    try:
-        seen = bytes.fromhex(digest)
-    except ValueError:
-        raise InvalidRequest("the form lacks the digest of what you saw: load the page again") from None
-    answer(visit.actor, approval.id, approve=word == "approve", comment=comment, digest=seen)
+    seen = str(form.get("digest", ""))
+    if not seen:
+        raise InvalidRequest("the form lacks the digest of what you saw: load the page again")
+    given = AnswerGiven(Answer(word), comment, seen)
+    services().call(answer_approval, visit.actor, approval.id, given=given)
     done = "approved" if word == "approve" else "denied"
     return HttpResponseRedirect(f"/console/approvals/{approval.id}?done={done}")
 
 
 def _can_answer(visit: Visit, approval: ApprovalView) -> bool:
-    return approval.status == "pending" and services().answer is not None and visit.may(Permission.APPROVAL_ANSWER)
+    asked = {approval.approver_role, Role.ADMIN.value} & {role.value for role in visit.actor.roles}
+    ready = approval.status == "pending" and services().bridge is not None
+    return ready and bool(asked) and visit.may(Permission.APPROVAL_ANSWER)
 
 
 def _arguments(approval: ApprovalView) -> tuple[Argument, ...]:

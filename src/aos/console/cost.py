@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.http import HttpResponse
 from django.urls import path
 
-from aos.console.amounts import costs_text, money_text, share_percent
+from aos.console.amounts import cost_text, money_text, share_percent
 from aos.console.doors import Visit, page
 from aos.console.states import Meaning, State
 from aos.kernel.money import Money
@@ -51,19 +51,18 @@ def show_cost(visit: Visit) -> HttpResponse:
     by = visit.query("by") if visit.query("by") in dict(BY) else "agent"
     departments = report_usage(visit.actor, UsageQuery(by=UsageBy.DEPARTMENT, since=begin, limit=GROUPS_SHOWN))
     report = report_usage(visit.actor, UsageQuery(by=UsageBy(by), since=begin, limit=GROUPS_SHOWN))
-    currency = visit.standing.currency
     organization = tuple(spent(each) for each in departments.budgets)
     return visit.show(
         "cost.html",
         "cost",
-        departments=_rows(departments, currency),
-        rows=_rows(report, currency),
+        departments=_rows(departments),
+        rows=_rows(report),
         totals=report.totals,
         organization=organization,
         by=by,
         choices=BY,
         begin=begin,
-        answer=_answer(departments, organization, begin=begin, now=visit.standing.now, currency=currency),
+        answer=_answer(departments, organization, begin=begin, now=visit.standing.now),
     )
 
 
@@ -86,14 +85,14 @@ def spent(budget: BudgetUse) -> Spent:
     return Spent(budget, percent, used, held, state)
 
 
-def _rows(report: UsageReport, currency: str) -> tuple[Row, ...]:
-    nanos = {group.key: sum(each.nanos for each in group.sum.costs) for group in report.groups}
+def _rows(report: UsageReport) -> tuple[Row, ...]:
+    nanos = {group.key: group.sum.cost.nanos for group in report.groups}
     most = max(nanos.values(), default=0)
     ordered = sorted(report.groups, key=lambda group: -nanos[group.key])
     return tuple(
         Row(
             group,
-            costs_text(group.sum.costs, currency=currency),
+            cost_text(group.sum),
             nanos[group.key] * BAR_WIDTH // most if most else 0,
             tuple(spent(each) for each in group.budgets),
         )
@@ -102,10 +101,10 @@ def _rows(report: UsageReport, currency: str) -> tuple[Row, ...]:
 
 
 def _answer(
-    report: UsageReport, organization: tuple[Spent, ...], *, begin: datetime, now: datetime, currency: str
+    report: UsageReport, organization: tuple[Spent, ...], *, begin: datetime, now: datetime
 ) -> str:
     over = [each.budget.name for group in report.groups for each in map(spent, group.budgets) if each.percent >= WARN_PERCENT]
-    said = f"{costs_text(report.totals.costs, currency=currency)} this month"
+    said = f"{cost_text(report.totals)} this month"
     monthly = next((each.budget for each in organization if each.budget.period == "month"), None)
     if monthly is not None and monthly.limit.nanos:
         days = monthrange(begin.year, begin.month)[1]

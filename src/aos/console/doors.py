@@ -23,7 +23,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from aos.console.assets import asset_address
 from aos.console.frame import Frame, governed_state, initials_of
 from aos.console.rendering import render
-from aos.console.services import services
+from aos.console.binding import services
 from aos.kernel.errors import AosError, Forbidden, MethodNotAllowed, NotFound, TooLarge, Unauthenticated
 from aos.kernel.people import Actor, Permission
 from aos.operations.pages import parse_uuid

@@ -17,7 +17,7 @@ from django.template import Library
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from aos.console.amounts import ago_text, between_ms, costs_text, count_text, duration_text, money_text
+from aos.console.amounts import Priced, ago_text, between_ms, cost_text, count_text, duration_text, money_text
 from aos.console.states import Meaning, State, state_of
 from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json
@@ -79,9 +79,9 @@ def money(amount: Money | None) -> str:
 
 
 @register.filter
-def costs(amounts: Sequence[Money], currency: str = "EUR") -> str:
-    """Return one amount for each currency."""
-    return costs_text(amounts, currency=currency)
+def cost(priced: Priced) -> str:
+    """Return what a run or a sum cost."""
+    return cost_text(priced)
 
 
 @register.filter

@@ -12,7 +12,7 @@ from aos.console.doors import Visit, page, page_cursor
 from aos.operations.activity import list_agent_activity
 from aos.operations.agents import AgentDetail, list_agents
 from aos.operations.pages import PageQuery
-from aos.operations.usage import EMPTY, UsageBy, UsageQuery, report_usage
+from aos.operations.usage import UsageBy, UsageQuery, report_usage
 
 AGENTS_SHOWN: Final = 100
 TYPES: Final = ("executive", "functional", "sub-agent", "observer")
@@ -28,7 +28,7 @@ def show_fleet(visit: Visit) -> HttpResponse:
     rows = []
     for agent in agents.items:
         used = usage.get(str(agent.id))
-        rows.append((agent, activity.get(agent.id), used.sum if used else EMPTY))
+        rows.append((agent, activity.get(agent.id), used.sum if used else None))
     return visit.show("fleet.html", "fleet", rows=rows, next=agents.next, types=TYPES, kind=kind, answer=_answer(agents.items))
 
 

@@ -15,12 +15,14 @@ from aos.console.graph import draw_graph
 from aos.console.run_drawings import grow_tree, lay_out_steps, leaf_of
 from aos.console.run_words import act_text, decision_text, goal_text, run_answer, what_it_did
 from aos.console.runs import run_state
-from aos.console.services import services
+from aos.console.binding import services
 from aos.kernel.errors import NotFound, ProofTooEarly, TooLarge
+from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Permission
 from aos.kernel.policy.values import Rule
 from aos.operations.actions import ActionView, list_actions, show_action
 from aos.operations.audit import SignedHead, show_checkpoint
+from aos.operations.live_streams import make_run_stream
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
 from aos.operations.run_views import RunDetail, TaskDetail, show_run, show_run_task
@@ -31,6 +33,7 @@ ACTS_SHOWN: Final = 50
 NOTABLE_SHOWN: Final = 6
 REFUSED_MARKED: Final = 100
 """Refused acts that are marked on the drawing, the newest first."""
+STREAMED: Final = tuple(kind.value for kind in RecordKind if kind.partition(".")[0] in ("act", "approval", "run", "task"))
 STATES: Final = ("performed", "refused", "waiting", "failed")
 
 
@@ -84,11 +87,20 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "view": view,
         "head": checkpoint_of(visit),
         "budget_bars": tuple(spent(each) for each in detail.budgets[:1]),
-        "live": detail.run.state in ("running", "paused"),
+        **_live(visit, detail),
         **_selected(visit, run_id),
         **_VIEW[view](visit, detail),
     }
     return visit.show("run.html", "runs", **values)
+
+
+def _live(visit: Visit, detail: RunDetail) -> dict[str, Any]:
+    """Return the address of the run's events, while it runs and a stream can be opened."""
+    live = detail.run.state in ("running", "paused")
+    if not live or services().bridge is None:
+        return {"live": live, "stream": ""}
+    token = services().call(make_run_stream, visit.actor, detail.run.id)
+    return {"live": True, "stream": f"/runs/{detail.run.id}/events?stream={token}", "kinds": " ".join(STREAMED)}
 
 
 def checkpoint_of(visit: Visit) -> SignedHead | None:

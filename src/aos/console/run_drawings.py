@@ -48,9 +48,6 @@ class Branch:
 
     node: TreeNode
     state: State
-    allowed: int
-    asked: int
-    denied: int
     leaves: tuple[Leaf, ...] | None
     children: tuple[Branch, ...]
     is_open: bool
@@ -59,6 +56,24 @@ class Branch:
     def acts(self) -> int:
         """Return how many acts the task did itself."""
         return len(self.node.actions)
+
+    @property
+    def allowed(self) -> int:
+        """Return how many of them a rule allowed."""
+        return self._count("allow")
+
+    @property
+    def asked(self) -> int:
+        """Return how many asked a person."""
+        return self._count("escalate")
+
+    @property
+    def denied(self) -> int:
+        """Return how many were denied."""
+        return self._count("deny")
+
+    def _count(self, outcome: str) -> int:
+        return sum(action.outcome == outcome for action in self.node.actions)
 
 
 def lay_out_steps(actions: Sequence[ActionView], *, begun: datetime, ends: datetime) -> tuple[Step, ...]:
@@ -100,7 +115,6 @@ def _leaf_state(action: ActionView) -> State:
 
 
 def _branch(node: TreeNode, *, opened: UUID | None, left: list[int]) -> Branch:
-    by = [sum(action.outcome == word for action in node.actions) for word in ("allow", "escalate", "deny")]
     notable = any(action.outcome != "allow" or action.state in ("failed", "unknown") for action in node.actions)
     show = node.task.id == opened or (notable and len(node.actions) <= left[0])
     if show:
@@ -109,4 +123,4 @@ def _branch(node: TreeNode, *, opened: UUID | None, left: list[int]) -> Branch:
     children = tuple(_branch(child, opened=opened, left=left) for child in node.children)
     state = state_of("task", node.task.state)
     is_open = show or bool(children)
-    return Branch(node, state, *by, leaves, children, is_open)
+    return Branch(node, state, leaves, children, is_open)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from aos.console.amounts import between_ms, costs_text, count_text, duration_text
+from aos.console.amounts import between_ms, cost_text, count_text, duration_text
 from aos.operations.act_sentences import act_sentence
 from aos.operations.actions import ActionView
 from aos.operations.run_views import RunDetail, RunView
@@ -20,7 +20,7 @@ def run_answer(run: RunView, now: datetime) -> str:
     if run.state == "running":
         waits = f"{count_text(run.waiting, 'act waits', 'acts wait')} for a person, " if run.waiting else ""
         return f"Under way for {took}: {waits}{refused}."
-    return f"{run.state.capitalize()} after {took}: {refused}, {costs_text(run.costs)} spent."
+    return f"{run.state.capitalize()} after {took}: {refused}, {cost_text(run)} spent."
 
 
 def what_it_did(states: Mapping[str, int]) -> str:
@@ -78,4 +78,5 @@ def _answered(action: ActionView) -> str:
             return f"{who} denied it."
         case "expired":
             return "nobody answered in time."
-    return "Nobody has answered yet."
+        case _:
+            return "Nobody has answered yet."

@@ -9,7 +9,7 @@ from django.urls import path
 
 from aos.console.amounts import count_text
 from aos.console.doors import Visit, page, page_cursor
-from aos.console.services import services
+from aos.console.binding import services
 from aos.console.states import Meaning, State, state_of
 from aos.operations.pages import PageQuery
 from aos.operations.run_views import RunView, list_runs

@@ -10,7 +10,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 
 from aos.console.doors import Visit, page
-from aos.console.services import services
+from aos.console.binding import services
 from aos.kernel.errors import AosError
 from aos.operations.actions import show_action
 from aos.operations.agents import list_agents

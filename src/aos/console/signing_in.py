@@ -25,7 +25,7 @@ from aos.console.doors import (
     theme_of,
 )
 from aos.console.rendering import render
-from aos.console.services import services
+from aos.console.binding import services
 from aos.kernel.errors import AosError, Forbidden, InvalidRequest, MethodNotAllowed, Unauthenticated
 from aos.operations.sessions import (
     SESSION_COOKIE,

@@ -141,30 +141,33 @@ function grewOutOfSight(old, now) {
 }
 
 const LOOK_SECONDS = 5;
-const stream = document.querySelector("[data-stream]");
 let looking = null;
+let heardAt = 0;
 
+// Where no stream is served, or it ended, the page looks for itself.
 function look() {
   if (!looking) looking = setInterval(() => { if (!document.hidden) refresh(); }, LOOK_SECONDS * 1000);
 }
 
-if (stream) {
-  let last = 0;
-  const source = new EventSource(stream.dataset.stream);
-  const heard = () => {
-    const wait = Math.max(0, 300 - (performance.now() - last));
-    last = performance.now() + wait;
-    setTimeout(refresh, wait);
-  };
-  source.onmessage = heard;
-  for (const kind of (stream.dataset.kinds || "").split(" ").filter(Boolean)) source.addEventListener(kind, heard);
-  source.onerror = () => {
-    // Where no stream is served, or it ended, the page looks for itself.
-    if (source.readyState === EventSource.CLOSED) look();
-  };
-} else if (document.querySelector("[data-live]")) {
-  look();
+function heard() {
+  const wait = Math.max(0, 300 - (performance.now() - heardAt));
+  heardAt = performance.now() + wait;
+  setTimeout(refresh, wait);
 }
+
+function listen(stream) {
+  const source = new EventSource(stream.dataset.stream);
+  for (const kind of stream.dataset.kinds.split(" ")) source.addEventListener(kind, heard);
+  source.onopen = () => {
+    clearInterval(looking);
+    looking = null;
+  };
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) look(); };
+}
+
+const stream = document.getElementById("stream");
+if (stream) listen(stream);
+else if (document.querySelector("[data-live]")) look();
 
 // --- Keyboard.
 
