@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from aos.control_plane.binding import Services
-from aos.control_plane.settings import ROOT_URLCONF, WEB
+from aos.control_plane.settings import WEB
 from aos.control_plane.wsgi import build_application
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
@@ -37,8 +37,9 @@ from tests.databases import Database as TestDatabase
 
 ADMIN = "maria@larkspur.example"
 
-# Once for the whole test process, before anything migrates: settings do not change while a process runs.
-set_up_django(DjangoConfig(root_urlconf=ROOT_URLCONF, allowed_hosts=("*",), web=WEB))
+# Once for the whole test process, before anything migrates: settings do not change while a process runs. The same value
+# as the control plane's process has, so that a test may import that as well.
+set_up_django(DjangoConfig(root_urlconf="aos.boot.urls", allowed_hosts=("*",), web=WEB))
 
 
 @dataclass

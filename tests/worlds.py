@@ -28,7 +28,7 @@ from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Rule
-from aos.kernel.ports import ToolOutcome
+from aos.kernel.ports import ToolCaller, ToolOutcome
 from aos.kernel.specs import spec_digest, spec_of
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport, default_repeat
 from aos.operations.drivers import Drivers
@@ -134,7 +134,7 @@ class Running:
     facts: FactsCache
     gate: Gate
     drivers: Drivers
-    caller: Caller
+    caller: Any
 
 
 @dataclass
@@ -149,7 +149,7 @@ class World:
     keys: KeyFile
 
     @asynccontextmanager
-    async def running(self, caller: Caller | None = None, *, dsn: str | None = None) -> AsyncIterator[Running]:
+    async def running(self, caller: ToolCaller | None = None, *, dsn: str | None = None) -> AsyncIterator[Running]:
         """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock)."""
         used = caller or Caller()
         drivers = Drivers(
@@ -219,8 +219,8 @@ def make_world(
         _write_organization(connection, world)
         for each in agents:
             _write_agent(connection, world, each)
-        for each in tools:
-            _write_tool(connection, world, each)
+        for tool in tools:
+            _write_tool(connection, world, tool)
         for rule in rules:
             _write_rule(connection, world, rule)
         for name, scope, limit in budgets:

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aos.control_plane.services import Services, bind
 
+from aos.control_plane.binding import Services, bind
 from aos.kernel.acts import ActionState, Pending, Refused
 from aos.kernel.policy.values import Outcome, Rule
 from aos.operations.bridge import Bridge, open_hot

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aos.kernel.errors import InvalidCondition, InvalidManifest, TooLarge
+from aos.kernel.json import Json
 from aos.kernel.limits import FOR_EACH_ITEMS_MAX
 from aos.kernel.workflow.plan import child_work, expand_fan, plan_agent, plan_workflow
 from aos.kernel.workflow.spec import (
@@ -96,7 +97,10 @@ def test_every_plan_of_a_graph_without_circles_respects_its_edges(count, random)
 
 # --- templates -----------------------------------------------------------------------------------------------------
 
-VALUES = {"input": {"n": 3, "name": "ada", "list": [1, 2], "none": None}, "match": {"output": {"total": "12.30"}}}
+VALUES: dict[str, Json] = {
+    "input": {"n": 3, "name": "ada", "list": [1, 2], "none": None},
+    "match": {"output": {"total": "12.30"}},
+}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +146,7 @@ def test_splitting_a_text_loses_nothing(text):
 
 def test_a_fan_has_one_input_for_each_item_in_order():
     (fan,) = [task for task in plan_workflow(MONTH_END).tasks if task.is_fan]
-    values = {"match": {"output": {"vendors": ["x", "y"]}}}
+    values: dict[str, Json] = {"match": {"output": {"vendors": ["x", "y"]}}}
     assert expand_fan(fan.work, values) == [{"vendor": "x", "n": 0}, {"vendor": "y", "n": 1}]
     assert child_work(fan.work).for_each is None
 

@@ -10,6 +10,7 @@ import pytest
 
 from aos.kernel.acts import ActionState, Pending, Recorded, Refused
 from aos.kernel.errors import IdempotencyMismatch
+from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.ports import ToolOutcome
@@ -17,7 +18,7 @@ from aos.operations.integrate import integrate_all
 from tests.databases import Database
 from tests.worlds import Caller, World, agent, make_world, payments, tool
 
-PAY = {"iban": "DE89370400440532013000", "amount": "12.50", "currency": "EUR"}
+PAY: dict[str, Json] = {"iban": "DE89370400440532013000", "amount": "12.50", "currency": "EUR"}
 LARGE = Rule(
     "large-payments",
     1,

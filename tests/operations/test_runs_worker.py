@@ -9,6 +9,7 @@ import pytest
 
 from aos.kernel.agents import Agent, AgentType, Runtime
 from aos.kernel.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from aos.kernel.json import Json
 from aos.kernel.people import Actor, Role
 from aos.kernel.policy.values import Approvers, Outcome, Rule
 from aos.kernel.ports import ToolOutcome
@@ -21,7 +22,7 @@ from tests.databases import Database
 from tests.working import add_workflow, working
 from tests.worlds import Caller, World, agent, make_world, payments, tool
 
-PAYMENT = {"iban": "DE71500105175813421938", "amount": "18240", "currency": "EUR"}
+PAYMENT: dict[str, Json] = {"iban": "DE71500105175813421938", "amount": "18240", "currency": "EUR"}
 LARGE = Rule(
     "large-payments",
     1,

@@ -20,10 +20,10 @@ from aos.boot.canary import fire_canaries, log_failures
 from aos.boot.config import Config
 from aos.boot.connections import SHARES
 from aos.boot.heartbeat import beat
+from aos.boot.hot import standard_drivers
 from aos.boot.own_process import end_with
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
-from aos.boot.services import standard_drivers
 from aos.control_plane import settings
 from aos.control_plane.binding import Services
 from aos.control_plane.wsgi import build_application

@@ -15,9 +15,9 @@ import uvloop
 from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
 from aos.boot.hosts import open_hosts
+from aos.boot.hot import open_services
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
-from aos.boot.services import open_services
 from aos.data_plane.app import App, build_app
 from aos.data_plane.binding import Services
 from aos.data_plane.front import Front

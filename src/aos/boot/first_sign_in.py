@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from aos.boot.services import standard_drivers
+from aos.boot.hot import standard_drivers
 from aos.drivers.key_file import KeyFile
 from aos.operations.organizations import create_organization
 from aos.operations.people import create_link

@@ -19,7 +19,7 @@ async def open_hosts(
 
     Raises Misconfigured where one cannot be started.
     """
-    socket_path.unlink(missing_ok=True)
+    socket_path.unlink(missing_ok=True)  # noqa: ASYNC240  once, before anything is served
     pool = HostPool(
         HostsConfig(
             socket_path=socket_path,

@@ -11,9 +11,9 @@ import uvloop
 from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
 from aos.boot.hosts import open_hosts
+from aos.boot.hot import open_services
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, ReadySignal
-from aos.boot.services import open_services
 from aos.drivers.hosts.python_tools import PythonTools
 from aos.kernel.tools import ToolTransport
 from aos.operations.orchestration import orchestration
