@@ -1,7 +1,7 @@
 """A company whose month-end run stands in the database, for pages that are to be looked at: every act passed the gate.
 
 Larkspur closes October: a controller plans, finance matches, one vendor desk for each vendor reads, pays, holds or is
-stopped, operations writes letters, an auditor looks at all of it. Two payments wait for a person, one was refused
+stopped, operations writes letters, an auditor looks at all of it. Three payments wait for a person, one was refused
 because the account number came from a message. A second organization has a run of its own, which nobody here may see.
 """
 
@@ -58,7 +58,7 @@ VENDORS = (
     Vendor("V-0016", "Oder Papier", "77.35"),
     Vendor("V-0017", "Peene Transporte", "1320.00"),
     Vendor("V-0018", "Queis Formen", "2650.00", trouble="order"),
-    Vendor("V-0019", "Ruhr Galvanik", "4870.10"),
+    Vendor("V-0019", "Ruhr Galvanik", "6870.10", trouble="large"),
     Vendor("V-0020", "Saale Reinigung", "310.00"),
     Vendor("V-0021", "Trave Sensorik", "1999.00", trouble="down"),
     Vendor("V-0022", "Unstrut Holz", "590.40"),

@@ -370,7 +370,7 @@ async def _small_run(seeder: Seeder) -> None:
     await seeder.start_run("umbra-secret", goal="Nobody at Larkspur sees this", clock="2026-10-30 09:02:00+01")
     task = seeder.task("plan", "controller")
     await seeder.act(task, "erp.list_vendors", month="2026-10")
-    large = next(each for each in VENDORS if each.trouble == "large")
+    large = next(each for each in VENDORS if each.id == "V-0007")
     desk = seeder.task("vendor", "vendor-desk")
     await seeder.act(desk, "erp.get_vendor", vendor=large.id)
     await seeder.act(desk, "payments.create", **_payment(large, large.iban))
@@ -378,26 +378,23 @@ async def _small_run(seeder: Seeder) -> None:
 
 def _stretch(seeder: Seeder) -> None:
     """Make the run's times as far apart as a run's are: begun a while ago, each step later by a factor."""
-    run = [seeder.run_id, STRETCH]
     base = "(select created_at from run where id = %s)"
-    for table, columns in {"task": ("started_at", "finished_at"), "action": ("intended_at", "concluded_at")}.items():
-        for column in columns:
-            seeder.sql(
-                f"update {table} set {column} = {base} + ({column} - {base}) * %s where run_id = %s",
-                seeder.run_id, seeder.run_id, run[1], seeder.run_id,
-            )  # fmt: skip
+    for table, column in (
+        ("task", "started_at"), ("task", "finished_at"), ("action", "intended_at"), ("action", "concluded_at")
+    ):  # fmt: skip
+        seeder.sql(
+            f"update {table} set {column} = {base} + ({column} - {base}) * %s where run_id = %s",
+            seeder.run_id, seeder.run_id, STRETCH, seeder.run_id,
+        )  # fmt: skip
     last = seeder.sql("select max(coalesce(concluded_at, intended_at)) from action where run_id = %s", seeder.run_id)[0][0]
-    for table, columns in {
-        "task": ("created_at", "started_at", "finished_at"),
-        "action": ("intended_at", "concluded_at"),
-        "run": ("created_at",),
-        "approval": ("created_at",),
-    }.items():
-        for column in columns:
-            where = "id" if table == "run" else "run_id"
+    for table, names in (
+        ("task", "created_at started_at finished_at"), ("action", "intended_at concluded_at"), ("run", "created_at"),
+        ("approval", "created_at"),
+    ):  # fmt: skip
+        for column in names.split():
             seeder.sql(
                 f"update {table} set {column} = {column} - greatest(interval '0', %s - clock_timestamp())"
-                f" - interval '40 seconds' where {where} = %s",
+                f" - interval '40 seconds' where {'id' if table == 'run' else 'run_id'} = %s",
                 last, seeder.run_id,
             )  # fmt: skip
     seeder.sql(
