@@ -67,7 +67,7 @@ VENDORS = (
 )
 
 _TEXT = {"type": "string"}
-_PAYMENT = {name: _TEXT for name in ("invoice", "vendor", "payee", "iban", "currency", "reference")}
+_PAYMENT = dict.fromkeys(("invoice", "vendor", "payee", "iban", "currency", "reference"), _TEXT)
 
 
 def _closed(**properties: Any) -> dict[str, Any]:
@@ -146,7 +146,12 @@ MANIFEST: dict[str, Any] = {
             "department": "finance",
             "goal": "Settle the open invoices of one vendor",
             "runtime": {"python": "examples.agents:vendor_desk"},
-            "tools": [{"tools": "erp.*", "effects": ["read"]}, "erp.hold_invoice", "mail.read_message", "payments.create"],
+            "tools": [
+                {"tools": "erp.*", "effects": ["read"]},
+                "erp.hold_invoice",
+                "mail.read_message",
+                "payments.create",
+            ],
         },
         "operations": {
             "type": "functional",

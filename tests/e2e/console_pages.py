@@ -1,6 +1,6 @@
 """Fixtures for tests of the console: a seeded server for each test module, its addresses, and Debian's chromium.
 
-    def test_something(console, browser): page = console.signed_in(browser)
+def test_something(console, browser): page = console.signed_in(browser)
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Seeder:
     actor: Actor
     asker: ChainLink
     agents: dict[str, UUID] = field(default_factory=dict)
-    run_id: UUID = UUID(int=0)
+    run_id: UUID = field(default_factory=lambda: UUID(int=0))
     budget_nanos: int = 2_000_000_000
 
     def sql(self, query: str, *params: Any) -> list[Any]:
@@ -205,7 +205,9 @@ class Seeder:
         call = CallKey(f"{tool}/{task.calls}")
         return await self.gate.perform(Act(principal, ActKind.TOOL, tool, arguments, call=call, clock=clock))
 
-    async def end(self, task: _Task, state: str = "succeeded", output: Json = None, *, waits_for: str | None = None) -> None:
+    async def end(
+        self, task: _Task, state: str = "succeeded", output: Json = None, *, waits_for: str | None = None
+    ) -> None:
         """End a task, or park it."""
         org = self.actor.organization_id
         done = state in ("succeeded", "failed")
@@ -220,7 +222,9 @@ class Seeder:
             await self.keep({"detail": str(output)}, "error") if state == "failed" else None, done, org, task.id,
         )  # fmt: skip
         if done:
-            self.sql("update run set tasks_open = tasks_open - 1 where organization_id = %s and id = %s", org, self.run_id)
+            self.sql(
+                "update run set tasks_open = tasks_open - 1 where organization_id = %s and id = %s", org, self.run_id
+            )
 
 
 async def seed(owner: str, app: str, machine: str, keys: KeyFile) -> Company:
@@ -240,7 +244,9 @@ async def seed(owner: str, app: str, machine: str, keys: KeyFile) -> Company:
     gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
     try:
         runs = []
-        seeder = Seeder(owner, gate, facts, drivers, actors[0], ChainLink(PrincipalKind.SYSTEM, actors[0].person_id, ""))
+        seeder = Seeder(
+            owner, gate, facts, drivers, actors[0], ChainLink(PrincipalKind.SYSTEM, actors[0].person_id, "")
+        )
         for actor in actors:
             asker = ChainLink(PrincipalKind.PERSON, actor.person_id, actor.email)
             seeder = Seeder(owner, gate, facts, drivers, actor, asker)
@@ -265,7 +271,10 @@ async def seed(owner: str, app: str, machine: str, keys: KeyFile) -> Company:
 
 def _write_registry(drivers: Drivers) -> tuple[Actor, Actor]:
     actors = []
-    for name, email, person in (("Larkspur", "maria@larkspur.example", "Maria Sand"), ("Umbra", "una@umbra.example", "Una")):
+    for name, email, person in (
+        ("Larkspur", "maria@larkspur.example", "Maria Sand"),
+        ("Umbra", "una@umbra.example", "Una"),
+    ):
         settings = {"currency": "EUR", "timezone": "Europe/Berlin", "run_clock": True}
         actor = create_organization(drivers, name, admin_email=email, admin_name=person, **settings)  # type: ignore[arg-type]
         document = {**MANIFEST, "organization": {**MANIFEST["organization"], "name": name}}
@@ -290,7 +299,9 @@ async def _close_month(seeder: Seeder) -> None:
     await seeder.end(match, output={"vendors": [vendor.id for vendor in VENDORS]})
     fan = seeder.task("vendor", "vendor-desk", after=(match,), kind="fan")
     desks = [
-        seeder.task("vendor", "vendor-desk", parent=fan, index=n, input_id=await seeder.keep({"vendor": each.id}, "input"))
+        seeder.task(
+            "vendor", "vendor-desk", parent=fan, index=n, input_id=await seeder.keep({"vendor": each.id}, "input")
+        )
         for n, each in enumerate(VENDORS)
     ]
     for start in range(0, len(desks), 4):
@@ -386,7 +397,9 @@ def _stretch(seeder: Seeder) -> None:
             f"update {table} set {column} = {base} + ({column} - {base}) * %s where run_id = %s",
             seeder.run_id, seeder.run_id, STRETCH, seeder.run_id,
         )  # fmt: skip
-    last = seeder.sql("select max(coalesce(concluded_at, intended_at)) from action where run_id = %s", seeder.run_id)[0][0]
+    last = seeder.sql("select max(coalesce(concluded_at, intended_at)) from action where run_id = %s", seeder.run_id)[
+        0
+    ][0]
     for table, names in (
         ("task", "created_at started_at finished_at"), ("action", "intended_at concluded_at"), ("run", "created_at"),
         ("approval", "created_at"),

@@ -61,7 +61,13 @@ def main() -> None:
     database = DatabaseConfig(given["app"], given["machine"])
     bridge = Bridge(lambda: open_hot(database, drivers))
     bind(ConsoleServices(drivers, bridge))
-    server = make_server("127.0.0.1", given.get("port", 0), build_application(Services(drivers)), server_class=_Server, handler_class=_Quiet)
+    server = make_server(
+        "127.0.0.1",
+        given.get("port", 0),
+        build_application(Services(drivers)),
+        server_class=_Server,
+        handler_class=_Quiet,
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}", **asdict(company)}, default=str), flush=True)
     sys.stdin.read()

@@ -50,7 +50,9 @@ def test_a_wrong_token_opens_nothing_and_says_what_to_do(console: Console, token
     assert "Set-Cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("next", ["https://evil.example/", "//evil.example", "/console/../x\\y", "/console/sign-out", "/runs"])
+@pytest.mark.parametrize(
+    "next", ["https://evil.example/", "//evil.example", "/console/../x\\y", "/console/sign-out", "/runs"]
+)
 def test_signing_in_leads_to_the_console_and_nowhere_else(console: Console, next: str) -> None:
     shown = httpx.get(f"{console.url}/console/sign-in", params={"next": next}).text
     assert 'name="next" value="/console/"' in shown
@@ -162,7 +164,11 @@ def test_static_files_are_kept_for_good_under_the_name_of_their_content(console:
             assert "immutable" in kept.headers["Cache-Control"]
             old = re.sub(r"\.[0-9a-f]{12}\.", ".000000000000.", address)
             assert client.get(old).headers["Cache-Control"] == "no-store"
-        for address in ("/console/static/nothing.000000000000.css", "/console/static/..%2fdoors.py", "/console/static/x"):
+        for address in (
+            "/console/static/nothing.000000000000.css",
+            "/console/static/..%2fdoors.py",
+            "/console/static/x",
+        ):
             assert client.get(address).status_code == 404
 
 
@@ -173,7 +179,10 @@ def test_the_proof_that_a_page_links_to_holds_without_aos(console: Console, tmp_
         proof = tmp_path / "proof.json"
         proof.write_bytes(client.get(found[1]).content)
     checked = subprocess.run(
-        [sys.executable, str(ROOT / "examples/verify_proof.py"), str(proof)], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "examples/verify_proof.py"), str(proof)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 0, checked.stderr
 

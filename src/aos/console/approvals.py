@@ -9,11 +9,12 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 
 from aos.console.amounts import ago_text, count_text
+from aos.console.binding import services
 from aos.console.doors import Visit, page, page_cursor, page_id
 from aos.console.run import Argument
-from aos.console.binding import services
 from aos.console.unusual import unusual
 from aos.kernel.errors import InvalidRequest
+from aos.kernel.json import Json
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Rule
 from aos.operations.actions import ActionView, list_actions
@@ -58,7 +59,13 @@ def show_approvals(visit: Visit) -> HttpResponse:
     pending = visit.standing.approvals_pending
     answer = f"{count_text(pending, 'act waits', 'acts wait')} for a person." if pending else "Nothing waits for you."
     return visit.show(
-        "approvals.html", "approvals", rows=found.items, next=found.next, status=status, statuses=STATUSES, answer=answer
+        "approvals.html",
+        "approvals",
+        rows=found.items,
+        next=found.next,
+        status=status,
+        statuses=STATUSES,
+        answer=answer,
     )
 
 
@@ -75,6 +82,7 @@ def show_one_approval(visit: Visit, key: str) -> HttpResponse:
         noun=_NOUNS.get(approval.effect or "", "act"),
         unusual=unusual(approval, _before(visit, approval)),
         arguments=_arguments(approval),
+        facts=_facts(approval),
         asked=_asked(visit, approval),
         seen=_seen(visit, approval),
         can_answer=_can_answer(visit, approval),
@@ -112,13 +120,22 @@ def _arguments(approval: ApprovalView) -> tuple[Argument, ...]:
     )
 
 
+def _facts(approval: ApprovalView) -> tuple[tuple[str, Json], ...]:
+    """Return what the rules read besides the arguments and their origins, which stand beside the arguments."""
+    shown = ("args.", "origin.")
+    return tuple((name, value) for name, value in (approval.facts or {}).items() if not name.startswith(shown))
+
+
 def _asked(visit: Visit, approval: ApprovalView) -> tuple[RuleAsked, ...]:
     texts: dict[str, Rule] = {}
     if visit.may(Permission.REGISTRY_READ):
         texts = {each.rule.id: each.rule for each in list_policies(visit.actor, PageQuery(limit=200)).items}
     return tuple(
         RuleAsked(
-            each.id, each.version, each.reason, rule if (rule := texts.get(each.id)) and rule.version == each.version else None
+            each.id,
+            each.version,
+            each.reason,
+            rule if (rule := texts.get(each.id)) and rule.version == each.version else None,
         )
         for each in approval.rules
     )
@@ -136,7 +153,9 @@ def _seen(visit: Visit, approval: ApprovalView) -> tuple[Any, ...]:
     """Return what the task did before it asked: all that the agent has seen."""
     if approval.run_id is None or approval.task_id is None or not visit.may(Permission.TRACE_READ):
         return ()
-    query = PageQuery(limit=SEEN_SHOWN, order="created", filters={"task": approval.task_id, "run": str(approval.run_id)})
+    query = PageQuery(
+        limit=SEEN_SHOWN, order="created", filters={"task": approval.task_id, "run": str(approval.run_id)}
+    )
     acts = list_actions(services().drivers, visit.actor, query).items
     return tuple(act for act in acts if act.id != approval.action_id)
 

@@ -27,7 +27,11 @@ def show_audit(visit: Visit) -> HttpResponse:
         raise Forbidden("the log is open to auditors and administrators: ask an administrator for the role `auditor`")
     head = checkpoint_of(visit)
     action: UUID | None = parse_uuid(visit.query("action"))
-    filters: dict[str, Any] = {"kind": visit.query("kind") or None, "action": action, "run": parse_uuid(visit.query("run"))}
+    filters: dict[str, Any] = {
+        "kind": visit.query("kind") or None,
+        "action": action,
+        "run": parse_uuid(visit.query("run")),
+    }
     query = PageQuery(limit=RECORDS_SHOWN, cursor=page_cursor(visit), filters=filters)
     leaves = list_records(visit.actor, query)
     rows = [(leaf, subject_of(leaf.record)) for leaf in leaves.items]

@@ -100,10 +100,13 @@ def _rows(report: UsageReport) -> tuple[Row, ...]:
     )
 
 
-def _answer(
-    report: UsageReport, organization: tuple[Spent, ...], *, begin: datetime, now: datetime
-) -> str:
-    over = [each.budget.name for group in report.groups for each in map(spent, group.budgets) if each.percent >= WARN_PERCENT]
+def _answer(report: UsageReport, organization: tuple[Spent, ...], *, begin: datetime, now: datetime) -> str:
+    over = [
+        each.budget.name
+        for group in report.groups
+        for each in map(spent, group.budgets)
+        if each.percent >= WARN_PERCENT
+    ]
     said = f"{cost_text(report.totals)} this month"
     monthly = next((each.budget for each in organization if each.budget.period == "month"), None)
     if monthly is not None and monthly.limit.nanos:

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from aos.console.assets import asset_address
+from aos.console.binding import services
 from aos.console.frame import Frame, governed_state, initials_of
 from aos.console.rendering import render
-from aos.console.binding import services
 from aos.kernel.errors import AosError, Forbidden, MethodNotAllowed, NotFound, TooLarge, Unauthenticated
 from aos.kernel.people import Actor, Permission
 from aos.operations.pages import parse_uuid
@@ -98,7 +98,9 @@ class Visit:
         return HttpResponse(render(template, context), status=http_status)
 
 
-def page(view: Callable[..., HttpResponse], *, methods: tuple[str, ...] = ("GET", "HEAD")) -> Callable[..., HttpResponse]:
+def page(
+    view: Callable[..., HttpResponse], *, methods: tuple[str, ...] = ("GET", "HEAD")
+) -> Callable[..., HttpResponse]:
     """Return a Django view for a page of signed-in people; whoever is not signed in is sent to do so and back."""
 
     @wraps(view)

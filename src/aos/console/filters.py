@@ -61,9 +61,11 @@ def chip(state: State) -> SafeString:
 @register.filter
 def outcome_word(outcome: str) -> SafeString:
     """Return what a rule does when it matches."""
-    return shown({"allow": State(Meaning.GOOD, "allows"), "deny": State(Meaning.BAD, "denies")}.get(
-        outcome, State(Meaning.WAITS, "asks a person")
-    ))
+    return shown(
+        {"allow": State(Meaning.GOOD, "allows"), "deny": State(Meaning.BAD, "denies")}.get(
+            outcome, State(Meaning.WAITS, "asks a person")
+        )
+    )
 
 
 @register.filter
@@ -139,7 +141,9 @@ def identity(id: UUID | str | bytes) -> SafeString:
 def ticks(text: str) -> SafeString:
     """Return a sentence with what stands in back-ticks set as code."""
     parts = str(text).split("`")
-    return format_html_join("", "{}", ((format_html("<code>{}</code>", part) if n % 2 else part,) for n, part in enumerate(parts)))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", part) if n % 2 else part,) for n, part in enumerate(parts))
+    )
 
 
 @register.filter

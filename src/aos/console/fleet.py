@@ -29,7 +29,9 @@ def show_fleet(visit: Visit) -> HttpResponse:
     for agent in agents.items:
         used = usage.get(str(agent.id))
         rows.append((agent, activity.get(agent.id), used.sum if used else None))
-    return visit.show("fleet.html", "fleet", rows=rows, next=agents.next, types=TYPES, kind=kind, answer=_answer(agents.items))
+    return visit.show(
+        "fleet.html", "fleet", rows=rows, next=agents.next, types=TYPES, kind=kind, answer=_answer(agents.items)
+    )
 
 
 def _answer(agents: tuple[AgentDetail, ...]) -> str:

@@ -9,13 +9,13 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.urls import path
 
+from aos.console.binding import services
 from aos.console.cost import spent
 from aos.console.doors import Visit, page, page_cursor, page_id
 from aos.console.graph import draw_graph
 from aos.console.run_drawings import grow_tree, lay_out_steps, leaf_of
 from aos.console.run_words import act_text, decision_text, goal_text, run_answer, what_it_did
 from aos.console.runs import run_state
-from aos.console.binding import services
 from aos.kernel.errors import NotFound, ProofTooEarly, TooLarge
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Permission
@@ -33,7 +33,9 @@ ACTS_SHOWN: Final = 50
 NOTABLE_SHOWN: Final = 6
 REFUSED_MARKED: Final = 100
 """Refused acts that are marked on the drawing, the newest first."""
-STREAMED: Final = tuple(kind.value for kind in RecordKind if kind.partition(".")[0] in ("act", "approval", "run", "task"))
+STREAMED: Final = tuple(
+    kind.value for kind in RecordKind if kind.partition(".")[0] in ("act", "approval", "run", "task")
+)
 STATES: Final = ("performed", "refused", "waiting", "failed")
 
 
@@ -118,6 +120,7 @@ def inspect_action(visit: Visit, action: ActionView) -> Inspected:
     facts = dict(action.facts or {})
     given = action.arguments if isinstance(action.arguments, dict) else {}
     arguments = tuple(Argument(name, value, str(facts.pop(f"origin.{name}", ""))) for name, value in given.items())
+    others = tuple((name, value) for name, value in facts.items() if not name.startswith("args."))
     texts = {}
     if visit.may(Permission.REGISTRY_READ) and any("/" not in rule.id for rule in action.rules):
         texts = {each.rule.id: each.rule for each in list_policies(visit.actor, PageQuery(limit=200)).items}
@@ -132,7 +135,7 @@ def inspect_action(visit: Visit, action: ActionView) -> Inspected:
         )
         for each in action.rules
     )
-    return Inspected(action, act_text(action), decision_text(action), arguments, tuple(facts.items()), rules)
+    return Inspected(action, act_text(action), decision_text(action), arguments, others, rules)
 
 
 def _selected(visit: Visit, run_id: UUID) -> dict[str, Any]:
@@ -143,7 +146,11 @@ def _selected(visit: Visit, run_id: UUID) -> dict[str, Any]:
         action = show_action(drivers, visit.actor, page_id(action_key))
         if action.run_id != run_id:
             raise NotFound(f"there is no act `{action_key[:80]}` in this run")
-        return {"inspected": inspect_action(visit, action), "selected_task": action.task_id, "selected_action": action.id}
+        return {
+            "inspected": inspect_action(visit, action),
+            "selected_task": action.task_id,
+            "selected_action": action.id,
+        }
     if task_key:
         task: TaskDetail = show_run_task(drivers, visit.actor, run_id, task_id=page_id(task_key))
         query = PageQuery(limit=ACTS_SHOWN, order="created", filters={"run": str(run_id), "task": task.task.id})

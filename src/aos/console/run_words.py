@@ -58,7 +58,9 @@ def decision_text(action: ActionView) -> str:
 def _refused(action: ActionView, denied: list[str], *, asked: list[str]) -> str:
     if denied:
         others = f" {len(asked)} more would have asked a person." if asked else ""
-        return f"Refused by {' and '.join(f'`{each}`' for each in denied)}: a denial outweighs every permission.{others}"
+        return (
+            f"Refused by {' and '.join(f'`{each}`' for each in denied)}: a denial outweighs every permission.{others}"
+        )
     if action.approval is not None and action.approval.status in ("denied", "expired"):
         return f"Refused: {_answered(action)}"
     if action.error == "budget-spent":

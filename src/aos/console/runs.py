@@ -8,8 +8,8 @@ from django.http import HttpResponse
 from django.urls import path
 
 from aos.console.amounts import count_text
-from aos.console.doors import Visit, page, page_cursor
 from aos.console.binding import services
+from aos.console.doors import Visit, page, page_cursor
 from aos.console.states import Meaning, State, state_of
 from aos.operations.pages import PageQuery
 from aos.operations.run_views import RunView, list_runs
@@ -48,4 +48,8 @@ def _answer(runs: tuple[RunView, ...]) -> str:
     return ", ".join(said) + "."
 
 
-urlpatterns = [path("console/runs", page(show_runs)), path("console/", page(show_runs)), path("console", page(show_runs))]
+urlpatterns = [
+    path("console/runs", page(show_runs)),
+    path("console/", page(show_runs)),
+    path("console", page(show_runs)),
+]

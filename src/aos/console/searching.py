@@ -9,8 +9,8 @@ from uuid import UUID
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 
-from aos.console.doors import Visit, page
 from aos.console.binding import services
+from aos.console.doors import Visit, page
 from aos.kernel.errors import AosError
 from aos.operations.actions import show_action
 from aos.operations.agents import list_agents

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 
 from aos.console.assets import asset_address
+from aos.console.binding import services
 from aos.console.doors import (
     THEME_COOKIE,
     THEMES,
@@ -25,7 +26,6 @@ from aos.console.doors import (
     theme_of,
 )
 from aos.console.rendering import render
-from aos.console.binding import services
 from aos.kernel.errors import AosError, Forbidden, InvalidRequest, MethodNotAllowed, Unauthenticated
 from aos.operations.sessions import (
     SESSION_COOKIE,

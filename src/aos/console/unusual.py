@@ -57,7 +57,10 @@ def _amount(given: Mapping[str, Json], earlier: Sequence[Mapping[str, Json]]) ->
     largest, usual = known[-1], known[len(known) // 2]
     if amount > largest:
         times = f", {amount / usual:,.0f} times the usual {usual:,.2f}" if usual and amount >= 2 * usual else ""
-        yield f"it is the largest of the last {len(known)}: so far at most {largest:,.2f} {currency or ''}".strip() + times
+        yield (
+            f"it is the largest of the last {len(known)}: so far at most {largest:,.2f} {currency or ''}".strip()
+            + times
+        )
 
 
 def _decimal(value: Json) -> Decimal | None:

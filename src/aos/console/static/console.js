@@ -172,7 +172,7 @@ else if (document.querySelector("[data-live]")) look();
 // --- Keyboard.
 
 const typing = () => /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? "");
-let went = 0;
+let went = -Infinity;
 let row = -1;
 
 function move(by) {
@@ -191,15 +191,12 @@ const keys = {
   j: () => move(1),
   k: () => move(-1),
   g: () => { went = performance.now(); },
-  a: () => {
-    const button = document.querySelector("[data-approve]");
-    if (button && confirm(`${document.querySelector("h1").textContent}\n\n${button.textContent.trim()}?`)) button.click();
-  },
+  a: () => document.getElementById("sure")?.showModal(),
   d: () => {
     const denial = document.querySelector("[data-deny]");
     if (!denial) return;
+    if (denial.open) denial.querySelector("textarea").focus();
     denial.open = true;
-    denial.querySelector("textarea").focus();
   },
 };
 
@@ -207,7 +204,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && typing()) document.activeElement.blur();
   if (event.ctrlKey || event.metaKey || event.altKey || typing() || document.querySelector("dialog[open]")) return;
   if (performance.now() - went < 1500 && event.key !== "g") {
-    went = 0;
+    went = -Infinity;
     const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
     if (link) {
       event.preventDefault();
