@@ -10,14 +10,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from examples.month_end.demo_answers import Approver, ask_person
 from examples.month_end.demo_aos import DemoError, Machine, read_status, start_aos
 from examples.month_end.demo_canaries import fire
-from examples.month_end.demo_people import Company, apply_manifest, found_company, read_manifest, sign_in
+from examples.month_end.demo_people import Company, apply_manifest, found_company, sign_in
 from examples.month_end.demo_proof import prove
 from examples.month_end.demo_results import Evidence, find_problems, tally
 from examples.month_end.demo_run import Watched, gather_evidence, kill_worker, start_run, wait_settled, watch_run
@@ -28,8 +27,6 @@ from examples.month_end.generate import generate
 from examples.month_end.money import amount_text
 
 SEED = 7
-NANOS = Decimal("0.000000001")
-T = TypeVar("T")
 Actions = list[dict[str, Any]]
 
 
@@ -62,7 +59,7 @@ def run_demo(story: Story, *, asks: bool) -> list[str]:
 def prepare(story: Story) -> tuple[Company, Machine]:
     """Bring up AOS, make the company, its organization and its people, and try the closed doors."""
     story.section("AOS and the company")
-    machine = start_aos(lambda line: story.line(line))
+    machine = start_aos(story.line)
     governed = bool(read_status().get("governed"))
     story.good(f"AOS serves at {machine.url}" + (f", up in {machine.seconds:.1f} s" if machine.said else ", it was up"))
     administrator = sign_in(machine)
@@ -92,13 +89,17 @@ def work(story: Story, company: Company, *, asks: bool) -> tuple[Watched, Approv
     story.section("The plan of the executive agent")
     story.plan(read_reports(company, run_id, until="plan"))
     story.section("Agents at work")
-    story.line(f"what they ask a person is answered by {approver.name}; letters come from a template, no model writes here")
+    story.line(
+        f"what they ask a person is answered by {approver.name}; letters come from a template, no model writes here"
+    )
     watched = watch_run(company, run_id, screen=Screen(story.console), approver=approver, kill=kill_worker)
     if watched.run["state"] != "succeeded":
         failed = [task for task in watched.run["tasks"] if task["state"] == "failed"]
         why = "; ".join(f"{task['agent']}: {task['detail'] or task['error']}" for task in failed[:3])
         raise DemoError(f"the run {watched.run['state']}: {why or watched.run['error']}")
-    story.good(f"the month is closed after {watched.seconds:.0f} s: {watched.run['tasks_total']} tasks, {watched.run['actions']:,} acts")
+    story.good(
+        f"the month is closed after {watched.seconds:.0f} s: {watched.run['tasks_total']} tasks, {watched.run['actions']:,} acts"
+    )
     return watched, approver
 
 
@@ -145,7 +146,9 @@ def tell_acts(story: Story, evidence: Evidence, approver: Approver) -> list[str]
     if "origin" in chosen:
         story.line("the e-mail's wording was not looked at: the gate knows where each argument came from")
     said = [answer.approved for answer in approver.given]
-    story.good(f"asked {len(said)} times: {said.count(True)} times yes, {said.count(False)} times no, by {approver.name}")
+    story.good(
+        f"asked {len(said)} times: {said.count(True)} times yes, {said.count(False)} times no, by {approver.name}"
+    )
     return [f"no payment to tell that was {name}" for name in ("allowed", "asked", "origin") if name not in chosen]
 
 
@@ -171,7 +174,10 @@ def tell_observer(story: Story, evidence: Evidence) -> list[str]:
     """Tell what the observer found."""
     story.section("The observer")
     found = count_findings(evidence.audited)
-    story.line(f"compared {evidence.audited['actions']:,} acts with {evidence.audited['payments']} payments in the bank's file", mark="◇")
+    story.line(
+        f"compared {evidence.audited['actions']:,} acts with {evidence.audited['payments']} payments in the bank's file",
+        mark="◇",
+    )
     for each in evidence.audited["findings"]:
         story.line(f"{each['code']}: {each['invoice']}", mark="!", style="yellow")
     return [] if found else ["the observer found nothing, and there were attacks"]
@@ -192,11 +198,12 @@ def tell_costs(story: Story, company: Company, actions: Actions) -> list[str]:
         cost, acts = _amount(each["cost"]), by_department.pop(each["name"] or "", Decimal())
         if cost != acts:
             problems.append(f"{each['name']}: usage says {cost} EUR, its acts add up to {acts} EUR")
-        for budget in each["budgets"]:
-            if _amount(budget["used"]) != cost or _amount(budget["held"]):
-                problems.append(
-                    f"budget {budget['name']}: {_amount(budget['used'])} EUR used and {_amount(budget['held'])} EUR held, usage says {cost} EUR"
-                )
+        problems += [
+            f"budget {budget['name']}: {_amount(budget['used'])} EUR used and {_amount(budget['held'])} EUR held, "
+            f"usage says {cost} EUR"
+            for budget in each["budgets"]
+            if _amount(budget["used"]) != cost or _amount(budget["held"])
+        ]
     if any(by_department.values()):
         problems.append(f"acts with a cost and no usage: {', '.join(sorted(by_department))}")
     total = sum((_amount(each["cost"]) for each in usage["items"]), Decimal())

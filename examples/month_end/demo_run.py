@@ -61,7 +61,9 @@ def watch_run(
         while not view.ended:
             seconds = time.monotonic() - began
             if seconds > RUN_SECONDS_MAX and approver.asks is None:
-                raise DemoError(f"the run did not end within {RUN_SECONDS_MAX:.0f} s: look with `aos runs show {run_id}`")
+                raise DemoError(
+                    f"the run did not end within {RUN_SECONDS_MAX:.0f} s: look with `aos runs show {run_id}`"
+                )
             read_view(company.maria, run_id, view, seconds=seconds)
             screen.show(view)
             if not view.ended:
@@ -84,7 +86,10 @@ def _answer(screen: Screen, approver: Approver, run_id: str) -> None:
         if not approver.asks:
             word, style = ("yes", "green") if answer.approved else ("no", "red")
             screen.say(
-                Text("  ? ", style="yellow") + Text(f"{answer.act}: ") + Text(word, style=style) + Text(f", {answer.comment}")
+                Text("  ? ", style="yellow")
+                + Text(f"{answer.act}: ")
+                + Text(word, style=style)
+                + Text(f", {answer.comment}")
             )
     if approver.asks:
         screen.start()
@@ -142,7 +147,9 @@ def read_books(folder: Path) -> list[dict[str, Any]]:
         if page["next"] is None:
             break
         after = {"after": page["next"]}
-    accounts = {vendor: erp.get_vendor(vendor=vendor, **of_company)["iban"] for vendor in {each["vendor"] for each in found}}
+    accounts = {
+        vendor: erp.get_vendor(vendor=vendor, **of_company)["iban"] for vendor in {each["vendor"] for each in found}
+    }
     return [{**each, "iban": accounts[each["vendor"]]} for each in found]
 
 
