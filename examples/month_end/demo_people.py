@@ -122,7 +122,7 @@ def read_manifest(folder: Path, *, owner: str) -> dict[str, Any]:
 
 def apply_manifest(company: Company) -> dict[str, int]:
     """Apply the manifest and return how many things of each kind it made."""
-    applied = company.administrator.post("/manifest", read_manifest(company.folder, owner=MARIA))
+    applied = company.administrator.post("/manifest", {"manifest": read_manifest(company.folder, owner=MARIA)})
     if applied.get("waits"):
         raise DemoError(f"the manifest waits for a person: {', '.join(applied['waits'])}")
     counts: dict[str, int] = {}
