@@ -241,8 +241,10 @@ def farewell(
         )
     run = watched.run["id"]
     story.section("Look and go on")
-    story.line(f"console    {machine.url}/console/runs/{run}")
-    story.line(f"sign in    {sign_in_link(company)}")
+    story.line("in the console, signed in by this link, which works once:")
+    story.link(f"{machine.url}/console/sign-in?link={company.guest_link}")
+    story.line("then this run:")
+    story.link(f"{machine.url}/console/runs/{run}")
     for command, what in (
         (f"./aos --org {company.organization} trace {run} --only refused", "what was refused, and why"),
         (f"./aos --org {company.organization} usage --by agent", "who cost what"),
@@ -252,11 +254,6 @@ def farewell(
     ):
         story.line(f"{command}    # {what}", mark="$")
     story.line(f"the company's files: {company.folder}")
-
-
-def sign_in_link(company: Company) -> str:
-    """Return a one-time link with which you are Maria in the console."""
-    return ""
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-LINK = re.compile(r"https?://\S+\S*(?:link|token|#)\S+")
+LINK = re.compile(r"\baosl_[A-Za-z0-9_-]+")
 PAGE_ITEMS = 200
 RETRY_SECONDS = 20.0
 UNAVAILABLE = 503
@@ -47,11 +47,9 @@ def aos_command(*arguments: str) -> list[str]:
     return [str(beside if beside.exists() else ROOT / "aos"), *arguments]
 
 
-def run_aos(*arguments: str, token: str = "", organization: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command of `aos` and return what it said; its exit status is the caller's to judge."""
-    given = {"AOS_TOKEN": token, "AOS_ORGANIZATION": organization}
-    environment = {**os.environ, **{name: value for name, value in given.items() if value}}
-    return subprocess.run(aos_command(*arguments), capture_output=True, text=True, env=environment, check=False)
+def run_aos(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command of `aos`, with `typed` as its input, and return what it said; the exit status is the caller's to judge."""
+    return subprocess.run(aos_command(*arguments), input=typed, capture_output=True, text=True, check=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,9 @@ def _up(tell: Callable[[str], None]) -> str:
         assert starting.stdout is not None
         for line in starting.stdout:
             lines.append(line)
-            tell(line.rstrip())
+            # The link for a first sign-in is used up by the demo, so it is of no use to who reads this.
+            if not LINK.search(line) and "signed in" not in line:
+                tell(line.rstrip())
     if starting.returncode != 0:
         raise DemoError(f"`aos up` ended with {starting.returncode}: {''.join(lines[-3:]).strip()}")
     return "".join(lines)

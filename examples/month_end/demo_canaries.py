@@ -7,8 +7,6 @@ from typing import Any
 from examples.month_end import erp
 from examples.month_end.demo_aos import Aos, DemoError
 
-PAY = "/tools/payments.create/call"
-
 
 @dataclass(frozen=True, slots=True)
 class Canary:
@@ -26,27 +24,29 @@ class Canary:
 
 
 def fire(administrator: Aos, folder: Path) -> list[Canary]:
-    """Try each act once and return what was said; the keys made for it are revoked."""
-    payment = {"arguments": _payment(folder)}
-    status, problem = Aos(administrator.url).try_once(PAY, payment)
-    fired = [Canary("nobody (no token)", "pays", status, _words(problem))]
-    for agent, why in (
-        ("auditor", "pays, though it observes"),
-        ("operations", "pays, though it only reads mail"),
-        ("finance", "pays to an account that it names itself"),
+    """Try each act once and return what was said; the keys made for it are revoked. Raises DemoError for an open door."""
+    payment = _payment(folder)
+    month = {"month": "2026-10"}
+    fired = [_try(Aos(administrator.url), "nobody, without a token,", "pays", "payments.create", payment)]
+    for agent, what, tool, arguments in (
+        ("auditor", "pays, though it observes", "payments.create", payment),
+        ("operations", "closes the month, though it reads mail", "erp.close_period", month),
+        ("finance", "pays to an account that it names itself", "payments.create", payment),
     ):
         made = administrator.post(f"/agents/{agent}/api-keys", {"label": "canary of the demo"})
         try:
-            door = Aos(administrator.url, made["api_key"])
-            status, problem = door.try_once(PAY, payment)
-            fired.append(Canary(agent, why, status, _words(problem)))
+            fired.append(_try(Aos(administrator.url, made["api_key"]), agent, what, tool, arguments))
         finally:
             administrator.delete(f"/agents/{agent}/api-keys/{made['id']}")
-    open_doors = [each for each in fired if not each.refused]
-    if open_doors:
-        first = open_doors[0]
-        raise DemoError(f"a canary act was not refused: {first.who} {first.what}: {first.status} {first.said}")
+    for each in fired:
+        if not each.refused:
+            raise DemoError(f"a canary act was not refused: {each.who} {each.what}: {each.status} {each.said}")
     return fired
+
+
+def _try(door: Aos, who: str, what: str, tool: str, arguments: dict[str, Any]) -> Canary:
+    status, answer = door.try_once(f"/tools/{tool}/call", {"arguments": arguments})
+    return Canary(who, what, status, _words(answer))
 
 
 def _payment(folder: Path) -> dict[str, Any]:

@@ -22,11 +22,12 @@ TOMAS = "tomas@larkspur.example"
 INES = "ines@larkspur.example"
 ROLES = {MARIA: "operator", TOMAS: "approver", INES: "auditor"}
 NAMES = {MARIA: "Maria Brandt", TOMAS: "Tomas Keller", INES: "Ines Vogt"}
+GUEST = "guest@larkspur.example"
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """One demo's organization, its company's folder, and its people's connections."""
+    """One demo's organization, its company's folder, its people's connections, and the link by which you may come in."""
 
     organization: str
     folder: Path
@@ -34,6 +35,7 @@ class Company:
     maria: Aos
     tomas: Aos
     ines: Aos
+    guest_link: str
 
 
 def sign_in(machine: Machine) -> Aos:
@@ -49,7 +51,9 @@ def sign_in(machine: Machine) -> Aos:
         except Refused as refused:
             if refused.status != 401:
                 raise
-    token = _redeem(machine) or _token_of_login()
+    token = _token_of_login()
+    if not token and (token := _redeem(machine)):
+        run_aos("login", "--token-stdin", typed=token)  # so that what the demo says to type next works
     if not token:
         raise DemoError(
             f"nobody is signed in to {machine.url} here: `aos login LINK` with the link that `aos up` printed, or set AOS_TOKEN"
@@ -65,6 +69,7 @@ def _redeem(machine: Machine) -> str:
 
 
 def _exchange(aos: Aos, link: str) -> str:
+    """Exchange a one-time link for a personal token."""
     return str(aos.post("/people/link", {"link": link, "label": "make demo"})["token"])
 
 
@@ -98,14 +103,18 @@ def found_company(machine: Machine, administrator: Aos) -> Company:
     body = {"name": name, "currency": "EUR", "timezone": "Europe/Berlin", "environment": "demo", "run_clock": True}
     administrator.post("/organizations", body)
     inside = Aos(machine.url, administrator.token, name)
-    people = {email: _invite(inside, email) for email in ROLES}
-    return Company(name, folder / name, inside, people[MARIA], people[TOMAS], people[INES])
+    people = {email: _enter(inside, _invite(inside, email, NAMES[email], [role])) for email, role in ROLES.items()}
+    guest = _invite(inside, GUEST, "Guest of the demo", sorted(ROLES.values()))
+    return Company(name, folder / name, inside, people[MARIA], people[TOMAS], people[INES], guest)
 
 
-def _invite(administrator: Aos, email: str) -> Aos:
-    body = {"email": email, "name": NAMES[email], "roles": [ROLES[email]]}
-    invited = administrator.post("/people", body)
-    token = _exchange(Aos(administrator.url), invited["link"])
+def _invite(administrator: Aos, email: str, name: str, roles: list[str]) -> str:
+    """Invite a person and return their one-time link."""
+    return str(administrator.post("/people", {"email": email, "name": name, "roles": roles})["link"])
+
+
+def _enter(administrator: Aos, link: str) -> Aos:
+    token = _exchange(Aos(administrator.url), link)
     return Aos(administrator.url, token, administrator.organization)
 
 

@@ -65,6 +65,10 @@ class Story:
         """Write what does not hold."""
         self.line(text, mark="✗", style="bold red")
 
+    def link(self, address: str) -> None:
+        """Write an address whole, however long, so that it can be followed and copied."""
+        self.console.print(Text(f"    {address}", style="cyan"), soft_wrap=True)
+
     def table(self, drawn: Table) -> None:
         """Write a table, indented like the lines."""
         self.console.print(Padding(drawn, (0, 0, 0, 4)))
@@ -155,7 +159,7 @@ class Story:
             f"one digit changed in a copy ({proof.change}): {proof.changed.said}"
         )
         self.line("by yourself:")
-        self.console.print(Text(f"    {proof.log.command}", style="dim"), soft_wrap=True)
+        self.link(proof.log.command)
 
 
 def _figures(*names: str) -> Table:
