@@ -123,7 +123,7 @@ def tell(story: Story, company: Company, watched: Watched, *, approver: Approver
     judged = watched.run["output"]["closed"]["judged"]
     problems = find_problems(judged, evidence)
     problems += tell_acts(story, evidence, approver)
-    problems += tell_kill(story, company, watched, evidence)
+    problems += tell_kill(story, company, watched, evidence, actions)
     problems += tell_observer(story, evidence)
     story.section("The month, by invoices and money")
     story.result(tally(judged))
@@ -152,16 +152,20 @@ def tell_acts(story: Story, evidence: Evidence, approver: Approver) -> list[str]
     return [f"no payment to tell that was {name}" for name in ("allowed", "asked", "origin") if name not in chosen]
 
 
-def tell_kill(story: Story, company: Company, watched: Watched, evidence: Evidence) -> list[str]:
+def tell_kill(story: Story, company: Company, watched: Watched, evidence: Evidence, actions: Actions) -> list[str]:
     """Tell that a worker was killed and nothing done twice."""
     story.section("A worker killed on purpose")
     if watched.kill is None:
         return ["no worker was killed: the run ended before"]
     performed = sum(1 for each in evidence.payments if each["state"] == "performed")
+    cut = sum(1 for each in actions if each["state"] == "unknown")
     letters = len(list((company.folder / OUTBOX_FOLDER).glob("*.eml")))
     story.good(
         f"kill -9 {watched.kill.pid} after {watched.kill.after_seconds:.0f} s, {watched.kill.payments} payments made, "
-        f"{watched.kill.at_work} tasks at work; another worker took the tasks and went on"
+        f"{watched.kill.at_work} tasks at work; a new worker took them and went on"
+    )
+    story.good(
+        f"{cut} calls were cut off in the middle: recorded as of unknown outcome, then asked again under the same keys"
     )
     story.good(
         f"{performed} payments recorded, {len(evidence.bank)} lines in the bank's file, "

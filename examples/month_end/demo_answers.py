@@ -7,6 +7,7 @@ change by a call back, approve else. It looks the change up in the ERP itself, n
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ CONFLICT = 409
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer that was given: which approval, of which invoice, whether yes, and by what rule it was asked."""
+    """One answer that was given: to which approval, for which invoice and money, whether yes, and which rules asked."""
 
     approval_id: str
     invoice: str
-    act: str
+    money: str
     approved: bool
     comment: str
     rules: tuple[str, ...]
@@ -70,8 +71,9 @@ class Approver:
                 raise
             return  # somebody answered it in the console meanwhile: theirs counts
         rules = tuple(rule["id"] for rule in approval["rules"])
-        invoice = approval["arguments"]["invoice"]
-        self.given.append(Answer(approval["id"], invoice, approval["act"], approved, comment, rules))
+        asked = approval["arguments"]
+        money = f"{Decimal(asked['amount']):,.2f} {asked['currency']}"
+        self.given.append(Answer(approval["id"], asked["invoice"], money, approved, comment, rules))
 
 
 def ask_person(console: Console) -> Callable[[dict[str, Any]], tuple[bool, str]]:

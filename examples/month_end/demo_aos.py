@@ -99,7 +99,9 @@ def _up(tell: Callable[[str], None]) -> str:
             if not LINK.search(line) and "signed in" not in line:
                 tell(line.rstrip())
     if starting.returncode != 0:
-        raise DemoError(f"`aos up` ended with {starting.returncode}: {''.join(lines[-3:]).strip()}")
+        raise DemoError(
+            f"`aos up` ended with {starting.returncode}: {lines[-1].strip() if lines else 'it said nothing'}"
+        )
     return "".join(lines)
 
 

@@ -85,12 +85,10 @@ def _answer(screen: Screen, approver: Approver, run_id: str) -> None:
     for answer in approver.given[before:]:
         if not approver.asks:
             word, style = ("yes", "green") if answer.approved else ("no", "red")
-            screen.say(
-                Text("  ? ", style="yellow")
-                + Text(f"{answer.act}: ")
-                + Text(word, style=style)
-                + Text(f", {answer.comment}")
+            told = Text(f"  ? {answer.money} for {answer.invoice}, asked by {', '.join(answer.rules)}: ") + Text(
+                word, style
             )
+            screen.say(told if answer.approved else told + Text(f", {answer.comment}"))
     if approver.asks:
         screen.start()
 

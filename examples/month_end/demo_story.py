@@ -20,7 +20,15 @@ from examples.month_end.demo_results import WORDS, Line, rule_ids
 from examples.month_end.money import amount_text
 
 WIDTH_MAX = 104
+WORKFLOW = "the workflow"
 WIDTH_PLAIN = 100
+RULED = {"allow": "allowed", "deny": "refused", "escalate": "put to a person"}
+ORIGINS = {
+    "trusted": "the vendor record",
+    "untrusted": "an e-mail, and from no record",
+    "person": "a person",
+    "model": "the agent itself",
+}
 
 Record = Mapping[str, Any]
 
@@ -91,7 +99,8 @@ class Story:
 
     def act(self, title: str, action: Record, *, answer: Answer | None = None, who: str = "") -> None:
         """Tell one act: what it was, by which rule it was decided, and who answered where somebody was asked."""
-        mark, style = ("✗", "red") if action["state"] == "refused" else ("✓", "green")
+        refused = action["state"] == "refused"
+        mark, style = ("✗", "red") if refused else ("✓", "green")
         given = action["arguments"]
         self.line(
             f"{title}: {given['amount']} {given['currency']} for {given['invoice']} to {given['iban']}",
@@ -99,38 +108,32 @@ class Story:
             style=style,
         )
         for rule in action["decision"]["rules"]:
-            reason = f": {rule['reason']}" if rule["reason"] else ""
-            self.line(f"{rule['outcome']} by {rule['id'].partition('@')[0]}{reason}")
-        facts = action["decision"]["facts"] or {}
-        if "origin.iban" in facts:
-            self.line(f"where the account number came from: {facts['origin.iban']}")
+            # A permission allows what no rule refuses: of a refusal it says nothing.
+            if not (refused and rule["outcome"] == "allow"):
+                own = "" if rule["id"].startswith("permission/") else f": {rule['reason']}"
+                self.line(f"{RULED[rule['outcome']]} by {rule['id']}{own}")
+        if origin := (action["decision"]["facts"] or {}).get("origin.iban"):
+            self.line(f"the account number comes from {ORIGINS.get(origin, origin)}")
         if answer is not None:
             self.line(f"answered by {who}: {'yes' if answer.approved else 'no'}, {answer.comment or 'no comment'}")
 
     def result(self, lines: Sequence[Line]) -> None:
         """Tell the result by invoices and money."""
-        drawn = _figures("outcome", "invoices", "worth in EUR", "of it in other currencies", "why")
+        drawn = _figures("outcome", "invoices", "worth in EUR", "of them")
         for line in lines:
-            drawn.add_row(
-                WORDS[line.outcome],
-                f"{line.invoices}",
-                _money(line.eur_cents),
-                ", ".join(
-                    f"{_money(cents)} {code}" for code, cents in sorted(line.by_currency.items()) if code != "EUR"
-                ),
-                ", ".join(f"{count} {why}" for why, count in line.why.most_common()),
-            )
+            foreign = [f"{_money(cents)} {code}" for code, cents in sorted(line.by_currency.items()) if code != "EUR"]
+            told = [f"{count} {why}" for why, count in line.why.most_common()] or foreign
+            drawn.add_row(WORDS[line.outcome], f"{line.invoices}", _money(line.eur_cents), ", ".join(told))
         drawn.add_section()
         total = sum(line.eur_cents for line in lines)
-        drawn.add_row("the month", f"{sum(line.invoices for line in lines)}", _money(total), "", "", style="bold")
+        drawn.add_row("the month", f"{sum(line.invoices for line in lines)}", _money(total), "", style="bold")
         self.table(drawn)
 
     def acts(self, actions: Sequence[Record]) -> None:
         """Tell acts and decisions by agent."""
-        drawn = _figures("agent", "acts", "allowed", "asked a person", "refused")
-        names = sorted({each["agent"] or "-" for each in actions})
-        for name in names:
-            drawn.add_row(name, *_decisions([each for each in actions if (each["agent"] or "-") == name]))
+        drawn = _figures("agent", "acts", "done", "of them asked", "refused", "cut off")
+        for name in sorted({each["agent"] or WORKFLOW for each in actions}):
+            drawn.add_row(name, *_decisions([each for each in actions if (each["agent"] or WORKFLOW) == name]))
         drawn.add_section()
         drawn.add_row("all", *_decisions(actions), style="bold")
         self.table(drawn)
@@ -139,6 +142,8 @@ class Story:
         """Tell what the run cost, by department, against the budgets."""
         drawn = _figures("department", "tasks", "tool calls", "runtime", "cost", "budget", "used")
         for each in usage["items"]:
+            if not each["tasks"] and not each["budgets"]:
+                continue  # the run itself, which belongs to no department and costs nothing
             budget = next(iter(each["budgets"]), None)
             limit = f"{budget['limit']['amount']} {budget['limit']['currency']}" if budget else "none"
             share = (
@@ -165,7 +170,7 @@ class Story:
 def _figures(*names: str) -> Table:
     drawn = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for index, name in enumerate(names):
-        texts = name in ("why", "of it in other currencies")
+        texts = name == "of them"
         drawn.add_column(name, justify="left" if index == 0 or texts else "right", no_wrap=not texts)
     return drawn
 
@@ -176,10 +181,10 @@ def _money(cents: int) -> str:
 
 def _decisions(actions: Sequence[Record]) -> list[str]:
     """Count acts by what was decided: an act that a person said yes to is both asked and performed."""
-    asked = sum(1 for each in actions if each["approval"] is not None)
-    refused = sum(1 for each in actions if each["state"] == "refused")
-    allowed = sum(1 for each in actions if each["state"] == "performed")
-    return [f"{count:,}" for count in (len(actions), allowed, asked, refused)]
+    states = Counter(each["state"] for each in actions)
+    asked = sum(1 for each in actions if each["approval"] is not None and each["state"] == "performed")
+    counts = (len(actions), states["performed"], asked, states["refused"], states["unknown"])
+    return [f"{count:,}" for count in counts]
 
 
 def _used(usage: Record) -> list[str]:
