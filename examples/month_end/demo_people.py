@@ -63,8 +63,8 @@ def sign_in(machine: Machine) -> Aos:
 
 
 def _redeem(machine: Machine) -> str:
-    """Exchange the one-time link that starting an empty store printed for a token."""
-    link = LINK.search(machine.said)
+    """Exchange the one-time link that `aos up` prints until somebody has signed in for a token; empty without one."""
+    link = LINK.search(machine.said or run_aos("up", "--detach").stdout)
     return _exchange(Aos(machine.url), link.group()) if link else ""
 
 
