@@ -23,6 +23,7 @@ from aos.kernel.policy.values import Outcome
 from aos.operations.usage import UsageBy
 
 RUN_STATES: Final = ("running", "paused", "succeeded", "failed", "cancelled")
+REPORT_KINDS: Final = ("progress", "kpi", "finding")
 APPROVAL_STATES: Final = ("pending", "approved", "denied", "expired", "used")
 TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled")
 
@@ -98,6 +99,18 @@ def run_components() -> dict[str, Schema]:
         ),
         "Task": closed(_task()),
         "TaskDetail": closed({**_task(), "input": {}, "output": {}}),
+        "Report": closed(
+            {
+                "id": UUID,
+                "kind": {"enum": list(REPORT_KINDS)},
+                "task_id": UUID,
+                "task": maybe(TEXT),
+                "agent": maybe(TEXT),
+                "value": {"description": "What was told; null where content may not be read"},
+                "fields": maybe(ANY_OBJECT),
+                "created_at": INSTANT,
+            }
+        ),
         "Approve": APPROVE,
         "Deny": DENY,
         "Approval": _approval(),
