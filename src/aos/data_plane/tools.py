@@ -58,7 +58,7 @@ def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
         case Recorded(state=ActionState.UNKNOWN):
             raise OutcomeUnknown(done.detail, extra=extra)
         case Recorded(state=ActionState.REFUSED):
-            raise _refusal(done.error)(done.detail or f"`{act.action}` was refused", extra=extra)
+            raise _refusal(done.error)(done.detail or f"`{act.action}` was refused", reasons=done.reasons, extra=extra)
         case Recorded():
             raise ToolFailed(done.detail or f"`{act.name}` failed", extra=extra)
         case Pending():

@@ -175,7 +175,7 @@ class Gate:
         )
         result = await self._admissions.submit(member)
         if isinstance(result, NoRoom):
-            return Refused(decided.action_id, "budget-spent", str(result))
+            return Refused(decided.action_id, "budget-spent", str(result), reasons_of(decided.decision))
         return permit if result is Written.WRITTEN else None
 
     async def _escalate(self, decided: Decided) -> Admitted | None:
