@@ -22,7 +22,7 @@ from aos.boot.measured import door_of
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import find_paths
 from aos.boot.state import InstallationLock, State, is_supervised, process_state, read_state, write_state
-from aos.boot.supervisor import url_of, with_port
+from aos.boot.supervisor import is_loopback, url_of, with_port
 from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX
 from aos.drivers.ids import StandardIds
 from aos.kernel.errors import Conflict, Misconfigured
@@ -119,6 +119,14 @@ def test_sockets_have_paths_that_the_kernel_takes(tmp_path: Path, depth: int) ->
 )
 def test_the_address_shown_is_one_that_can_be_opened(host: str, url: str) -> None:
     assert url_of(Config(host=host, port=1)) == url
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],
+)
+def test_only_loopback_addresses_go_without_a_warning(host: str, *, alone: bool) -> None:
+    assert is_loopback(host) is alone
 
 
 def test_a_moved_server_keeps_login_and_database() -> None:

@@ -20,6 +20,7 @@ from gunicorn.arbiter import Arbiter
 from aos.boot.canary import fire_canaries, log_failures
 from aos.boot.config import Config
 from aos.boot.connections import SHARES
+from aos.boot.console import bind_console
 from aos.boot.heartbeat import beat
 from aos.boot.hot import standard_drivers
 from aos.boot.own_process import end_with
@@ -97,6 +98,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Return the application, with every view imported."""
+        bind_console(self._drivers, self._bridge)
         return build_application(Services(drivers=self._drivers, version=version("aos"), bridge=self._bridge))
 
     def _open(self) -> None:
