@@ -111,6 +111,10 @@ class Gate:
         facts = await self._facts.of(act.principal.organization_id)
         return await self._decision(act, facts, looked_up=looked_up or {}, approved={})
 
+    async def judge(self, act: Act, facts: OrganizationFacts, *, approved: Mapping[str, int]) -> Decision:
+        """Decide on given facts, for a statement that writes the act with its effect and compares their epoch itself."""
+        return await self._decision(act, facts, looked_up={}, approved=approved)
+
     async def conclude(self, permit: Permit, outcome: ToolOutcome) -> Recorded:
         """Record the outcome of a permit, once; a second conclusion returns the first.
 
