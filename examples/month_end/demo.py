@@ -18,7 +18,7 @@ from examples.month_end.demo_aos import DemoError, Machine, read_status, start_a
 from examples.month_end.demo_canaries import fire
 from examples.month_end.demo_people import Company, apply_manifest, found_company, sign_in
 from examples.month_end.demo_proof import prove
-from examples.month_end.demo_results import Evidence, find_problems, tally
+from examples.month_end.demo_results import Evidence, find_cost_problems, find_problems, tally
 from examples.month_end.demo_run import Watched, gather_evidence, kill_worker, start_run, wait_settled, watch_run
 from examples.month_end.demo_story import Story, choose_acts, count_findings, make_console
 from examples.month_end.demo_watch import Screen
@@ -192,32 +192,7 @@ def tell_costs(story: Story, company: Company, actions: Actions) -> list[str]:
     usage = wait_settled(company)
     story.section("Cost by department, against its budget")
     story.costs(usage)
-    problems = []
-    by_department: dict[str, Decimal] = {}
-    for each in actions:
-        if each["cost"]:
-            name = each["department"] or ""
-            by_department[name] = by_department.get(name, Decimal()) + Decimal(each["cost"]["amount"])
-    for each in usage["items"]:
-        cost, acts = _amount(each["cost"]), by_department.pop(each["name"] or "", Decimal())
-        if cost != acts:
-            problems.append(f"{each['name']}: usage says {cost} EUR, its acts add up to {acts} EUR")
-        problems += [
-            f"budget {budget['name']}: {_amount(budget['used'])} EUR used and {_amount(budget['held'])} EUR held, "
-            f"usage says {cost} EUR"
-            for budget in each["budgets"]
-            if _amount(budget["used"]) != cost or _amount(budget["held"])
-        ]
-    if any(by_department.values()):
-        problems.append(f"acts with a cost and no usage: {', '.join(sorted(by_department))}")
-    total = sum((_amount(each["cost"]) for each in usage["items"]), Decimal())
-    if total != _amount(usage["totals"]["cost"]):
-        problems.append(f"departments add up to {total} EUR, the total says {_amount(usage['totals']['cost'])} EUR")
-    return problems
-
-
-def _amount(money: dict[str, str] | None) -> Decimal:
-    return Decimal(money["amount"]) if money else Decimal()
+    return find_cost_problems(usage, actions)
 
 
 def tell_proof(story: Story, company: Company, evidence: Evidence) -> list[str]:

@@ -118,6 +118,14 @@ class Aos:
         self.organization = organization
         self._http = httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, verify=False)
 
+    def __enter__(self) -> "Aos":
+        """Return the connection, closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.close()
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()

@@ -27,7 +27,7 @@ def fire(administrator: Aos, folder: Path) -> list[Canary]:
     """Try each act once and return what was said; the keys made for it are revoked. Raises DemoError for an open door."""
     payment = _payment(folder)
     month = {"month": "2026-10"}
-    fired = [_try(Aos(administrator.url), "nobody, without a token,", "pays", "payments.create", payment)]
+    fired = [_try(administrator.url, "", "nobody, without a token,", "pays", tool="payments.create", arguments=payment)]
     for agent, what, tool, arguments in (
         ("auditor", "pays, though it observes", "payments.create", payment),
         ("operations", "closes the month, though it reads mail", "erp.close_period", month),
@@ -35,7 +35,7 @@ def fire(administrator: Aos, folder: Path) -> list[Canary]:
     ):
         made = administrator.post(f"/agents/{agent}/api-keys", {"label": "canary of the demo"})
         try:
-            fired.append(_try(Aos(administrator.url, made["api_key"]), agent, what, tool, arguments))
+            fired.append(_try(administrator.url, made["api_key"], agent, what, tool=tool, arguments=arguments))
         finally:
             administrator.delete(f"/agents/{agent}/api-keys/{made['id']}")
     for each in fired:
@@ -44,8 +44,9 @@ def fire(administrator: Aos, folder: Path) -> list[Canary]:
     return fired
 
 
-def _try(door: Aos, who: str, what: str, tool: str, arguments: dict[str, Any]) -> Canary:
-    status, answer = door.try_once(f"/tools/{tool}/call", {"arguments": arguments})
+def _try(url: str, token: str, who: str, what: str, *, tool: str, arguments: dict[str, Any]) -> Canary:
+    with Aos(url, token) as door:
+        status, answer = door.try_once(f"/tools/{tool}/call", {"arguments": arguments})
     return Canary(who, what, status, _words(answer))
 
 

@@ -37,6 +37,11 @@ class Company:
     ines: Aos
     guest_link: str
 
+    def close(self) -> None:
+        """Close the connections."""
+        for each in (self.administrator, self.maria, self.tomas, self.ines):
+            each.close()
+
 
 def sign_in(machine: Machine) -> Aos:
     """Return the administrator: by the token kept from an earlier demo, by the link of an empty store, or by `aos login`."""
@@ -65,12 +70,13 @@ def sign_in(machine: Machine) -> Aos:
 def _redeem(machine: Machine) -> str:
     """Exchange the one-time link that `aos up` prints until somebody has signed in for a token; empty without one."""
     link = LINK.search(machine.said or run_aos("up", "--detach").stdout)
-    return _exchange(Aos(machine.url), link.group()) if link else ""
+    return _exchange(machine.url, link.group()) if link else ""
 
 
-def _exchange(aos: Aos, link: str) -> str:
+def _exchange(url: str, link: str) -> str:
     """Exchange a one-time link for a personal token."""
-    return str(aos.post("/people/link", {"link": link, "label": "make demo"})["token"])
+    with Aos(url) as nobody:
+        return str(nobody.post("/people/link", {"link": link, "label": "make demo"})["token"])
 
 
 def _token_of_login() -> str:
@@ -114,8 +120,7 @@ def _invite(administrator: Aos, email: str, name: str, roles: list[str]) -> str:
 
 
 def _enter(administrator: Aos, link: str) -> Aos:
-    token = _exchange(Aos(administrator.url), link)
-    return Aos(administrator.url, token, administrator.organization)
+    return Aos(administrator.url, _exchange(administrator.url, link), administrator.organization)
 
 
 def read_manifest(folder: Path, *, owner: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ acts and the recorded answers of people. Each check that does not hold is a sent
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from examples.month_end.money import amount_cents, amount_text
@@ -15,6 +16,7 @@ Record = Mapping[str, Any]
 
 ORDER = ("paid", "later", "credited", "held", "denied", "refused")
 SHOWN_MISSING_MAX = 5
+NANOS = 1_000_000_000
 REDIRECTED = "redirected"
 WORDS = {
     "paid": "paid",
@@ -96,6 +98,35 @@ def find_problems(judged: Sequence[Record], evidence: Evidence) -> list[str]:
         *_check_acts(judged, evidence),
         *_check_observer(judged, evidence),
     ]
+
+
+def find_cost_problems(usage: Record, actions: Iterable[Record]) -> list[str]:
+    """Return a sentence for each sum of money spent that does not agree.
+
+    What usage says of a department must be what its acts cost one by one and what its budgets count; nothing may be held.
+    """
+    acts: Counter[str] = Counter()
+    for each in actions:
+        if each["cost"]:
+            acts[each["department"] or ""] += _nanos(each["cost"])
+    problems = []
+    for each in usage["items"]:
+        name, cost = each["name"] or "", _nanos(each["cost"])
+        problems += _same(
+            f"cost of {name or 'no department'}", cost, acts.pop(name, 0), what="in usage and by its acts, nanos"
+        )
+        for budget in each["budgets"]:
+            problems += _same(
+                f"budget {budget['name']}", _nanos(budget["used"]), cost, what="counted and in usage, nanos"
+            )
+            problems += _same(f"budget {budget['name']}", _nanos(budget["held"]), 0, what="still held and due, nanos")
+    problems += _differ("acts that cost something and no usage", {name for name, nanos in acts.items() if nanos})
+    total = sum(_nanos(each["cost"]) for each in usage["items"])
+    return problems + _same("cost", total, _nanos(usage["totals"]["cost"]), what="over departments and in total, nanos")
+
+
+def _nanos(money: Record | None) -> int:
+    return int(Decimal(money["amount"]) * NANOS) if money else 0
 
 
 def expected_outcome(invoice: str, evidence: Evidence) -> str:
