@@ -121,6 +121,23 @@ def run_components() -> dict[str, Schema]:
             {"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}
         ),
         "TreeNode": closed({"task": ref("Task"), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}),
+        **_usage(),
+        "RuleMet": closed(
+            {
+                "id": TEXT,
+                "version": NUMBER,
+                "outcome": {"enum": [each.value for each in Outcome]},
+                "reason": maybe(TEXT),
+                "failed": FLAG,
+                "satisfied": FLAG,
+            }
+        ),
+        "ChainLink": closed({"kind": TEXT, "id": UUID, "name": TEXT, "version": maybe(NUMBER)}),
+    }
+
+
+def _usage() -> dict[str, Schema]:
+    return {
         "Usage": closed(
             {
                 "by": {"enum": [each.value for each in UsageBy]},
@@ -143,17 +160,6 @@ def run_components() -> dict[str, Schema]:
         "BudgetUse": closed(
             {"id": UUID, "name": TEXT, "period": TEXT, "limit": _MONEY, "used": _MONEY, "held": _MONEY}
         ),
-        "RuleMet": closed(
-            {
-                "id": TEXT,
-                "version": NUMBER,
-                "outcome": {"enum": [each.value for each in Outcome]},
-                "reason": maybe(TEXT),
-                "failed": FLAG,
-                "satisfied": FLAG,
-            }
-        ),
-        "ChainLink": closed({"kind": TEXT, "id": UUID, "name": TEXT, "version": maybe(NUMBER)}),
     }
 
 

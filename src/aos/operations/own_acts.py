@@ -100,4 +100,3 @@ class OwnActs:
         if await self._admissions.submit(member) is Written.STALE:
             return None
         return Pending(action_id, approval_id, decision.reason)
-
