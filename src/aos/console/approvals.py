@@ -20,7 +20,7 @@ from aos.kernel.policy.values import Rule
 from aos.operations.actions import ActionView, list_actions
 from aos.operations.approval_views import ApprovalView, list_approvals, show_approval
 from aos.operations.approvals import Answer
-from aos.operations.pages import PageQuery
+from aos.operations.pages import PageQuery, parse_uuid
 from aos.operations.policies import list_policies
 from aos.operations.run_orders import AnswerGiven, answer_approval
 
@@ -52,9 +52,8 @@ class RuleAsked:
 def show_approvals(visit: Visit) -> HttpResponse:
     """Show approvals, those that wait first."""
     status = visit.query("status") if visit.query("status") in (*STATUSES, "all") else "pending"
-    query = PageQuery(
-        limit=APPROVALS_SHOWN, cursor=page_cursor(visit), filters={} if status == "all" else {"status": status}
-    )
+    filters: dict[str, Any] = {"run": parse_uuid(visit.query("run")), "status": None if status == "all" else status}
+    query = PageQuery(limit=APPROVALS_SHOWN, cursor=page_cursor(visit), filters=filters)
     found = list_approvals(services().drivers, visit.actor, query)
     pending = visit.standing.approvals_pending
     answer = f"{count_text(pending, 'act waits', 'acts wait')} for a person." if pending else "Nothing waits for you."

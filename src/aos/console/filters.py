@@ -28,6 +28,8 @@ register = Library()
 ID_CHARACTERS: Final = 8
 """How much of an id is shown: its end, since ids made in the same minute begin alike."""
 FOLD_CHARACTERS: Final = 120
+SHOWN_CHARACTERS: Final = 4_000
+"""How much of one value a page shows; the rest is read by REST or the command line."""
 
 
 class Clock(Protocol):
@@ -158,6 +160,18 @@ def json_text(value: Json) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+@register.filter
+def beginning(value: Json) -> str:
+    """Return the beginning of a value as people read it, whole where it is not long."""
+    return json_text(value)[:SHOWN_CHARACTERS]
+
+
+@register.filter
+def left_over(value: Json) -> int:
+    """Return how many characters of a value its beginning leaves out."""
+    return max(0, len(json_text(value)) - SHOWN_CHARACTERS)
 
 
 @register.filter

@@ -159,6 +159,13 @@ def _deepest(key: UUID, nodes: Mapping[UUID, _Node]) -> int:
     return max((max(_rank(each, nodes), _deepest(each.key, nodes)) for each in spawned), default=0)
 
 
+def _lowest(key: UUID, nodes: Mapping[UUID, _Node]) -> UUID:
+    spawned = [each for each in nodes.values() if each.parent == key]
+    if not spawned:
+        return key
+    return max((_lowest(each.key, nodes) for each in spawned), key=lambda each: nodes[each].rank)
+
+
 def _rows(nodes: Mapping[UUID, _Node]) -> Iterator[list[_Node]]:
     """Yield the rows from above, each with at most `ROW_BOXES_MAX` boxes."""
     for rank in sorted({node.rank for node in nodes.values()}):
@@ -191,7 +198,8 @@ def _cell(task: TaskView, x: int, y: int) -> Cell:
 
 
 def _arrows(nodes: Mapping[UUID, _Node], boxes: Mapping[UUID, Box]) -> tuple[Arrow, ...]:
-    found = [(boxes[key], boxes[node.key], False) for node in nodes.values() for key in node.needs]
+    # What a task spawned ends before it does: the arrow to what comes next leaves from the lowest of that.
+    found = [(boxes[_lowest(key, nodes)], boxes[node.key], False) for node in nodes.values() for key in node.needs]
     found += [(boxes[node.parent], boxes[node.key], True) for node in nodes.values() if node.parent is not None]
     return tuple(_arrow(source, target, spawned=spawned) for source, target, spawned in found)
 

@@ -16,21 +16,24 @@ from aos.console.graph import draw_graph
 from aos.console.run_drawings import grow_tree, lay_out_steps, leaf_of
 from aos.console.run_words import act_text, decision_text, goal_text, run_answer, what_it_did
 from aos.console.runs import run_state
-from aos.kernel.errors import NotFound, ProofTooEarly, TooLarge
+from aos.kernel.errors import NotFound, ProofTooEarly
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Permission
 from aos.kernel.policy.values import Rule
 from aos.operations.actions import ActionView, list_actions, show_action
+from aos.operations.activity import count_task_actions
 from aos.operations.audit import SignedHead, show_checkpoint
 from aos.operations.live_streams import make_run_stream
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
 from aos.operations.run_views import RunDetail, TaskDetail, show_run, show_run_task
-from aos.operations.traces import show_tree
 
 VIEWS: Final = (("tasks", "Tasks"), ("acts", "Acts in time"), ("decisions", "Decisions"))
 ACTS_SHOWN: Final = 50
 NOTABLE_SHOWN: Final = 6
+WAITING_SHOWN: Final = 4
+DECISIONS_SHOWN: Final = 100
+"""Notable acts of each kind that the tree of decisions shows at once, and acts of one task that is opened."""
 REFUSED_MARKED: Final = 100
 """Refused acts that are marked on the drawing, the newest first."""
 STREAMED: Final = tuple(
@@ -80,7 +83,10 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
     values: dict[str, Any] = {
         "detail": detail,
         "run": detail.run,
+        "run_key": str(detail.run.id),
         "state": run_state(detail.run),
+        "waiting": detail.approvals[:WAITING_SHOWN],
+        "more_waiting": len(detail.approvals) - WAITING_SHOWN,
         "goal": goal_text(detail),
         "answer": run_answer(detail.run, visit.standing.now),
         "did": what_it_did(detail.states),
@@ -162,10 +168,11 @@ def _selected(visit: Visit, run_id: UUID) -> dict[str, Any]:
 
 def _notable(visit: Visit, run_id: UUID) -> tuple[Any, ...]:
     """Return the first acts that were refused or failed."""
-    found: list[ActionView] = []
-    for state in ("refused", "failed", "unknown"):
-        query = PageQuery(limit=NOTABLE_SHOWN, order="created", filters={"run": str(run_id), "state": state})
-        found += list_actions(services().drivers, visit.actor, query).items
+    found = [
+        act
+        for state in ("refused", "failed", "unknown")
+        for act in _first(visit, run_id, limit=NOTABLE_SHOWN, state=state)
+    ]
     return tuple((leaf_of(action), act_text(action)) for action in found[:NOTABLE_SHOWN])
 
 
@@ -188,13 +195,22 @@ def _acts(visit: Visit, detail: RunDetail) -> dict[str, Any]:
 
 
 def _decisions(visit: Visit, detail: RunDetail) -> dict[str, Any]:
-    opened = visit.query("open") or visit.query("task")
-    try:
-        tree = show_tree(services().drivers, visit.actor, detail.run.id)
-    except TooLarge as error:
-        return {"too_large": error.detail}
-    branches = grow_tree(tree, opened=page_id(opened) if opened else None)
-    return {"branches": branches, "own": tuple(leaf_of(action) for action in tree.actions)}
+    run_id, opened = detail.run.id, visit.query("open") or visit.query("task")
+    shown = list(_first(visit, run_id, outcome="deny"))
+    shown += _first(visit, run_id, outcome="escalate")
+    shown += [act for state in ("failed", "unknown") for act in _first(visit, run_id, state=state)]
+    if opened:
+        shown += _first(visit, run_id, task=page_id(opened))
+    shown += [act for act in _first(visit, run_id, limit=1) if act.task_id is None]
+    found = sorted({act.id: act for act in shown}.values(), key=lambda act: act.id)
+    branches = grow_tree(detail.tasks.items, count_task_actions(visit.actor, run_id), found)
+    return {"branches": branches, "own": tuple(leaf_of(act) for act in found if act.task_id is None)}
+
+
+def _first(visit: Visit, run_id: UUID, *, limit: int = DECISIONS_SHOWN, **filters: Any) -> tuple[ActionView, ...]:
+    """Return the first acts of a run that a filter lets through."""
+    query = PageQuery(limit=limit, order="created", filters={"run": str(run_id), **filters})
+    return list_actions(services().drivers, visit.actor, query).items
 
 
 _VIEW: Final = {"tasks": _tasks, "acts": _acts, "decisions": _decisions}

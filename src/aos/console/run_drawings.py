@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -12,12 +12,11 @@ from aos.console.amounts import between_ms
 from aos.console.run_words import act_text
 from aos.console.states import Meaning, State, state_of
 from aos.operations.actions import ActionView
-from aos.operations.traces import Tree, TreeNode
+from aos.operations.activity import TaskActions
+from aos.operations.run_views import TaskView
 
 CHART_WIDTH: Final = 1_000
 BAR_MIN: Final = 6
-LEAVES_OPEN_MAX: Final = 120
-"""Acts that a tree shows opened; those of other tasks are one click away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +43,23 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One task of the tree; `leaves` is None where they are not shown until it is opened."""
+    """One task of the tree. `leaves` are the acts shown: the notable ones, or all of a task that is opened."""
 
-    node: TreeNode
+    task: TaskView
     state: State
-    leaves: tuple[Leaf, ...] | None
+    acts: TaskActions
+    leaves: tuple[Leaf, ...]
     children: tuple[Branch, ...]
-    is_open: bool
 
     @property
-    def acts(self) -> int:
-        """Return how many acts the task did itself."""
-        return len(self.node.actions)
+    def hidden(self) -> int:
+        """Return how many acts are not shown."""
+        return self.acts.allowed + self.acts.asked + self.acts.denied - len(self.leaves)
 
     @property
-    def allowed(self) -> int:
-        """Return how many of them a rule allowed."""
-        return self._count("allow")
-
-    @property
-    def asked(self) -> int:
-        """Return how many asked a person."""
-        return self._count("escalate")
-
-    @property
-    def denied(self) -> int:
-        """Return how many were denied."""
-        return self._count("deny")
-
-    def _count(self, outcome: str) -> int:
-        return sum(action.outcome == outcome for action in self.node.actions)
+    def is_open(self) -> bool:
+        """Say whether anything below is worth seeing at once."""
+        return bool(self.leaves or self.children)
 
 
 def lay_out_steps(actions: Sequence[ActionView], *, begun: datetime, ends: datetime) -> tuple[Step, ...]:
@@ -91,10 +77,31 @@ def _step(action: ActionView, *, begun: datetime, ends: datetime, span_ms: float
     return Step(action, act_text(action), state_of("action", action.state), x, width, offset, took)
 
 
-def grow_tree(tree: Tree, *, opened: UUID | None) -> tuple[Branch, ...]:
-    """Return the tasks as branches: those with a refusal, a question or a failure, and `opened`, show their acts."""
-    left = [LEAVES_OPEN_MAX]
-    return tuple(_branch(node, opened=opened, left=left) for node in tree.tasks)
+def grow_tree(
+    tasks: Sequence[TaskView], counts: Mapping[UUID | None, TaskActions], shown: Sequence[ActionView]
+) -> tuple[Branch, ...]:
+    """Return the tasks without a parent as branches, each with those below it and with the acts that are shown."""
+    leaves: dict[UUID | None, list[Leaf]] = {}
+    for action in shown:
+        leaves.setdefault(action.task_id, []).append(leaf_of(action))
+    known = {task.id for task in tasks}
+    below: dict[UUID | None, list[TaskView]] = {}
+    for task in tasks:
+        below.setdefault(task.parent_id if task.parent_id in known else None, []).append(task)
+
+    def grow(parent_id: UUID | None) -> tuple[Branch, ...]:
+        return tuple(
+            Branch(
+                task,
+                state_of("task", task.state),
+                counts.get(task.id, TaskActions()),
+                tuple(leaves.get(task.id, ())),
+                grow(task.id),
+            )
+            for task in below.get(parent_id, ())
+        )
+
+    return grow(None)
 
 
 def leaf_of(action: ActionView) -> Leaf:
@@ -103,6 +110,8 @@ def leaf_of(action: ActionView) -> Leaf:
     reason = action.reason or (deciding.reason if deciding else "")
     rule = f"{deciding.id}" if deciding else "no rule allows it"
     why = f"{rule}: {reason}" if reason and action.outcome != "allow" else rule
+    if action.state == "refused" and action.approval is not None:
+        why = action.summary or f"{rule}: not approved"
     return Leaf(action, _leaf_state(action), why)
 
 
@@ -112,15 +121,3 @@ def _leaf_state(action: ActionView) -> State:
     if action.outcome == "allow" and action.approval is not None:
         return State(Meaning.GOOD, "approved")
     return state_of("decision", action.outcome)
-
-
-def _branch(node: TreeNode, *, opened: UUID | None, left: list[int]) -> Branch:
-    notable = any(action.outcome != "allow" or action.state in ("failed", "unknown") for action in node.actions)
-    show = node.task.id == opened or (notable and len(node.actions) <= left[0])
-    if show:
-        left[0] -= len(node.actions)
-    leaves = tuple(leaf_of(action) for action in node.actions) if show else None
-    children = tuple(_branch(child, opened=opened, left=left) for child in node.children)
-    state = state_of("task", node.task.state)
-    is_open = show or bool(children)
-    return Branch(node, state, leaves, children, is_open)

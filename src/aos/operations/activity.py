@@ -38,6 +38,22 @@ class RuleMatches:
     last_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class TaskActions:
+    """How many acts a task did, by what was decided on them."""
+
+    allowed: int = 0
+    asked: int = 0
+    denied: int = 0
+
+
+def count_task_actions(actor: Actor, run_id: UUID) -> Mapping[UUID | None, TaskActions]:
+    """Return how many acts each task of a run did, by its id; the run's own stand under None."""
+    with reading(actor, Permission.TRACE_READ):
+        rows = run_sql("count_task_actions", {"organization_id": actor.organization_id, "run_id": run_id})
+    return {row["task_id"]: TaskActions(row["allowed"], row["asked"], row["denied"]) for row in rows}
+
+
 def list_agent_activity(actor: Actor) -> Mapping[UUID, AgentActivity]:
     """Return what each agent did last, by its id; who never acted is missing."""
     with reading(actor, Permission.TRACE_READ):
