@@ -56,6 +56,15 @@ async def pays_or_says_why(ctx: AsyncContext) -> Any:
         return {"denied": error.detail}
 
 
+async def acts_on_a_refusal(ctx: AsyncContext) -> Any:
+    """Be refused, act on the very words of the refusal, then pay what a person is asked about."""
+    try:
+        await ctx.tool("payments.create", {**ctx.input, "currency": "USD"})
+    except Denied as error:
+        await ctx.tool("erp.read", detail=error.detail, reasons=list(error.reasons), rule=error.rule, slug=error.slug)
+    return await ctx.tool("payments.create", ctx.input)
+
+
 async def pays_then_fails(ctx: AsyncContext) -> Any:
     """Pay, then fail at the first attempt."""
     paid = await ctx.tool("payments.create", ctx.input)

@@ -51,6 +51,7 @@ def company(database: Database, *rules: Rule, workflows: tuple[WorkflowSpec, ...
         run_agent("leads_carefully", type=AgentType.EXECUTIVE, delegates=("fails",)),
         run_agent("observes", type=AgentType.OBSERVER),
         run_agent("survives_failure", "erp.read"),
+        run_agent("acts_on_a_refusal", "erp.read", "payments.create"),
     ]
     world = make_world(database, agents=agents, tools=[payments(), tool("erp.read")], rules=rules)
     for workflow in workflows:
@@ -120,6 +121,34 @@ def test_a_failed_attempt_is_made_again(database: Database) -> None:
         async with working(company(database, workflows=(flow,))) as aos:
             run = await aos.ended(await aos.start("flow"))
             assert (run["state"], run["output"]) == ("succeeded", 2)
+            await aos.check_books()
+
+    asyncio.run(story())
+
+
+def test_a_refusal_reads_the_same_on_every_pass(database: Database) -> None:
+    no_dollars = Rule(
+        "no-dollars", 1, Outcome.DENY, (), ("tool:payments.create",), when='args.currency == "USD"', reason="no dollars"
+    )
+
+    async def story() -> None:
+        caller = Caller()
+        async with working(company(database, LARGE, no_dollars), caller) as aos:
+            run_id = await aos.start(agent="acts_on_a_refusal", input=PAYMENT)
+            (approval,) = await aos.until(
+                "select a.* from approval a join task t on t.id = a.task_id and t.state = 'waiting'"
+            )
+            await aos.answer(approval["id"])
+            run = await aos.ended(run_id)
+            assert (run["state"], run["output"]) == ("succeeded", "ok"), aos.tasks(run_id)
+            read, paid = caller.calls
+            assert (read[0], paid[0]) == ("erp.read", "payments.create")
+            assert read[1] == {
+                "detail": "no dollars",
+                "reasons": ["no-dollars: no dollars", "large-payments: payment of 18240.00"],
+                "rule": "no-dollars",
+                "slug": "denied",
+            }
             await aos.check_books()
 
     asyncio.run(story())

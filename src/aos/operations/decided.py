@@ -115,6 +115,17 @@ def reasons_of(decision: Decision) -> tuple[str, ...]:
     return tuple(f"{rule.id}: {rule.reason}" for rule in decision.matched if rule.outcome is not Outcome.ALLOW)
 
 
+def told_of(kept: Any) -> tuple[str, tuple[str, ...]]:
+    """Return detail and reasons from what is kept of an act that was not performed: its outcome, or else the decision.
+
+    They are the ones that the caller was told when it happened: an agent's next pass must read the same.
+    """
+    told = kept if isinstance(kept, dict) else {}
+    rules = told.get("rules")
+    refused = [rule for rule in rules if rule["outcome"] != Outcome.ALLOW] if isinstance(rules, list) else []
+    return str(told.get("detail", told.get("reason", ""))), tuple(f"{rule['id']}: {rule['reason']}" for rule in refused)
+
+
 def shown_of(act: Act, decision: Decision) -> Json:
     """Return a decision as people see it: the act, the outcome, every matched rule with its reason, the facts read."""
     return {

@@ -15,6 +15,7 @@ from uuid import UUID
 from aos.kernel.acts import Act, ActionState, Pending, Recorded, act_digest
 from aos.kernel.errors import Conflict, IdempotencyMismatch, NotFound, StillRunning
 from aos.operations.contents import DataKeys, open_json
+from aos.operations.decided import told_of
 from aos.operations.drivers import Drivers
 from aos.store.hot.database import Database, Row
 
@@ -129,8 +130,8 @@ class PriorReader:
         value = _open(row, keys, self._drivers) if row["sealed"] is not None else None
         if state is ActionState.PERFORMED:
             return Recorded(row["action_id"], state, value, replayed=True)
-        detail = value.get("detail", "") if isinstance(value, dict) else ""
-        return Recorded(row["action_id"], state, error=row["error_code"] or "", detail=str(detail), replayed=True)
+        detail, _ = told_of(value)
+        return Recorded(row["action_id"], state, error=row["error_code"] or "", detail=detail, replayed=True)
 
 
 def _open(row: Row, keys: DataKeys, drivers: Drivers) -> Any:

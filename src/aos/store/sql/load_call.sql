@@ -6,6 +6,7 @@ select c.state, c.action_id, c.outcome_content_id, a.error_code, a.digest,
 from call c
 left join action a on a.organization_id = c.organization_id and a.id = c.action_id
 left join approval p on p.organization_id = c.organization_id and p.task_id = c.task_id and p.action_id = c.action_id
-left join content k on k.organization_id = c.organization_id and k.id = c.outcome_content_id
+left join content k on k.organization_id = c.organization_id
+  and k.id = coalesce(c.outcome_content_id, case c.state when 'refused' then a.decision_content_id end)
 where c.organization_id = %(organization_id)s and c.task_id = %(task_id)s and c.key = %(key)s
   and c.attempt = %(attempt)s and c.tries = %(tries)s

@@ -10,4 +10,5 @@ left join approval p on p.organization_id = %(organization_id)s
   and (p.id = %(approval_id)s or (%(approval_id)s::uuid is null and p.action_id = i.action_id))
   and p.run_id is null and p.chain @> %(actor)s::jsonb
 left join action a on a.organization_id = %(organization_id)s and a.id = coalesce(p.action_id, i.action_id)
-left join content k on k.organization_id = a.organization_id and k.id = a.outcome_content_id
+left join content k on k.organization_id = a.organization_id
+  and k.id = coalesce(a.outcome_content_id, case a.state when 'refused' then a.decision_content_id end)
