@@ -20,14 +20,14 @@ from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
-from aos.operations.inputs import as_uuid
+from aos.operations.inputs import as_uuid, told_error
 from aos.operations.kept_calls import KeptCall, KeptCalls
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.passes import PassState
 from aos.operations.reports import call_row, report_call
 from aos.operations.spawns import Spawns
 from aos.store.hot.database import Database
-from aos_sdk.frames import Call, CallError, Result
+from aos_sdk.frames import Call, Result
 
 _FINAL = frozenset(state.value for state in FINAL)
 
@@ -152,8 +152,7 @@ class Calls:
     def _not_performed(
         state: PassState, call: Call, outcome: str, error: str, *, detail: str, reasons: tuple[str, ...] = ()
     ) -> Result:
-        rule = reasons[0].partition(":")[0] if reasons else None
-        told = CallError(slug=error or outcome, detail=detail, reasons=list(reasons), rule=rule)
+        told = told_error(error or outcome, detail, reasons)
         return Result(call.task_id, call.call_id, outcome, error=told, seq=state.next_seq())  # type: ignore[arg-type]
 
 

@@ -121,6 +121,16 @@ def reasons_of(decision: Decision) -> tuple[str, ...]:
     return tuple(f"{rule.id}: {rule.reason}" for rule in decision.matched if rule.outcome is not Outcome.ALLOW)
 
 
+def told_of(kept: Any) -> tuple[str, tuple[str, ...]]:
+    """Return detail and reasons from the kept outcome of an act that was not performed.
+
+    They are the ones that the caller was told when it happened: an agent's next pass must read the same.
+    """
+    told = kept if isinstance(kept, dict) else {}
+    reasons = told.get("reasons")
+    return str(told.get("detail", "")), tuple(str(reason) for reason in reasons) if isinstance(reasons, list) else ()
+
+
 def shown_of(act: Act, decision: Decision) -> Json:
     """Return a decision as people see it: the act, the outcome, every matched rule with its reason, the facts read."""
     return {

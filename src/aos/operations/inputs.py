@@ -12,6 +12,7 @@ from aos.kernel.workflow.passes import CallRecord, CallState, history_of, histor
 from aos.kernel.workflow.templates import INPUT, output_value, render
 from aos.operations.claimed import START_KEY, ClaimedTask
 from aos.operations.contents import DataKeys, open_json
+from aos.operations.decided import told_of
 from aos.operations.drivers import Drivers
 from aos.operations.tasks import Taken
 from aos_sdk.frames import CallError, Recorded
@@ -101,15 +102,14 @@ def _concluded(state: CallState) -> Any:
 
 def call_error(row: Mapping[str, Any], value: Json) -> CallError:
     """Return why a recorded call was not performed, from its row and its opened outcome."""
-    told = value if isinstance(value, dict) else {}
-    given = told.get("reasons")
-    reasons = [str(reason) for reason in given] if isinstance(given, list) else []
-    return CallError(
-        slug=row["error_code"] or row["state"],
-        detail=str(told.get("detail", "")),
-        reasons=reasons,
-        rule=reasons[0].partition(":")[0] if reasons else None,
-    )
+    detail, reasons = told_of(value)
+    return told_error(row["error_code"] or row["state"], detail, reasons)
+
+
+def told_error(slug: str, detail: str, reasons: Sequence[str] = ()) -> CallError:
+    """Return what an agent is told of a call that was not performed, on the pass that made it and on every later one."""
+    rule = reasons[0].partition(":")[0] if reasons else None
+    return CallError(slug=slug, detail=detail, reasons=list(reasons), rule=rule)
 
 
 def as_uuid(text: object) -> UUID | None:

@@ -15,6 +15,7 @@ from uuid import UUID
 from aos.kernel.acts import Act, ActionState, Pending, Recorded, act_digest
 from aos.kernel.errors import Conflict, IdempotencyMismatch, NotFound, StillRunning
 from aos.operations.contents import DataKeys, open_json
+from aos.operations.decided import told_of
 from aos.operations.drivers import Drivers
 from aos.store.hot.database import Database, Row
 
@@ -129,14 +130,9 @@ class PriorReader:
         value = _open(row, keys, self._drivers) if row["sealed"] is not None else None
         if state is ActionState.PERFORMED:
             return Recorded(row["action_id"], state, value, replayed=True)
-        told = value if isinstance(value, dict) else {}
+        detail, reasons = told_of(value)
         return Recorded(
-            row["action_id"],
-            state,
-            error=row["error_code"] or "",
-            detail=str(told.get("detail", "")),
-            reasons=tuple(str(reason) for reason in told.get("reasons", ())),
-            replayed=True,
+            row["action_id"], state, error=row["error_code"] or "", detail=detail, reasons=reasons, replayed=True
         )
 
 
