@@ -48,9 +48,11 @@ def main() -> int:
 def run_demo(story: Story, *, asks: bool) -> list[str]:
     """Close the month once and return what does not hold."""
     began = time.monotonic()
+    ask = ask_person(story.console) if asks else None
     story.title("AOS demo", "Larkspur, an invented maker of outdoor lamps, closes October 2026 with its agents")
     company, machine = prepare(story)
-    watched, approver = work(story, company, asks=asks)
+    approver = Approver(company.tomas, company.folder, ask)
+    watched = work(story, company, approver)
     problems = tell(story, company, watched, approver=approver)
     farewell(story, company, machine, watched, problems=problems, seconds=time.monotonic() - began)
     return problems
@@ -82,9 +84,8 @@ def prepare(story: Story) -> tuple[Company, Machine]:
     return company, machine
 
 
-def work(story: Story, company: Company, *, asks: bool) -> tuple[Watched, Approver]:
+def work(story: Story, company: Company, approver: Approver) -> Watched:
     """Have the agents close the month, with a person's answers and a worker killed in the middle."""
-    approver = Approver(company.tomas, company.folder, ask_person(story.console) if asks else None)
     run_id = start_run(company.maria, label=company.organization)
     story.section("The plan of the executive agent")
     story.plan(read_reports(company, run_id, until="plan"))
@@ -100,7 +101,7 @@ def work(story: Story, company: Company, *, asks: bool) -> tuple[Watched, Approv
     story.good(
         f"the month is closed after {watched.seconds:.0f} s: {watched.run['tasks_total']} tasks, {watched.run['actions']:,} acts"
     )
-    return watched, approver
+    return watched
 
 
 def read_reports(company: Company, run_id: str, *, until: str) -> list[dict[str, Any]]:
