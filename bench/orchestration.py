@@ -200,10 +200,13 @@ def _tree(pids: Sequence[int]) -> list[int]:
                 parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    found = list(pids)
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
+    found = dict.fromkeys(pids)
+    todo = list(found)
+    while todo:
+        below = [child for child, parent in parents.items() if parent in todo and child not in found]
+        found.update(dict.fromkeys(below))
+        todo = below
+    return list(found)
 
 
 def fdatasync_us() -> float:

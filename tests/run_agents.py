@@ -127,3 +127,8 @@ async def survives_failure(ctx: AsyncContext) -> Any:
         except ToolFailed:
             failures += 1
     return failures
+
+
+async def counted(ctx: AsyncContext) -> Any:
+    """Count a pass."""
+    return enter("counted", ctx)

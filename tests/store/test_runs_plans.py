@@ -5,14 +5,16 @@ They are planned once a connection, with scans switched off, as the machine's co
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
-from aos.store.hot.database import prefer_indexes
+from aos.store.hot.database import Plans, prefer_indexes
 from aos.store.sql_files import sql
 from tests.databases import Database, Server, cloned
 
@@ -83,3 +85,34 @@ def test_a_statement_reads_large_tables_by_key_alone(large: Database, name: str)
         assert "Index" in node["Node Type"], read
         keys = set(re.findall(r"\(?(\w+) = ", node.get("Index Cond", "")))
         assert keys - {"organization_id"}, f"{name} scans a whole organization: {read}"
+
+
+def test_a_slow_statement_has_every_connection_plan_again(database: Database) -> None:
+    async def story() -> None:
+        plans = Plans()
+        async with await psycopg.AsyncConnection.connect(
+            database.machine, autocommit=True, row_factory=dict_row
+        ) as one:
+            statement = "select id, %s::int as n from organization"
+
+            async def planned() -> list[str]:
+                """Return whether the statement is planned anew, by what the server says of its catalogue reads."""
+                await one.execute("set plan_cache_mode = force_generic_plan")
+                explained = await one.execute("explain execute again(1)")
+                return [row["QUERY PLAN"] for row in await explained.fetchall()]
+
+            await one.execute("set enable_seqscan = off")
+            await one.execute("prepare again as " + statement.replace("%s", "$1"))
+            await plans.renew(one)
+            by_index = await planned()
+            await one.execute("set enable_seqscan = on; set enable_indexscan = off; set enable_bitmapscan = off")
+            await one.execute("set enable_indexonlyscan = off")
+            assert await planned() == by_index
+            plans.ran(10.0, 0.01)
+            await plans.renew(one)
+            assert await planned() == by_index
+            plans.ran(20.0, 0.2)
+            await plans.renew(one)
+            assert await planned() != by_index
+
+    asyncio.run(story())
