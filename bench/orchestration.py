@@ -259,7 +259,7 @@ async def run_workload(world: World, place: Place, workload: str) -> tuple[int, 
             if rows[0]["state"] not in ("running", "paused"):
                 assert rows[0]["state"] == "succeeded", rows[0]["state"]
                 return
-            await bell.wait("aos_run", str(run_id), timeout_seconds=0.25)
+            await bell.wait("aos_run", str(run_id), timeout_seconds=2.0)
 
     latencies: list[float] = []
     await do.facts.refresh()

@@ -56,6 +56,15 @@ async def pays_or_says_why(ctx: AsyncContext) -> Any:
         return {"denied": error.detail}
 
 
+async def notes_the_refusal_and_waits(ctx: AsyncContext) -> Any:
+    """Be refused, write down all that was said of it, then ask for what waits for a person."""
+    try:
+        await ctx.tool("payments.create", {**ctx.input, "currency": "USD"})
+    except Denied as error:
+        await ctx.tool("erp.note", text=str(error), detail=error.detail, rule=error.rule, reasons=list(error.reasons))
+    return await ctx.tool("payments.create", ctx.input)
+
+
 async def pays_then_fails(ctx: AsyncContext) -> Any:
     """Pay, then fail at the first attempt."""
     paid = await ctx.tool("payments.create", ctx.input)

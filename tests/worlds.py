@@ -203,9 +203,13 @@ def make_world(
     tools: Sequence[Tool] = (),
     rules: Sequence[Rule] = (),
     budgets: Sequence[tuple[str, str, Money]] = (),
+    keys: KeyFile | None = None,
 ) -> World:
-    """Create the organization; `budgets` are (name, scope of an agent or `organization`, limit a month)."""
-    keys = KeyFile(Path(mkdtemp(prefix="aos-keys-")) / "kek")
+    """Create the organization; `budgets` are (name, scope of an agent or `organization`, limit a month).
+
+    A second organization of one deployment shares the `keys` of the first.
+    """
+    keys = keys or KeyFile(Path(mkdtemp(prefix="aos-keys-")) / "kek")
     organization_id, person_id = IDS.new(), IDS.new()
     world = World(
         database,

@@ -111,7 +111,7 @@ async def auditor(ctx: AsyncContext) -> dict[str, Any]:
     findings += [{"code": "paid-outside-the-gate", "invoice": each} for each in sorted(set(in_file) - set(paid))]
     findings += [{"code": "recorded-but-not-in-file", "invoice": each} for each in sorted(set(paid) - set(in_file))]
     for finding in findings:
-        await ctx.report(finding, kind="finding")
+        await ctx.report(kind="finding", subject=f"invoice:{finding['invoice']}", **finding)
     return {"actions": len(actions), "payments": len(in_file), "findings": findings}
 
 

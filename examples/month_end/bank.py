@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.month_end import erp
-from examples.month_end.folder import BANK_FILE, CompanyError, folder
+from examples.month_end.folder import BANK_FILE, CompanyError, folder, of_company
 from examples.month_end.iban import is_iban
 from examples.month_end.money import amount_cents, amount_text
 
@@ -44,6 +44,7 @@ class Payment:
     reference: str
 
 
+@of_company
 def create_payment(
     *,
     invoice: str,
@@ -104,6 +105,7 @@ def list_payments(path: Path) -> list[Payment]:
         return _read(file.fileno())[0]
 
 
+@of_company
 def statement() -> dict[str, Any]:
     """Return what the bank was told to pay: `totals`, and `payments` by invoice with amount and currency."""
     payments = [

@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
-from examples.month_end.folder import ERP_FILE, CompanyError, folder
+from examples.month_end.folder import ERP_FILE, CompanyError, folder, of_company
 from examples.month_end.matching import Verdict
 from examples.month_end.money import amount_text, convert_cents
 
@@ -24,6 +24,7 @@ _INVOICE_FIELDS = """invoice, vendor, number, kind, "order", refers_to, month, i
                      currency, amount_cents, status"""
 
 
+@of_company
 def list_vendors(*, month: str) -> dict[str, Any]:
     """List all vendors with the number of invoices that each has in a month."""
     query = """select v.vendor, v.name, count(i.invoice) as invoices from vendor v
@@ -33,6 +34,7 @@ def list_vendors(*, month: str) -> dict[str, Any]:
         return {"vendors": [dict(row) for row in erp.execute(query, (month,))]}
 
 
+@of_company
 def get_vendor(*, vendor: str) -> dict[str, Any]:
     """Return a vendor's record with its one valid account and how long that has stood.
 
@@ -62,6 +64,7 @@ def get_vendor(*, vendor: str) -> dict[str, Any]:
     }
 
 
+@of_company
 def list_bank_changes(*, vendor: str) -> dict[str, Any]:
     """List the changes of a vendor's account, the newest first."""
     query = "select * from bank_account_change where vendor = ? order by changed_on desc"
@@ -70,6 +73,7 @@ def list_bank_changes(*, vendor: str) -> dict[str, Any]:
         return {"changes": [{**dict(row), "verified": bool(row["verified"])} for row in erp.execute(query, (vendor,))]}
 
 
+@of_company
 def list_invoices(
     *,
     month: str | None = None,
@@ -92,6 +96,7 @@ def list_invoices(
     return {"invoices": found, "next": found[-1]["invoice"] if len(rows) > INVOICES_PER_ANSWER_MAX else None}
 
 
+@of_company
 def get_invoice(*, invoice: str) -> dict[str, Any]:
     """Return an invoice with its lines and sums, and what was decided about it.
 
@@ -116,6 +121,7 @@ def get_invoice(*, invoice: str) -> dict[str, Any]:
     }
 
 
+@of_company
 def get_order(*, order: str) -> dict[str, Any]:
     """Return a purchase order with its lines."""
     with _connect() as erp:
@@ -124,6 +130,7 @@ def get_order(*, order: str) -> dict[str, Any]:
     return {**dict(row), "lines": [_line(line) for line in lines]}
 
 
+@of_company
 def list_receipts(*, order: str) -> dict[str, Any]:
     """List what arrived on an order."""
     query = """select r.receipt, r.received_on, l.line, l.quantity from receipt r join receipt_line l using (receipt)
@@ -137,6 +144,7 @@ def list_receipts(*, order: str) -> dict[str, Any]:
     return {"receipts": list(receipts.values())}
 
 
+@of_company
 def get_period(*, month: str) -> dict[str, Any]:
     """Return a month's state, the day on which it closes, its exchange rates, and its invoices by status."""
     with _connect() as erp:
@@ -153,6 +161,7 @@ def get_period(*, month: str) -> dict[str, Any]:
         }
 
 
+@of_company
 def post_match(*, invoice: str, verdict: str, reasons: list[str]) -> dict[str, Any]:
     """Record the verdict on an invoice: one verdict an invoice, `refuse` also refuses it.
 
@@ -175,6 +184,7 @@ def post_match(*, invoice: str, verdict: str, reasons: list[str]) -> dict[str, A
     return {"invoice": invoice, "verdict": verdict, "reasons": reasons, "repeated": before is not None}
 
 
+@of_company
 def hold_invoice(*, invoice: str, reason: str) -> dict[str, Any]:
     """Keep an invoice from being paid until a person has looked; each reason is recorded once.
 
@@ -195,6 +205,7 @@ def hold_invoice(*, invoice: str, reason: str) -> dict[str, Any]:
     return {"invoice": invoice, "reason": reason, "status": "held", "repeated": before is not None}
 
 
+@of_company
 def mark_paid(*, invoice: str, payment_reference: str) -> dict[str, Any]:
     """Record that the bank was told to pay an invoice: one payment an invoice, one invoice a payment.
 
@@ -218,6 +229,7 @@ def mark_paid(*, invoice: str, payment_reference: str) -> dict[str, Any]:
     }
 
 
+@of_company
 def close_period(*, month: str) -> dict[str, Any]:
     """Close a month and keep its counts; closing it again answers what was kept.
 

@@ -10,7 +10,7 @@ import argparse
 import calendar
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ from typing import Any
 from examples.month_end.answers import expect
 from examples.month_end.folder import ANSWERS_FILE, ERP_FILE, INBOX_FOLDER, CompanyError
 from examples.month_end.inbox import write_inbox
-from examples.month_end.ledger import Invoice, Ledger, Line, Month
+from examples.month_end.ledger import COUNTS, INVOICES, Invoice, Ledger, Line, Month, Trouble
 from examples.month_end.vendors import BankChange, Role, Vendor, make_bank_changes, make_vendors
 
 SCHEMA = Path(__file__).with_name("erp.sql")
@@ -43,10 +43,17 @@ class Summary:
     expected: dict[str, Any]
 
 
-def generate(folder: Path, *, seed: int = 7, month: str = "2026-10") -> Summary:
+def generate(
+    folder: Path,
+    *,
+    seed: int = 7,
+    month: str = "2026-10",
+    invoices: int = INVOICES,
+    counts: Mapping[Trouble, int] = COUNTS,
+) -> Summary:
     """Write a fresh company into a folder, which is made if need be.
 
-    Raises CompanyError when the folder is not empty, or the month is not written as 2026-10.
+    `invoices` and `counts`, how many have each trouble, make a smaller month for tests. Raises CompanyError when the folder is not empty, or the month is not written as 2026-10.
     """
     span = _month(month)
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +62,7 @@ def generate(folder: Path, *, seed: int = 7, month: str = "2026-10") -> Summary:
     rng = Random(f"{seed}/{month}")
     vendors = make_vendors(rng, closes_on=span.closes_on)
     changes = make_bank_changes(vendors, rng, closes_on=span.closes_on)
-    ledger = Ledger(vendors, span, rng)
+    ledger = Ledger(vendors, span, rng, invoices=invoices, counts=counts)
     ledger.draw()
     rates = _draw_rates(span, rng)
     _write_erp(folder / ERP_FILE, ledger, changes, rates)

@@ -4,6 +4,7 @@ Each invoice carries at most one trouble, and its name: the answer key is writte
 matching that it is there to check.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
@@ -161,9 +162,19 @@ def tax_of(lines: tuple[Line, ...]) -> int:
 class Ledger:
     """The books while they are drawn: lists that only grow, and the counters that number what is in them."""
 
-    def __init__(self, vendors: tuple[Vendor, ...], month: Month, rng: Random) -> None:
-        """Start empty books for one month."""
+    def __init__(
+        self,
+        vendors: tuple[Vendor, ...],
+        month: Month,
+        rng: Random,
+        *,
+        invoices: int = INVOICES,
+        counts: Mapping[Trouble, int] = COUNTS,
+    ) -> None:
+        """Start empty books for one month of so many invoices, so many of them with each trouble."""
         self.vendors = vendors
+        self._total = invoices
+        self._counts = counts
         self.month = month
         self.rng = rng
         self.orders: list[Order] = []
@@ -175,12 +186,12 @@ class Ledger:
     def draw(self) -> None:
         """Draw the earlier month, then each trouble, then clean invoices up to the total, then the copies of some."""
         self._draw_earlier()
-        for trouble, count in COUNTS.items():
+        for trouble, count in self._counts.items():
             if trouble in _COPIES:
                 continue
             for index in range(0, count, 2 if trouble is Trouble.TWIN else 1):
                 self._draw_invoice(trouble, index)
-        while len(self.invoices) < INVOICES - sum(COUNTS[trouble] for trouble in _COPIES):
+        while len(self.invoices) < self._total - sum(self._counts[trouble] for trouble in _COPIES):
             self._draw_invoice(Trouble.CLEAN, 0)
         self._draw_copies()
         self.earlier = _number_invoices(self.earlier, self.month.earlier)
@@ -337,9 +348,10 @@ class Ledger:
     def _draw_copies(self) -> None:
         latest = self.month.closes_on - timedelta(days=6)
         clean = [one for one in self.invoices if one.trouble is Trouble.CLEAN and one.booked_on <= latest]
-        copies = [trouble for trouble in COUNTS if trouble in _COPIES for _ in range(COUNTS[trouble])]
+        counts = self._counts
+        copies = [trouble for trouble in counts if trouble in _COPIES for _ in range(counts[trouble])]
         of_month = iter(self.rng.sample(clean, len(copies)))
-        of_earlier = iter(self.rng.sample(self.earlier, COUNTS[Trouble.DUPLICATE_OF_PAID]))
+        of_earlier = iter(self.rng.sample(self.earlier, counts[Trouble.DUPLICATE_OF_PAID]))
         for trouble in copies:
             original = next(of_earlier if trouble is Trouble.DUPLICATE_OF_PAID else of_month)
             self.invoices.append(self._copy(original, trouble))

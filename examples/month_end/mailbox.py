@@ -13,13 +13,14 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from examples.month_end.folder import INBOX_FOLDER, OUTBOX_FOLDER, CompanyError, folder
+from examples.month_end.folder import INBOX_FOLDER, OUTBOX_FOLDER, CompanyError, folder, of_company
 
 MESSAGES_PER_ANSWER_MAX = 100
 _MESSAGE = re.compile(r"M-[0-9]{4}")
 _ADDRESS = re.compile(r"[^@\s<>,]+@[^@\s<>,]+")
 
 
+@of_company
 def list_messages(*, about: str | None = None) -> dict[str, Any]:
     """List the inbox by number, at most 100 messages; `about` keeps those whose sender, subject or text contains it."""
     found = []
@@ -31,6 +32,7 @@ def list_messages(*, about: str | None = None) -> dict[str, Any]:
     return {"messages": found[:MESSAGES_PER_ANSWER_MAX]}
 
 
+@of_company
 def read_message(*, message: str) -> dict[str, Any]:
     """Return a message: its headers and its plain text.
 
@@ -42,6 +44,7 @@ def read_message(*, message: str) -> dict[str, Any]:
     return _read(path)
 
 
+@of_company
 def send_message(*, to: str, subject: str, text: str, idempotency_key: str) -> dict[str, Any]:
     """Put a letter in the outbox under its key; the same key with the same letter sends nothing more.
 

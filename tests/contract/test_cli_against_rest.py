@@ -138,4 +138,3 @@ def test_what_nothing_happened_in_is_said_calmly(real: Cli) -> None:
         assert done(real, *command).strip()
         assert isinstance(json.loads(done(real, *command, "--json")), dict)
     assert real("trace").status == 3
-    assert real("run", "nothing").status in (2, 3)

@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from examples.month_end import bank, erp, letters, mailbox
-from examples.month_end.folder import ANSWERS_FILE, ERP_FILE, OUTBOX_FOLDER, VARIABLE, CompanyError
+from examples.month_end.folder import ANSWERS_FILE, COMPANY_ARGUMENT, ERP_FILE, OUTBOX_FOLDER, VARIABLE, CompanyError
 from examples.month_end.generate import Summary, describe, generate
 from examples.month_end.iban import is_iban
 from examples.month_end.ledger import COUNTS, INVOICES
@@ -258,7 +258,7 @@ def test_the_schema_of_a_tool_is_its_functions_signature(name: str) -> None:
     module, function = tool.python.split(":")
     parameters = inspect.signature(getattr(importlib.import_module(module), function)).parameters
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
-    own = {key: one for key, one in parameters.items() if key != tool.key_argument}
+    own = {key: one for key, one in parameters.items() if key not in (tool.key_argument, COMPANY_ARGUMENT)}
     Draft202012Validator.check_schema(tool.schema)
     assert set(tool.schema["properties"]) == set(own)
     assert tool.schema["required"] == [key for key, one in own.items() if one.default is one.empty]
@@ -294,3 +294,42 @@ def test_without_a_folder_the_tools_say_what_to_set(monkeypatch: pytest.MonkeyPa
 
 def test_the_figures_in_the_readme_are_those_of_the_default_seed(made: tuple[Path, Summary]) -> None:
     assert describe(made[1]) in (ROOT / "examples" / "month_end" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(TOOLS))
+def test_every_tool_takes_the_company_that_it_works_in(name: str) -> None:
+    module, function = TOOLS[name].python.split(":")
+    given = inspect.signature(getattr(importlib.import_module(module), function)).parameters[COMPANY_ARGUMENT]
+    assert given.default is None
+    assert given.kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_a_call_works_in_the_company_that_it_names_and_the_next_in_its_own(
+    made: tuple[Path, Summary], company: Path, tmp_path: Path
+) -> None:
+    create: Callable[..., dict[str, Any]] = bank.create_payment
+    read: Callable[..., dict[str, Any]] = erp.get_vendor
+    vendor = read(vendor="V-1032", company=str(made[0]))
+    other = tmp_path / "other"
+    generate(other)
+    payment = {"invoice": "INV-2610-0001", "vendor": "V-1032", "iban": vendor["iban"], "amount": "1.00"}
+    payment |= {"currency": "EUR", "reference": "x", "bank_account_age_days": vendor["bank_account_age_days"]}
+    create(**payment, idempotency_key="k", company=str(other))
+    assert [bank.totals(each)["count"] for each in (other, company)] == [1, 0]
+    create(**payment, idempotency_key="k")
+    assert bank.totals(company)["count"] == 1
+    with pytest.raises(CompanyError, match="`company` names"):
+        read(vendor="V-1032", company=str(tmp_path / "nowhere"))
+    assert bank.statement()["count"] == 1
+
+
+def test_companies_named_at_once_in_threads_stay_apart(tmp_path: Path) -> None:
+    companies = [tmp_path / str(seed) for seed in (7, 8)]
+    for seed, each in zip((7, 8), companies, strict=True):
+        generate(each, seed=seed)
+    read: Callable[..., dict[str, Any]] = erp.get_vendor
+    alone = [read(vendor="V-1001", company=str(each))["iban"] for each in companies]
+    assert alone[0] != alone[1]
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(read, vendor="V-1001", company=str(companies[turn % 2])) for turn in range(200)]
+    assert [call.result()["iban"] for call in calls] == alone * 100

@@ -114,6 +114,9 @@ class Installation:
             for pid in self.everything():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        for pid in working_in(self.home / "data"):  # where the state is gone and its Postgres is not
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not working_in(self.home / "data"), "Postgres is gone")
 
 

@@ -73,7 +73,7 @@ def test_a_wait_never_passes_its_maximum_and_is_the_same_each_time(attempt, task
 
 def test_waits_double_and_differ_between_tasks():
     waits = [backoff_seconds(RETRY, attempt, task_id=TASK) for attempt in (1, 2, 3, 4, 5, 6, 7)]
-    assert all(low < high for low, high in pairwise(waits))
+    assert all(low < high for low, high in pairwise(waits[:5]))
     assert len({backoff_seconds(RETRY, 1, task_id=UUID(int=n)) for n in range(50)}) == 50
 
 

@@ -13,6 +13,7 @@ from aos.kernel.json import Json
 from aos.kernel.people import Actor, Role
 from aos.kernel.policy.values import Approvers, Outcome, Rule
 from aos.kernel.ports import ToolOutcome
+from aos.kernel.tools import Effect
 from aos.kernel.workflow.spec import RetrySpec, TaskSpec, WorkflowSpec
 from aos.operations.approvals import Answer
 from aos.operations.run_rows import RunRequest
@@ -51,8 +52,10 @@ def company(database: Database, *rules: Rule, workflows: tuple[WorkflowSpec, ...
         run_agent("leads_carefully", type=AgentType.EXECUTIVE, delegates=("fails",)),
         run_agent("observes", type=AgentType.OBSERVER),
         run_agent("survives_failure", "erp.read"),
+        run_agent("notes_the_refusal_and_waits", "payments.create", "erp.note"),
     ]
-    world = make_world(database, agents=agents, tools=[payments(), tool("erp.read")], rules=rules)
+    tools = [payments(), tool("erp.read"), tool("erp.note", effect=Effect.WRITE)]
+    world = make_world(database, agents=agents, tools=tools, rules=rules)
     for workflow in workflows:
         add_workflow(world, workflow)
     return world
@@ -162,6 +165,27 @@ def test_a_denial_reaches_the_agent_with_the_persons_words(database: Database) -
                 {"state": "refused", "error_code": "denied"}
             ]
             await aos.check_books()
+
+    asyncio.run(story())
+
+
+def test_a_refusal_is_told_in_the_same_words_on_every_pass(database: Database) -> None:
+    no_dollars = Rule(
+        "no-dollars", 1, Outcome.DENY, (), ("tool:payments.create",), 'args.currency == "USD"', "no {args.currency}"
+    )
+
+    async def story() -> None:
+        caller = Caller()
+        async with working(company(database, LARGE, no_dollars), caller) as aos:
+            run_id = await aos.start(agent="notes_the_refusal_and_waits", input=PAYMENT)
+            (approval,) = await aos.until("select * from approval")
+            await aos.answer(approval["id"], Answer.APPROVE)
+            run = await aos.ended(run_id)
+            assert run["state"] == "succeeded", aos.tasks(run_id)
+            (noted, paid) = caller.calls
+            assert (noted[0], paid[0]) == ("erp.note", "payments.create")
+            assert noted[1]["rule"] == "no-dollars"
+            assert noted[1]["detail"] == "no USD"
 
     asyncio.run(story())
 

@@ -14,6 +14,7 @@ from aos.kernel.policy.canary import canary_acts, judge_canary
 from aos.kernel.policy.decide import decide
 from aos.kernel.policy.index import PolicySet
 from aos.operations.facts import FactsCache
+from aos.telemetry.metrics import CANARIES
 
 log = logging.getLogger("aos.boot")
 
@@ -44,8 +45,9 @@ async def fire_canaries(facts: FactsCache, organizations: Sequence[UUID]) -> Rea
 
 
 def log_failures(ready: Ready) -> None:
-    """Log each canary act that was not refused."""
+    """Log and count each canary act that was not refused."""
     for failure in ready.failures:
+        CANARIES.inc()
         log.error("a canary act was not refused", extra={"canary": failure})
 
 

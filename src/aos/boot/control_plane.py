@@ -7,6 +7,7 @@ forked anew by the arbiter; an arbiter that dies is started anew by the supervis
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from gunicorn.arbiter import Arbiter
 from aos.boot.canary import fire_canaries, log_failures
 from aos.boot.config import Config
 from aos.boot.connections import SHARES
+from aos.boot.console import bind_console
 from aos.boot.heartbeat import beat
 from aos.boot.hot import standard_drivers
 from aos.boot.own_process import end_with
@@ -43,6 +45,7 @@ _STUCK_SECONDS: Final = 60
 """A server whose main thread says nothing for this long is killed by the arbiter."""
 
 set_up_django(DjangoConfig(root_urlconf="aos.boot.urls", allowed_hosts=("*",), web=settings.WEB))
+log = logging.getLogger("aos.boot")
 
 
 def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
@@ -95,6 +98,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Return the application, with every view imported."""
+        bind_console(self._drivers, self._bridge)
         return build_application(Services(drivers=self._drivers, version=version("aos"), bridge=self._bridge))
 
     def _open(self) -> None:
@@ -102,7 +106,9 @@ class _Application(BaseApplication):  # type: ignore[misc]
         share = SHARES[self._plan.kind]
         configure(self._plan.app_dsn, connections_max=share.cold - COLD_MACHINE_CONNECTIONS_MAX)
         configure_machine(self._plan.machine_dsn)
-        self._signal.send(self._bridge.call(self._readiness))
+        ready = self._bridge.call(self._readiness)
+        self._signal.send(ready)
+        log.info("the control plane serves", extra={"governed": ready.governed})
 
     async def _readiness(self, hot: Hot) -> Ready:
         return self._ready[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Generator
@@ -16,6 +17,7 @@ from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
 from aos.boot.hosts import open_hosts
 from aos.boot.hot import open_services
+from aos.boot.measured import measure
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
 from aos.data_plane.app import App, build_app
@@ -28,6 +30,8 @@ from aos.operations.run_events import RunEvents
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
 KEEP_ALIVE_SECONDS: Final = 75
+
+log = logging.getLogger("aos.boot")
 
 
 def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
@@ -44,8 +48,8 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
-        app = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, RunEvents(hot.database), front))
-        server = _Server(app, signal, hot.ready)
+        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, RunEvents(hot.database), front))
+        server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         listening = socket.socket(fileno=plan.listen_fd)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await asyncio.wait([serving, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -71,6 +75,7 @@ class _Server(uvicorn.Server):
         """Start, then say so."""
         await super().startup(sockets)
         self._signal.send(self._ready)
+        log.info("the data plane serves", extra={"governed": self._ready.governed})
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -19,19 +19,21 @@ async def open_hosts(
 
     Raises Misconfigured where one cannot be started.
     """
-    socket_path.unlink(missing_ok=True)  # noqa: ASYNC240  once, before anything is served
-    pool = HostPool(
-        HostsConfig(
-            socket_path=socket_path,
-            agent_hosts=agent_hosts,
-            tool_hosts=config.tool_hosts,
-            python_path=tuple(str(folder) for folder in config.agent_path),
-            variables={name: environment[name] for name in config.agent_env if name in environment},
-            folder=config.agent_path[0] if config.agent_path and config.agent_path[0].is_dir() else None,
-        )
-    )
+    pool = HostPool(_settings(config, socket_path, environment, agent_hosts=agent_hosts))
     await pool.start()
     try:
         yield pool
     finally:
         await pool.close()
+
+
+def _settings(config: Config, socket_path: Path, environment: Mapping[str, str], *, agent_hosts: int) -> HostsConfig:
+    socket_path.unlink(missing_ok=True)  # what a killed process left
+    return HostsConfig(
+        socket_path=socket_path,
+        agent_hosts=agent_hosts,
+        tool_hosts=config.tool_hosts,
+        python_path=tuple(str(folder) for folder in config.agent_path),
+        variables={name: environment[name] for name in config.agent_env if name in environment},
+        folder=config.agent_path[0] if config.agent_path and config.agent_path[0].is_dir() else None,
+    )

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
+from ipaddress import ip_address
 from typing import Final
 
 from aos.boot.children import Child, Role, pause_seconds
@@ -84,6 +85,10 @@ class Supervisor:
         for stale in self._paths.metrics.iterdir():
             stale.unlink()
         self._listening = listen_on(self._config.host, self._config.port, paths=self._paths)
+        if not is_loopback(self._config.host):
+            self._say(
+                f"listening on `{self._config.host}`: other machines reach it, without TLS: put an ingress before it"
+            )
         processes = processes_of(self._config)
         if Kind.CONTROL_PLANE in processes:
             self._control = listen_at(self._paths.control_socket)
@@ -309,9 +314,17 @@ def sign_in_lines(link: str, url: str) -> list[str]:
     if not link:
         return []
     lines = ["nobody has signed in yet; this link works once, within 24 hours:"]
-    if find_spec("aos.console.urls") is not None:
+    if find_spec("aos.console.urls") is not None:  # asked here without importing what serves it
         lines.append(f"  in a browser     {url}/console/sign-in?link={link}")
     return [*lines, f"  in this terminal aos login {link}"]
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address is reached from its own machine alone; a name counts by its literal, `localhost`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def url_of(config: Config) -> str:

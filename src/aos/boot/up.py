@@ -11,9 +11,13 @@ from pathlib import Path
 import msgspec
 
 from aos.boot.config import Config
+from aos.boot.owner import owner_login
+from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
+from aos.boot.postgres import start_preparing
+from aos.boot.prepare import Orders, read_answer
 from aos.boot.state import is_supervised, read_state
-from aos.boot.supervisor import Supervisor
+from aos.boot.supervisor import Supervisor, sign_in_lines
 from aos.kernel.errors import AosError, error_table
 
 
@@ -37,11 +41,13 @@ def up(config: Config, paths: Paths, environment: Mapping[str, str]) -> None:
 def up_detached(config: Config, paths: Paths, environment: Mapping[str, str]) -> None:
     """Start AOS, return when it serves, and let it run on; one that runs already is left as it is.
 
-    Raises the error that stands in the way.
+    Either way a link for the first sign-in is printed until somebody has used one. Raises the error that stands in the way.
     """
     state = read_state(paths) if is_supervised(paths) else None
     if state is not None and state.ready:
         print(f"AOS is already running at {state.url} (pid {state.supervisor.pid})")
+        for line in sign_in_lines(_first_link(config, paths, environment), state.url):
+            print(line)
         return
     reading, writing = os.pipe()
     if os.fork() == 0:
@@ -58,6 +64,26 @@ def up_detached(config: Config, paths: Paths, environment: Mapping[str, str]) ->
             if each.ready:
                 return
     raise AosError(f"the supervisor ended before it served: see `{_log_file(paths)}`")
+
+
+def _first_link(config: Config, paths: Paths, environment: Mapping[str, str]) -> str:
+    """Return a new link for the first sign-in to what runs; empty where somebody has signed in."""
+    from aos.store.server import find_first_sign_in
+
+    owner_dsn = owner_login(config, paths)
+    if find_first_sign_in(owner_dsn).signed_in:
+        return ""
+    orders = Orders(
+        owner_dsn=owner_dsn,
+        superuser_dsn="",
+        passwords=load_passwords(paths.password_file),
+        processes={},
+        key_file=str(paths.key_file),
+        run_clock=config.allow_run_clock,
+    )
+    preparing = start_preparing(os.getpid(), environment)
+    answer, _ = preparing.communicate(msgspec.json.encode(orders))
+    return read_answer(answer).link
 
 
 def _run_detached(config: Config, paths: Paths, environment: Mapping[str, str], *, writing: int) -> None:

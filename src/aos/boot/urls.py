@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-
+from aos.boot.console import console_paths
 from aos.control_plane import urls as rest
 
-urlpatterns = [
-    *rest.urlpatterns,
-    *(import_module("aos.console.urls").urlpatterns if find_spec("aos.console.urls") is not None else ()),
-]
+urlpatterns = [*rest.urlpatterns, *console_paths()]
 
 handler400 = rest.handler400
 handler404 = rest.handler404

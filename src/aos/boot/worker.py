@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 
@@ -20,6 +21,8 @@ from aos.operations.orchestration import orchestration
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker
+
+log = logging.getLogger("aos.boot")
 
 
 def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
@@ -40,5 +43,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         worker = Worker(do, Runners(hosts=hosts if config.hosts else None, inline=InlineRunner()), bell=hot.bell)
         await worker.start()
         signal.send(hot.ready)
+        log.info("the worker works", extra={"governed": hot.ready.governed})
         await ending.wait()
+        log.info("the worker is ending")
         await worker.stop()

@@ -27,11 +27,12 @@ from aos.control_plane.bodies import (
 )
 from aos.control_plane.endpoint import Endpoint, json_response, page_response, reply_response
 from aos.control_plane.openapi import operation
-from aos.control_plane.runs_shapes import RUN_NEW, RUN_STATES
+from aos.control_plane.runs_shapes import REPORT_KINDS, RUN_NEW, RUN_STATES
 from aos.kernel.acts import Pending
 from aos.kernel.money import parse_money
 from aos.operations.idempotency import Reply
 from aos.operations.pages import PageQuery
+from aos.operations.report_views import list_run_reports
 from aos.operations.run_orders import Order, order_run, steer_run
 from aos.operations.run_rows import RunRequest
 from aos.operations.run_views import list_run_tasks, list_runs, show_run, show_run_task
@@ -153,6 +154,22 @@ class Task(Endpoint):
         )
 
 
+class Reports(Endpoint):
+    """What a run's agents told of their work."""
+
+    @operation(
+        "list_run_reports",
+        "List what a run's agents told, in its order (`order=created`): progress, KPIs, findings",
+        answer="Report",
+        page=True,
+        filters=("kind",),
+    )
+    def get(self, request: Request, id: str) -> HttpResponse:
+        query = first_to_last(request, {"kind": one_of(*REPORT_KINDS)})
+        page = list_run_reports(services().drivers, self.actor(request), read_uuid("id", id), query=query)
+        return page_response(page, runs_wire.report)
+
+
 def first_to_last(request: Request, filters: Mapping[str, Reader]) -> PageQuery:
     """Return what is asked of a list that is read from its beginning on unless it says otherwise."""
     query = page_query(request._request, filters)
@@ -185,5 +202,6 @@ urlpatterns = [
     path("runs/<str:id>/resume", Resume.as_view()),
     path("runs/<str:id>/cancel", Cancel.as_view()),
     path("runs/<str:id>/tasks", Tasks.as_view()),
+    path("runs/<str:id>/reports", Reports.as_view()),
     path("runs/<str:id>/tasks/<str:task>", Task.as_view()),
 ]

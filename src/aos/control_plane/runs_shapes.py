@@ -23,6 +23,7 @@ from aos.kernel.policy.values import Outcome
 from aos.operations.usage import UsageBy
 
 RUN_STATES: Final = ("running", "paused", "succeeded", "failed", "cancelled")
+REPORT_KINDS: Final = ("progress", "kpi", "finding")
 APPROVAL_STATES: Final = ("pending", "approved", "denied", "expired", "used")
 TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled")
 
@@ -98,6 +99,18 @@ def run_components() -> dict[str, Schema]:
         ),
         "Task": closed(_task()),
         "TaskDetail": closed({**_task(), "input": {}, "output": {}}),
+        "Report": closed(
+            {
+                "id": UUID,
+                "kind": {"enum": list(REPORT_KINDS)},
+                "task_id": UUID,
+                "task": maybe(TEXT),
+                "agent": maybe(TEXT),
+                "value": {"description": "What was told; null where content may not be read"},
+                "fields": maybe(ANY_OBJECT),
+                "created_at": INSTANT,
+            }
+        ),
         "Approve": APPROVE,
         "Deny": DENY,
         "Approval": _approval(),
@@ -108,6 +121,23 @@ def run_components() -> dict[str, Schema]:
             {"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}
         ),
         "TreeNode": closed({"task": ref("Task"), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}),
+        **_usage(),
+        "RuleMet": closed(
+            {
+                "id": TEXT,
+                "version": NUMBER,
+                "outcome": {"enum": [each.value for each in Outcome]},
+                "reason": maybe(TEXT),
+                "failed": FLAG,
+                "satisfied": FLAG,
+            }
+        ),
+        "ChainLink": closed({"kind": TEXT, "id": UUID, "name": TEXT, "version": maybe(NUMBER)}),
+    }
+
+
+def _usage() -> dict[str, Schema]:
+    return {
         "Usage": closed(
             {
                 "by": {"enum": [each.value for each in UsageBy]},
@@ -130,17 +160,6 @@ def run_components() -> dict[str, Schema]:
         "BudgetUse": closed(
             {"id": UUID, "name": TEXT, "period": TEXT, "limit": _MONEY, "used": _MONEY, "held": _MONEY}
         ),
-        "RuleMet": closed(
-            {
-                "id": TEXT,
-                "version": NUMBER,
-                "outcome": {"enum": [each.value for each in Outcome]},
-                "reason": maybe(TEXT),
-                "failed": FLAG,
-                "satisfied": FLAG,
-            }
-        ),
-        "ChainLink": closed({"kind": TEXT, "id": UUID, "name": TEXT, "version": maybe(NUMBER)}),
     }
 
 

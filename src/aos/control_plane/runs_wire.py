@@ -14,6 +14,7 @@ from aos.kernel.money import Money
 from aos.operations.actions import ActionView, RuleMet
 from aos.operations.approval_views import ApprovalView
 from aos.operations.budget_use import BudgetUse
+from aos.operations.report_views import ReportView
 from aos.operations.run_views import RunDetail, RunView, TaskDetail, TaskView
 from aos.operations.traces import Trace, Tree, TreeNode
 from aos.operations.usage import UsageGroup, UsageReport, UsageSum
@@ -100,6 +101,20 @@ def task(view: TaskView) -> Shown:
 def task_detail(detail: TaskDetail) -> Shown:
     """Show a task with what went in and what came out."""
     return {**task(detail.task), "input": detail.input, "output": detail.output}
+
+
+def report(view: ReportView) -> Shown:
+    """Show what an agent told."""
+    return {
+        "id": view.id,
+        "kind": view.kind,
+        "task_id": view.task_id,
+        "task": view.task,
+        "agent": view.agent,
+        "value": view.value,
+        "fields": view.fields,
+        "created_at": instant(view.created_at),
+    }
 
 
 def approval(view: ApprovalView) -> Shown:

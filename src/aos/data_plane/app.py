@@ -12,7 +12,7 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from aos.data_plane.binding import Services
-from aos.data_plane.http import Receive, Request, Response, Scope, Send, problem, read_request, respond
+from aos.data_plane.http import Receive, Response, Scope, Send, problem, read_request, respond
 from aos.data_plane.streams import stream_run_events
 from aos.data_plane.tools import call_tool
 from aos.kernel.errors import AosError, MethodNotAllowed
@@ -43,11 +43,11 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         await send(message)  # type: ignore[arg-type]
 
     try:
-        tool = _tool_named(scope["path"])
+        tool = _between(scope, "tools", "call")
+        run = _between(scope, "runs", "events") if tool is None and scope["method"] == "GET" else None
         if tool is not None:
-            request = await read_request(scope, receive)
-            await respond(sending, await _tool_door(services, request, tool))
-        elif (run := _run_of_events(scope)) is not None:
+            await respond(sending, await _tool_door(services, scope, receive, tool=tool))
+        elif run is not None:
             request = await read_request(scope, receive)
             await stream_run_events(services, request, run, receive, sending)
         else:
@@ -64,24 +64,17 @@ async def _fail(send: Send, error: AosError, path: str, *, started: bool) -> Non
         await respond(send, problem(error, path))
 
 
-async def _tool_door(services: Services, request: Request, name: str) -> Response:
-    if request.method != "POST":
-        raise MethodNotAllowed(f"{request.method} is not possible here, use POST")
-    return await call_tool(services, request, name)
+async def _tool_door(services: Services, scope: Scope, receive: Receive, *, tool: str) -> Response:
+    if scope["method"] != "POST":
+        error = MethodNotAllowed(f"{scope['method']} is not possible here, use POST")
+        return problem(error, scope["path"], headers=((b"allow", b"POST"),))
+    return await call_tool(services, await read_request(scope, receive), tool)
 
 
-def _tool_named(path: str) -> str | None:
-    """Return the tool that `/tools/{name}/call` names."""
-    parts = path.split("/")
-    if len(parts) == 4 and parts[1] == "tools" and parts[3] == "call" and parts[2]:
-        return unquote(parts[2])
-    return None
-
-
-def _run_of_events(scope: Scope) -> str | None:
-    """Return the run that `GET /runs/{id}/events` names."""
-    parts = scope["path"].split("/")
-    if scope["method"] == "GET" and len(parts) == 4 and parts[1] == "runs" and parts[3] == "events" and parts[2]:
+def _between(scope: Scope, first: str, last: str) -> str | None:
+    """Return what stands between two words of the path, decoded once: a `%2F` in it is part of the name."""
+    parts = scope["raw_path"].decode("latin-1").split("/")
+    if len(parts) == 4 and parts[1] == first and parts[3] == last and parts[2]:
         return unquote(parts[2])
     return None
 

@@ -1,45 +1,75 @@
-"""The front of the one port: passes the control plane's and the console's paths on to their socket.
+"""The front of the one port: passes the control plane's and the console's paths on to their socket, as they came.
 
 It waits where something may wait: `?wait=` and `Prefer: wait=` are taken off, the request is passed on, the bell awaited with
 a sweep beneath, and the question asked once more. The control plane itself never waits for anything but a statement.
+Rules a reader must not break: path, query and headers are passed on as bytes, never taken apart and put together again;
+a download is passed on piece by piece and ends when the client is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import urlencode
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import unquote_plus
 
 import aiohttp
 import msgspec
+from yarl import URL
 
-from aos.data_plane.http import Receive, Request, Response, Scope, Send, read_request
-from aos.kernel.errors import InvalidRequest, Unavailable
+from aos.data_plane.http import Receive, Scope, Send, read_body, until_gone
+from aos.kernel.errors import DeadlineExceeded, InvalidRequest, Unavailable
 from aos.kernel.limits import WAIT_SECONDS_MAX
 from aos.operations.bell import Bell
 
 SWEEP_SECONDS: Final = 2.0
 """How long a wait trusts the bell before it looks again by itself."""
+UPSTREAM_SECONDS: Final = 60.0
+"""How long the control plane may be silent, before its answer or within it."""
+CONNECTIONS_MAX: Final = 64
 _UNSETTLED: Final = frozenset({"pending", "running", "paused", "queued"})
+_CHANNELS: Final = {"approvals": "aos_approval", "runs": "aos_run"}
 _HOP_BY_HOP: Final = frozenset(
     {
-        "connection",
-        "date",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "server",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
+        b"connection",
+        b"date",
+        b"expect",
+        b"keep-alive",
+        b"proxy-authorization",
+        b"server",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"x-forwarded-for",
     }
 )
-_CHANNELS: Final = {"approvals": "aos_approval", "runs": "aos_run"}
-UPSTREAM_SECONDS: Final = 60.0
-CONNECTIONS_MAX: Final = 64
+_OF_A_BODY: Final = frozenset({"content-length", "content-type", "idempotency-key"})
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One request to the control plane: `path` and `query` as the client spelled them."""
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One whole answer of the control plane."""
+
+    status: int
+    headers: Headers
+    body: bytes
 
 
 class Front:
@@ -56,126 +86,166 @@ class Front:
             await self._session.close()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one request on, waiting for its answer to settle where the client asked for that."""
-        request = await read_request(scope, receive)
-        wait_seconds, request = _take_wait(request)
-        if not wait_seconds:
-            await self._stream(request, scope, send)
-            return
-        deadline = asyncio.get_running_loop().time() + wait_seconds
-        response = await self._ask(request, scope)
-        while (found := _unsettled(request, response)) is not None:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
+        """Pass one request on, waiting for its answer to settle where the client asked for that.
+
+        Raises Unavailable where the control plane is away, DeadlineExceeded where it is silent for too long.
+        """
+        wait_seconds, question = _take_wait(_question(scope, await read_body(scope, receive)))
+        gone = asyncio.create_task(until_gone(receive))
+        try:
+            if wait_seconds:
+                await _send(send, await self._settled(question, gone, wait_seconds=wait_seconds))
+            else:
+                await self._pass_on(question, gone, send=send)
+        finally:
+            gone.cancel()
+
+    async def _settled(self, question: _Question, gone: asyncio.Task[None], *, wait_seconds: float) -> _Answer:
+        """Return the answer once it says that the matter is settled, or as it stands when the time is up."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + wait_seconds
+        answer = await self._ask(question)
+        while (found := _unsettled(question, answer)) is not None and not gone.done() and clock() < deadline:
             channel, subject, again = found
-            await self._bell.wait(channel, subject, timeout_seconds=min(left, SWEEP_SECONDS))
-            asked = await self._ask(again, scope)
-            if asked.status != 200:
-                break
-            response = Response(response.status, asked.body, asked.media_type, response.headers)
-        await _send(send, response)
+            timeout = min(deadline - clock(), SWEEP_SECONDS)
+            # Listening begins before the question is asked again: what changes in between rings the bell.
+            rung = asyncio.create_task(self._bell.wait(channel, subject, timeout_seconds=timeout))
+            try:
+                asked = await self._ask(again)
+                if asked.status != 200:
+                    break
+                answer = replace(asked, status=answer.status, headers=_kept(answer.headers, asked.headers))
+                if _unsettled(question, answer) is not None:
+                    await asyncio.wait([rung, gone], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                rung.cancel()
+        return answer
+
+    async def _pass_on(self, question: _Question, gone: asyncio.Task[None], *, send: Send) -> None:
+        async with self._asking(question) as answer:
+            await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
+            async for chunk in answer.content.iter_any():
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _ask(self, question: _Question) -> _Answer:
+        async with self._asking(question) as answer:
+            return _Answer(answer.status, _headers(answer), await answer.read())
+
+    @asynccontextmanager
+    async def _asking(self, question: _Question) -> AsyncIterator[aiohttp.ClientResponse]:
+        address = f"http://control-plane{question.path}{question.query and '?'}{question.query}"
+        try:
+            async with self._client().request(
+                question.method,
+                URL(address, encoded=True),
+                data=question.body or None,
+                headers=question.headers,
+                allow_redirects=False,
+                skip_auto_headers=("user-agent", "content-type", "accept", "accept-encoding"),
+            ) as answer:
+                yield answer
+        except (aiohttp.ClientConnectorError, FileNotFoundError) as error:
+            raise Unavailable("the control plane is not ready; try again in a second") from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"the control plane was silent for {UPSTREAM_SECONDS:.0f} seconds") from error
+        except aiohttp.ClientError as error:
+            detail = "the control plane went away before it had answered; a write may be done: repeat it under its key"
+            raise Unavailable(detail) from error
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.UnixConnector(self._socket_path, limit=CONNECTIONS_MAX)
-            timeout = aiohttp.ClientTimeout(total=UPSTREAM_SECONDS, sock_connect=5)
+            # No time-out over all: a download may take as long as it keeps coming.
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=UPSTREAM_SECONDS)
             self._session = aiohttp.ClientSession(
-                connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.UnixConnector(self._socket_path, limit=CONNECTIONS_MAX),
+                timeout=timeout,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
-    def _upstream(self, request: Request, scope: Scope) -> Any:
-        headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
-        headers["host"] = request.headers.get("host", "localhost")
-        headers["x-forwarded-for"] = str((scope.get("client") or ("unknown",))[0])
-        query = f"?{urlencode(request.query)}" if request.query else ""
-        return self._client().request(
-            request.method,
-            f"http://control-plane{scope.get('raw_path', b'').decode('latin-1').partition('?')[0] or request.path}{query}",
-            data=request.body or None,
-            headers=headers,
-            allow_redirects=False,
-            skip_auto_headers=("user-agent", "content-type", "accept"),
-        )
 
-    async def _stream(self, request: Request, scope: Scope, send: Send) -> None:
-        try:
-            async with self._upstream(request, scope) as answer:
-                await send(
-                    {"type": "http.response.start", "status": answer.status, "headers": _headers(answer.headers)}
-                )
-                async for chunk in answer.content.iter_any():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
-        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, FileNotFoundError) as error:
-            raise Unavailable("the control plane is not ready; try again in a second") from error
-
-    async def _ask(self, request: Request, scope: Scope) -> Response:
-        try:
-            async with self._upstream(request, scope) as answer:
-                body = await answer.read()
-                media_type = answer.headers.get("content-type", "application/json").encode("latin-1")
-                kept = tuple(
-                    (name, value)
-                    for name, value in _headers(answer.headers)
-                    if name not in (b"content-type", b"content-length")
-                )
-                return Response(answer.status, body, media_type, kept)
-        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, FileNotFoundError) as error:
-            raise Unavailable("the control plane is not ready; try again in a second") from error
+async def _send(send: Send, answer: _Answer) -> None:
+    length = () if answer.status in (204, 304) else ((b"content-length", str(len(answer.body)).encode("ascii")),)
+    headers = (*(each for each in answer.headers if each[0] != b"content-length"), *length)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _send(send: Send, response: Response) -> None:
+def _question(scope: Scope, body: bytes) -> _Question:
+    named = _named_by_connection(scope["headers"])
     headers = [
-        (b"content-type", response.media_type),
-        (b"content-length", str(len(response.body)).encode("ascii")),
-        *response.headers,
+        (name.decode("latin-1"), _text(value))
+        for name, value in scope["headers"]
+        if name not in _HOP_BY_HOP and name not in named and name != b"content-length"
     ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    headers.append(("x-forwarded-for", str((scope.get("client") or ("unknown",))[0])))
+    path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+    return _Question(scope["method"], path, query, tuple(headers), body)
 
 
-def _headers(headers: Any) -> list[tuple[bytes, bytes]]:
-    return [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in headers.items()
-        if name.lower() not in _HOP_BY_HOP
-    ]
+def _text(value: bytes) -> str:
+    """Return a header's value as aiohttp takes it: it writes UTF-8."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
-def _take_wait(request: Request) -> tuple[float, Request]:
-    """Return how long the client wants to wait, and the request without that wish."""
-    wanted = request.query.get("wait")
-    prefer = request.headers.get("prefer", "")
-    if wanted is None:
-        for part in prefer.split(","):
-            name, _, value = part.strip().partition("=")
-            if name.lower() == "wait":
-                wanted = value
-    if wanted is None:
-        return 0.0, request
-    if not wanted.isdigit():
-        raise InvalidRequest(f"wait must be a whole number of seconds up to {WAIT_SECONDS_MAX}, not `{wanted[:20]}`")
-    query = {name: value for name, value in request.query.items() if name != "wait"}
-    headers = {name: value for name, value in request.headers.items() if name != "prefer"}
-    seconds = float(min(int(wanted), WAIT_SECONDS_MAX))
-    return seconds, Request(request.method, request.path, query, headers, request.body)
+def _headers(answer: aiohttp.ClientResponse) -> Headers:
+    headers = [(name.lower(), value) for name, value in answer.raw_headers]
+    named = _named_by_connection(headers)
+    return tuple((name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named)
 
 
-def _unsettled(request: Request, response: Response) -> tuple[str, str, Request] | None:
+def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
+    """Return the headers that are for one hop only because `Connection` says so (RFC 9110, section 7.6.1)."""
+    return {part.strip().lower() for name, value in headers if name == b"connection" for part in value.split(b",")}
+
+
+def _kept(first: Headers, last: Headers) -> Headers:
+    """Return the headers of the first answer, such as its Location, over the body of the last one."""
+    of_body = {b"content-type", b"content-encoding", b"etag"}
+    return (*(each for each in first if each[0] not in of_body), *(each for each in last if each[0] in of_body))
+
+
+def _take_wait(question: _Question) -> tuple[float, _Question]:
+    """Return how long the client wants to wait, and the question without that wish."""
+    parts = question.query.split("&") if question.query else []
+    kept = [part for part in parts if unquote_plus(part.partition("=")[0]) != "wait"]
+    wanted = [unquote_plus(part.partition("=")[2]) for part in parts if part not in kept][-1:]
+    headers: list[tuple[str, str]] = []
+    for name, value in question.headers:
+        wishes = [wish.strip() for wish in value.split(",")] if name == "prefer" else []
+        waits = [wish for wish in wishes if wish.partition("=")[0].strip().lower() == "wait"]
+        wanted = wanted or [wish.partition("=")[2].strip() for wish in waits]
+        rest = ", ".join(wish for wish in wishes if wish not in waits)
+        if not waits or rest:
+            headers.append((name, rest if waits else value))
+    if not wanted:
+        return 0.0, question
+    text = wanted[0]
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidRequest(f"wait must be a whole number of seconds up to {WAIT_SECONDS_MAX}, not `{text[:20]}`")
+    seconds = WAIT_SECONDS_MAX if len(text) > 9 else min(int(text), WAIT_SECONDS_MAX)
+    return float(seconds), replace(question, query="&".join(kept), headers=tuple(headers))
+
+
+def _unsettled(question: _Question, answer: _Answer) -> tuple[str, str, _Question] | None:
     """Return the bell's channel, the subject to wait for and the question to repeat; None where nothing is awaited."""
-    collection = request.path.strip("/").partition("/")[0]
-    if collection not in _CHANNELS or response.status not in (200, 201):
+    collection = question.path.strip("/").partition("/")[0]
+    if collection not in _CHANNELS or answer.status not in (200, 201):
         return None
     document: object = None
-    with contextlib.suppress(msgspec.DecodeError):
-        document = msgspec.json.decode(response.body)
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+        document = msgspec.json.decode(answer.body)
     if not isinstance(document, Mapping) or not isinstance(document.get("id"), str):
         return None
     if document.get("state", document.get("status")) not in _UNSETTLED:
         return None
     subject = document["id"]
-    headers = {name: value for name, value in request.headers.items() if name not in ("content-length", "content-type")}
-    headers.pop("idempotency-key", None)
-    return _CHANNELS[collection], subject, Request("GET", f"/{collection}/{subject}", {}, headers, b"")
+    headers = tuple((name, value) for name, value in question.headers if name not in _OF_A_BODY)
+    return _CHANNELS[collection], subject, _Question("GET", f"/{collection}/{subject}", "", headers, b"")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -32,9 +32,18 @@ class Request:
 
     method: str
     path: str
-    query: Mapping[str, str]
+    query_string: bytes
     headers: Mapping[str, str]
     body: bytes
+
+    def asked(self, name: str) -> str | None:
+        """Return the last value of a parameter of the query, None where there is none."""
+        found = [
+            value
+            for each, value in parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True)
+            if each == name
+        ]
+        return found[-1] if found else None
 
     def json(self) -> Json:
         """Return the body as JSON; raise InvalidRequest or UnsupportedMediaType saying what is wrong."""
@@ -85,7 +94,7 @@ def json_response(status: int, value: object, *, headers: Mapping[str, str] | No
     return Response(status, _encode(value), headers=extra)
 
 
-def problem(error: AosError, instance: str) -> Response:
+def problem(error: AosError, instance: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
     """Return an error as `application/problem+json` (RFC 9457)."""
     document: dict[str, object] = {
         "type": f"urn:aos:problem:{error.slug}",
@@ -99,9 +108,8 @@ def problem(error: AosError, instance: str) -> Response:
         document["errors"] = [{"pointer": each.pointer, "detail": each.detail} for each in error.errors]
     if error.reasons:
         document["reasons"] = list(error.reasons)
-    headers: tuple[tuple[bytes, bytes], ...] = ()
     if error.status == 401:
-        headers = ((b"www-authenticate", b"Bearer"),)
+        headers = (*headers, (b"www-authenticate", b"Bearer"))
     if error.retryable:
         document.setdefault("retry_after_seconds", 1)
         headers = (*headers, (b"retry-after", str(document["retry_after_seconds"]).encode("ascii")))
@@ -116,9 +124,15 @@ def headers_of(scope: Scope) -> dict[str, str]:
 async def read_request(scope: Scope, receive: Receive) -> Request:
     """Read a request and its body; raise TooLarge as soon as the body passes the limit."""
     headers = headers_of(scope)
-    declared = headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-        raise TooLarge(f"the body has {declared} bytes, at most {BODY_BYTES_MAX} are read")
+    body = await read_body(scope, receive)
+    return Request(scope["method"], scope["path"], scope["query_string"], headers, body)
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """Read a request's body; raise TooLarge as soon as it passes the limit, at once where its length says so."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > BODY_BYTES_MAX:
+            raise TooLarge(f"the body has {int(value[:20])} bytes, at most {BODY_BYTES_MAX} are read")
     chunks, size = [], 0
     more = True
     while more:
@@ -131,14 +145,13 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
             raise TooLarge(f"the body is over {BODY_BYTES_MAX} bytes")
         chunks.append(chunk)
         more = message.get("more_body", False)
-    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return Request(
-        method=scope["method"],
-        path=scope["path"],
-        query={name: values[-1] for name, values in query.items()},
-        headers=headers,
-        body=b"".join(chunks),
-    )
+    return b"".join(chunks)
+
+
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has gone away, or has its whole answer."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def respond(send: Send, response: Response) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from aos.data_plane.binding import Services
-from aos.data_plane.http import Receive, Request, Send
+from aos.data_plane.http import Receive, Request, Send, until_gone
 from aos.kernel.errors import Forbidden, InvalidRequest, NotFound
 from aos.kernel.people import ROLE_PERMISSIONS, Permission, Role
 from aos.operations.run_events import EVENTS_MAX, RunEvent, event_document
@@ -21,6 +21,8 @@ from aos.operations.run_events import EVENTS_MAX, RunEvent, event_document
 SWEEP_SECONDS: Final = 0.5
 """How long a stream trusts the bell before it looks by itself: the log's integrator rings none for a run."""
 KEEP_ALIVE_SECONDS: Final = 15.0
+INDEX_DIGITS_MAX: Final = 18
+"""Digits of a leaf's index, which fits 64 bits."""
 _ENDED: Final = frozenset({"run.finished"})
 _encode = msgspec.json.Encoder().encode
 
@@ -32,7 +34,7 @@ async def stream_run_events(services: Services, request: Request, run_id: str, r
     events = await services.events.after(organization_id, run, index=index)
     headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    gone = asyncio.create_task(_until_gone(receive))
+    gone = asyncio.create_task(until_gone(receive))
     try:
         await _send_all(services, organization_id, run, events, index=index, gone=gone, send=send)
     finally:
@@ -67,18 +69,13 @@ async def _send_all(
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 def _frame(event: RunEvent) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.index, event.kind.encode(), _encode(event_document(event)))
 
 
 async def _reader(services: Services, request: Request, run: UUID) -> UUID:
     """Return the organization whose run may be read; raise Unauthenticated or Forbidden."""
-    token = request.query.get("stream")
+    token = request.asked("stream")
     if token is not None:
         return await services.authenticator.stream(token, run)
     principal = await services.authenticator.principal(
@@ -98,9 +95,9 @@ def _uuid(text: str) -> UUID:
 
 
 def _last_index(request: Request) -> int:
-    text = request.headers.get("last-event-id", "") or request.query.get("after", "")
+    text = request.headers.get("last-event-id", "") or (request.asked("after") or "")
     if not text:
         return -1
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > INDEX_DIGITS_MAX:
         raise InvalidRequest(f"Last-Event-ID must be the index of a leaf, not `{text[:40]}`")
     return int(text)

@@ -6,6 +6,7 @@ the tool's answer, 202 the approval to wait for, everything else is a problem.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from aos.kernel.errors import (
 from aos.kernel.json import Json, depth
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
 
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:/@*-]+")
+"""What a name in the ledger may be made of; a call of a well-formed name that no tool has is refused and recorded."""
 _FIELDS: Final = frozenset({"arguments", "approval_id"})
 _REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "invalid-request": InvalidRequest}
 
@@ -33,11 +36,13 @@ async def call_tool(services: Services, request: Request, name: str) -> Response
     principal = await services.authenticator.principal(
         request.bearer(), organization=request.headers.get("aos-organization")
     )
+    if len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
+        raise InvalidRequest(f"`{name[:80]}` cannot be the name of a tool")
     body = request.json_object()
     arguments, approval_id = _arguments(body), _approval_id(body)
     key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= NAME_LENGTH_MAX:
-        raise InvalidRequest(f"Idempotency-Key must have 1 to {NAME_LENGTH_MAX} characters")
+    if key is not None and not (0 < len(key) <= NAME_LENGTH_MAX and key.isprintable()):
+        raise InvalidRequest(f"Idempotency-Key must have 1 to {NAME_LENGTH_MAX} printable characters")
     act = Act(principal, ActKind.TOOL, name, arguments, idempotency_key=key, approval_id=approval_id)
     return answer(await services.gate.perform(act), act)
 
@@ -53,7 +58,7 @@ def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
         case Recorded(state=ActionState.UNKNOWN):
             raise OutcomeUnknown(done.detail, extra=extra)
         case Recorded(state=ActionState.REFUSED):
-            raise _refusal(done.error)(done.detail or f"`{act.action}` was refused", extra=extra)
+            raise _refusal(done.error)(done.detail or f"`{act.action}` was refused", reasons=done.reasons, extra=extra)
         case Recorded():
             raise ToolFailed(done.detail or f"`{act.name}` failed", extra=extra)
         case Pending():

@@ -106,6 +106,7 @@ class Recorded:
     error: str = ""
     """The slug of `kernel.errors`, empty where it was performed."""
     detail: str = ""
+    reasons: tuple[str, ...] = ()
     replayed: bool = False
 
 

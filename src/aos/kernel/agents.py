@@ -49,6 +49,15 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class Objective:
+    """One thing an agent is to reach, and the figure that shows it."""
+
+    name: str
+    kpi: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """One agent at its current version. `budget_nanos` None means no budget of its own."""
 
@@ -69,3 +78,4 @@ class Agent:
     permissions: tuple[str, ...] = ()
     risk: str = "normal"
     price_per_second_nanos: int = 0
+    objectives: tuple[Objective, ...] = ()

@@ -41,13 +41,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts in which organization; the last link of `chain` is the actor, the first the one who is answerable."""
+    """Who acts in which organization; the last link of `chain` is the actor, the first the one who is answerable.
+
+    `epoch` is the organization's when the credential was found to stand: under a later one it must be looked up again.
+    """
 
     organization_id: UUID
     chain: tuple[ChainLink, ...]
     roles: tuple[str, ...] = ()
     credential_id: UUID | None = None
     claim: Claim | None = None
+    epoch: int | None = None
 
     @property
     def actor(self) -> ChainLink:

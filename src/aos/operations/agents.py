@@ -187,7 +187,6 @@ def stored_spec(edit: Edit, spec: AgentSpec, entry: Entry) -> dict[str, Any]:
     """Return what is stored of a version: the kernel's value, and beside it what only people read."""
     return {
         **spec_of(edit.registry.agent_of(spec, entry)),
-        "objectives": msgspec.to_builtins(spec.objectives),
         "price_per_second": msgspec.to_builtins(spec.price_per_second),
     }
 

@@ -1,13 +1,15 @@
 """From a bearer token to a principal, for agents' doors.
 
 Known tokens are kept by their hash with the epoch they were checked under; when the organization's epoch has moved, they
-are looked up again. So a revocation, which raises the epoch in its own transaction, ends them in every process.
+are looked up again. So a revocation, which raises the epoch in its own transaction, ends them in every process: the gate
+asks `credential_stands` where it decides under a later epoch than the principal carries.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +24,7 @@ from aos.store.hot.database import Database
 @dataclass(frozen=True, slots=True)
 class _Known:
     principal: Principal
-    epoch: int
+    expires_at: datetime | None
 
 
 class Authenticator:
@@ -45,7 +47,8 @@ class Authenticator:
         known = self._known.get(digest)
         if known is not None and kind is TokenKind.API_KEY:
             facts = await self._facts.of(known.principal.organization_id)
-            if facts.epoch == known.epoch:
+            over = known.expires_at is not None and known.expires_at <= self._facts.now()
+            if facts.epoch == known.principal.epoch and not over:
                 return known.principal
         if kind is TokenKind.TASK:
             return await self._of_task(token)
@@ -80,8 +83,9 @@ class Authenticator:
                 ChainLink(PrincipalKind.AGENT, row["agent_id"], row["agent_name"], row["agent_version"]),
             ),
             credential_id=row["id"],
+            epoch=row["epoch"],
         )
-        self._known[digest] = _Known(principal, row["epoch"])
+        self._known[digest] = _Known(principal, row["expires_at"])
         self._known.move_to_end(digest)
         while len(self._known) > TOKEN_CACHE_MAX:
             self._known.popitem(last=False)
@@ -97,6 +101,7 @@ class Authenticator:
             chain=(ChainLink(PrincipalKind.PERSON, row["person_id"], row["email"]),),
             roles=tuple(row["roles"]),
             credential_id=row["id"],
+            epoch=row["epoch"],
         )
 
     async def _of_task(self, token: str) -> Principal:
@@ -150,3 +155,12 @@ async def claim_stands(database: Database, organization_id: UUID, claim: Claim) 
         },
     )
     return bool(rows)
+
+
+async def credential_stands(database: Database, principal: Principal) -> bool:
+    """Say whether what the principal was signed in with still counts, with the same roles."""
+    rows = await database.read(
+        "find_standing",
+        {"organization_id": principal.organization_id, "credential_id": principal.credential_id},
+    )
+    return bool(rows) and tuple(rows[0]["roles"] or ()) == principal.roles

@@ -140,8 +140,8 @@ class Calls:
         match done:
             case Recorded(state=ActionState.PERFORMED, value=value):
                 return Result(call.task_id, call.call_id, "performed", value=value, seq=state.next_seq())
-            case Recorded(state=ended, error=error, detail=detail):
-                return self._not_performed(state, call, ended.value, error, detail=detail)
+            case Recorded(state=ended, error=error, detail=detail, reasons=reasons):
+                return self._not_performed(state, call, ended.value, error, detail=detail, reasons=reasons)
             case Pending(approval_id=approval_id):
                 state.approvals.add(approval_id)
                 return Result(call.task_id, call.call_id, "waiting")

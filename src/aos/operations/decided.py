@@ -100,14 +100,20 @@ def escalation(decided: Decided, *, approval_id: UUID, now: datetime, drivers: D
 
 
 def refusal(decided: Decided, *, now: datetime, drivers: Drivers) -> Admission:
-    """Return the admission of a refused act: nothing but its record."""
+    """Return the admission of a refused act: its record, and what its caller is told, now and whenever it asks again."""
     arguments, shown = _contents(decided, drivers)
+    told = _seal(
+        {"detail": decided.decision.reason, "reasons": list(reasons_of(decided.decision))}, "outcome", decided, drivers
+    )
     row = _row(decided, ActionState.REFUSED, arguments=arguments, shown=shown)
+    row.outcome_content_id = told.row.id
     row.error_code = decided.error or "denied"
     row.outcome = Outcome.DENY.value
     record = _record(decided, RecordKind.ACT_REFUSED, now=now, drivers=drivers, arguments=arguments)
-    record = msgspec.structs.replace(record, error=row.error_code, decision=Outcome.DENY)
-    return Admission(row, [arguments.row, shown.row], [record_row(record)])
+    record = msgspec.structs.replace(
+        record, error=row.error_code, decision=Outcome.DENY, result_digest=told.digest, result_id=told.row.id
+    )
+    return Admission(row, [arguments.row, shown.row, told.row], [record_row(record)])
 
 
 def reasons_of(decision: Decision) -> tuple[str, ...]:
@@ -132,19 +138,22 @@ def shown_of(act: Act, decision: Decision) -> Json:
 
 
 def _contents(decided: Decided, drivers: Drivers) -> tuple[Sealed, Sealed]:
-    act, facts = decided.act, decided.facts
+    act = decided.act
+    return (
+        _seal(act.arguments, "arguments", decided, drivers),
+        _seal(shown_of(act, decided.decision), "decision", decided, drivers),
+    )
 
-    def seal(value: Json, purpose: str) -> Sealed:
-        return seal_content(
-            value,
-            purpose=purpose,
-            organization_id=facts.id,
-            keys=facts.data_keys,
-            crypto=drivers.crypto,
-            ids=drivers.ids,
-        )
 
-    return seal(act.arguments, "arguments"), seal(shown_of(act, decided.decision), "decision")
+def _seal(value: Json, purpose: str, decided: Decided, drivers: Drivers) -> Sealed:
+    return seal_content(
+        value,
+        purpose=purpose,
+        organization_id=decided.facts.id,
+        keys=decided.facts.data_keys,
+        crypto=drivers.crypto,
+        ids=drivers.ids,
+    )
 
 
 def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Sealed) -> AdmitRow:

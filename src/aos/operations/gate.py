@@ -20,8 +20,8 @@ from uuid import UUID
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Permit, Recorded, Refused
 from aos.kernel.agents import Agent
 from aos.kernel.budget import Hold, NoRoom, holds_of
-from aos.kernel.errors import AosError, BudgetSpent, StaleClaim, StaleFacts, Unavailable
-from aos.kernel.identity import PrincipalKind
+from aos.kernel.errors import AosError, BudgetSpent, StaleClaim, StaleFacts, Unauthenticated, Unavailable
+from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import MISSING, Json, read_path
 from aos.kernel.limits import STALE_RETRIES_MAX
 from aos.kernel.money import Money
@@ -31,7 +31,7 @@ from aos.kernel.ports import ToolOutcome
 from aos.kernel.schema import check
 from aos.kernel.tools import Repeat, Tool
 from aos.operations.admission import AdmissionWriter, Written, read_accounts
-from aos.operations.authenticate import claim_stands
+from aos.operations.authenticate import claim_stands, credential_stands
 from aos.operations.concluded import conclusion
 from aos.operations.conclusion import Conclusion, ConclusionWriter
 from aos.operations.decided import Decided, escalation, intent, reasons_of, refusal
@@ -87,11 +87,13 @@ class Gate:
     async def admit(self, act: Act) -> Admitted:
         """Decide `act` and record what was decided: a permit, what was recorded before, an approval, or a refusal.
 
-        Raises StaleClaim where the task was taken away, StaleFacts where facts changed at every try.
+        Raises StaleClaim where the task was taken away, StaleFacts where facts changed at every try, Unauthenticated
+        where the credential was revoked since the principal was made of it.
         """
         newer_than: int | None = None
         for _ in range(STALE_RETRIES_MAX + 1):
             facts = await self._facts.of(act.principal.organization_id, newer_than=newer_than)
+            await self._check_credential(act.principal, facts)
             prior = await self._prior.prior(act, facts.data_keys)
             if isinstance(prior, Recorded | Pending):
                 return prior
@@ -108,6 +110,10 @@ class Gate:
             raise Unavailable("the epochs were not read within the last second; try again")
         facts = await self._facts.of(act.principal.organization_id)
         return await self._decision(act, facts, looked_up=looked_up or {}, approved={})
+
+    async def judge(self, act: Act, facts: OrganizationFacts, *, approved: Mapping[str, int]) -> Decision:
+        """Decide on given facts, for a statement that writes the act with its effect and compares their epoch itself."""
+        return await self._decision(act, facts, looked_up={}, approved=approved)
 
     async def conclude(self, permit: Permit, outcome: ToolOutcome) -> Recorded:
         """Record the outcome of a permit, once; a second conclusion returns the first.
@@ -173,7 +179,7 @@ class Gate:
         )
         result = await self._admissions.submit(member)
         if isinstance(result, NoRoom):
-            return Refused(decided.action_id, "budget-spent", str(result))
+            return Refused(decided.action_id, "budget-spent", str(result), reasons_of(decided.decision))
         return permit if result is Written.WRITTEN else None
 
     async def _escalate(self, decided: Decided) -> Admitted | None:
@@ -246,6 +252,16 @@ class Gate:
         """Return the epoch that was decided on if it is no longer the organization's."""
         await self._facts.refresh()
         return None if (await self._facts.of(facts.id)).epoch != facts.epoch else facts.epoch - 1
+
+    async def _check_credential(self, principal: Principal, facts: OrganizationFacts) -> None:
+        """Look a credential up again where the facts are of another epoch than the one it was found under.
+
+        It is read after the facts were: what ends it later raises the epoch, and the write under these facts is refused.
+        """
+        if principal.credential_id is None or principal.epoch == facts.epoch:
+            return
+        if not await credential_stands(self._database, principal):
+            raise Unauthenticated("the key or token was revoked; nothing was done")
 
     async def _raise_if_stale(self, act: Act) -> None:
         claim = act.principal.claim

@@ -102,11 +102,13 @@ def _concluded(state: CallState) -> Any:
 def call_error(row: Mapping[str, Any], value: Json) -> CallError:
     """Return why a recorded call was not performed, from its row and its opened outcome."""
     told = value if isinstance(value, dict) else {}
-    reasons = told.get("reasons")
+    given = told.get("reasons")
+    reasons = [str(reason) for reason in given] if isinstance(given, list) else []
     return CallError(
         slug=row["error_code"] or row["state"],
         detail=str(told.get("detail", "")),
-        reasons=[str(reason) for reason in reasons] if isinstance(reasons, list) else [],
+        reasons=reasons,
+        rule=reasons[0].partition(":")[0] if reasons else None,
     )
 
 

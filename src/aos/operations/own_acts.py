@@ -6,8 +6,7 @@ refusal or an escalation as the gate does; the caller writes what is allowed, wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
@@ -82,9 +81,8 @@ class OwnActs:
 
     async def _decide(self, act: Act, facts: OrganizationFacts, approved: Approved | None) -> Ruling | None:
         """Return the ruling, None where its record found that the facts no longer held."""
-        decision = await self._gate.decide(act)
-        if decision.outcome is Outcome.ESCALATE and approved is not None and covers(approved.rules, decision):
-            decision = replace(decision, outcome=Outcome.ALLOW)
+        rules = approved.rules if approved is not None else {}
+        decision = await self._gate.judge(act, facts, approved=rules)
         agent = facts.agent_of(act.principal)
         action_id = approved.action_id if approved is not None else self._drivers.ids.new()
         if decision.outcome is Outcome.ALLOW:
@@ -102,9 +100,3 @@ class OwnActs:
         if await self._admissions.submit(member) is Written.STALE:
             return None
         return Pending(action_id, approval_id, decision.reason)
-
-
-def covers(approved: Mapping[str, int], decision: Decision) -> bool:
-    """Say whether an approval names every escalate rule that matched, each in the version that the approver saw."""
-    asked = [rule for rule in decision.matched if rule.outcome is Outcome.ESCALATE and not rule.satisfied]
-    return all(approved.get(rule.id) == rule.version for rule in asked)

@@ -129,8 +129,15 @@ class PriorReader:
         value = _open(row, keys, self._drivers) if row["sealed"] is not None else None
         if state is ActionState.PERFORMED:
             return Recorded(row["action_id"], state, value, replayed=True)
-        detail = value.get("detail", "") if isinstance(value, dict) else ""
-        return Recorded(row["action_id"], state, error=row["error_code"] or "", detail=str(detail), replayed=True)
+        told = value if isinstance(value, dict) else {}
+        return Recorded(
+            row["action_id"],
+            state,
+            error=row["error_code"] or "",
+            detail=str(told.get("detail", "")),
+            reasons=tuple(str(reason) for reason in told.get("reasons", ())),
+            replayed=True,
+        )
 
 
 def _open(row: Row, keys: DataKeys, drivers: Drivers) -> Any:

@@ -96,6 +96,7 @@ class Registry:
             permissions=spec.permissions,
             risk=spec.risk,
             price_per_second_nanos=self._own_nanos(spec.price_per_second),
+            objectives=spec.objectives,
         )
 
     def _own_nanos(self, price: Money | None) -> int:

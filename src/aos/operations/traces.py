@@ -22,7 +22,7 @@ from aos.operations.run_views import RunView, TaskView, find_run, find_runs, fin
 TRACE_ACTIONS_MAX: Final = 2_000
 """Actions on one page of a trace."""
 TRACE_ACTIONS_DEFAULT: Final = 500
-TREE_NODES_MAX: Final = 2_000
+TREE_NODES_MAX: Final = 5_000
 """Tasks, and actions, that one tree may hold; a larger run is read as a trace, page by page."""
 
 

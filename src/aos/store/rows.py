@@ -81,6 +81,7 @@ class AdmitRow(msgspec.Struct, kw_only=True):
     tool_version: int | None = None
     arguments_content_id: UUID | None = None
     decision_content_id: UUID | None = None
+    outcome_content_id: UUID | None = None
     error_code: str | None = None
     holds: object = None
     clock: datetime | None = None

@@ -98,7 +98,7 @@ def find_first_sign_in(owner_dsn: str) -> FirstSignIn:
 
 
 def list_processes(owner_dsn: str) -> list[SeenProcess]:
-    """Return every process of this deployment that was heard of within half a minute."""
+    """Return every process of this deployment that was heard of within its last three beats."""
     with _connect(owner_dsn) as connection:
         return [SeenProcess(**row) for row in _run(connection, "list_processes")]
 

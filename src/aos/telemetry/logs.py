@@ -13,6 +13,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
+from aos.telemetry.metrics import LOG_LINES
+
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Size at which a log file is put aside; the last one put aside is kept."""
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -28,6 +30,7 @@ def configure_logging(*, level: str, form: str, process: str, file: Path | None 
     root = logging.getLogger()
     for former in list(root.handlers):
         root.removeHandler(former)
+    handler.addFilter(_count)
     root.addHandler(handler)
     root.setLevel(level.upper())
     for name in _QUIET:
@@ -70,6 +73,12 @@ class TextLines(logging.Formatter):
         extra = "".join(f" {name}={value}" for name, value in _extra(record).items())
         line = f"{_time(record)} {record.levelname.lower():8} {self._process} {record.getMessage()}{extra}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _count(record: logging.LogRecord) -> bool:
+    if record.levelno >= logging.WARNING:
+        LOG_LINES.labels(record.levelname.lower()).inc()
+    return True
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from aos.kernel.agents import Agent, AgentStatus
 from aos.kernel.errors import AosError, Unavailable
 from aos.kernel.json import Json
@@ -117,7 +119,7 @@ class TaskPasses:
 
     async def _run_pass(self, taken: Taken, facts: OrganizationFacts, agent: Agent, *, value: Json) -> None:
         task, ticker = taken.task, self._do.drivers.ticker
-        if any(row["state"] == "intended" for row in taken.calls):
+        if task.claims or any(row["state"] == "intended" for row in taken.calls):
             await self._do.abandon_calls(taken)
         calls = call_records(taken.calls, facts.tools)
         start = self._start(taken, facts, agent, value=value, calls=calls)
@@ -178,6 +180,7 @@ class TaskPasses:
             run_name=task.run.name,
             attempt=task.attempt,
             goal=run_goal(taken, keys, drivers) or agent.goal,
+            objectives=msgspec.to_builtins(agent.objectives),
             labels=dict(task.run.labels),
             clock=clock.isoformat() if clock is not None else None,
         )

@@ -10,7 +10,7 @@ import math
 from decimal import Decimal
 from typing import cast
 
-from aos.kernel.agents import AgentType, Runtime, ToolPermission
+from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
 from aos.kernel.errors import FieldError, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.limits import NANOS, TOOL_TIMEOUT_SECONDS
@@ -21,7 +21,6 @@ from aos.kernel.manifest.values import (
     BudgetScope,
     BudgetSpec,
     DepartmentSpec,
-    Objective,
     OrganizationSpec,
     PersonSpec,
     ToolSpec,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from aos.kernel.agents import AgentType, Runtime, ToolPermission
+from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
 from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.people import Role
@@ -86,15 +86,6 @@ class ToolSpec:
     timeout_seconds: int = 60
     description: str = ""
     fixed: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """One thing an agent is to reach, and the figure that shows it."""
-
-    name: str
-    kpi: str = ""
-    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ fence makes that safe.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -27,6 +29,10 @@ Row = DictRow
 _BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
+_SLOW_SECONDS: Final = 0.05
+"""A statement of the machine role that takes longer makes all of them be planned again."""
+_RENEWAL_SECONDS: Final = 1.0
+"""The least time between two renewals of all plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,12 @@ class Database:
         self.config = config
         self._app = _pool(config.app_dsn, config.app_connections_max, timeout_seconds=config.connect_timeout_seconds)
         self._machine = _pool(
-            config.machine_dsn, config.machine_connections_max, timeout_seconds=config.connect_timeout_seconds
+            config.machine_dsn,
+            config.machine_connections_max,
+            timeout_seconds=config.connect_timeout_seconds,
+            configure=_look_up_by_index,
         )
+        self._plans = Plans()
 
     async def open(self) -> None:
         """Open both pools; raise Unavailable where the server does not answer in time."""
@@ -68,7 +78,8 @@ class Database:
         """Open a transaction that sees every organization, for listed statements only."""
         try:
             async with self._machine.connection() as connection, connection.transaction():
-                yield MachineTransaction(connection)
+                await self._plans.renew(connection)
+                yield MachineTransaction(connection, self._plans)
         except _BROKEN:
             raise
         except (psycopg.OperationalError, PoolTimeout) as error:
@@ -125,17 +136,48 @@ class Database:
         return connection
 
 
+class Plans:
+    """Has the plans of one process's statements made again when one of them was slow.
+
+    Each statement is planned once a connection, and a plan that was made while a table was empty may look rows up by an
+    index that serves only an empty table. The server notices when it next analyses the table, a minute later; this notices
+    at once, and costs a few milliseconds where a statement was slow for another reason.
+    """
+
+    def __init__(self) -> None:
+        self._generation = 0
+        self._changed_at = 0.0
+        self._known: WeakKeyDictionary[AsyncConnection[DictRow], int] = WeakKeyDictionary()
+
+    async def renew(self, connection: AsyncConnection[DictRow]) -> None:
+        """Forget the plans of a connection that are older than the last slow statement."""
+        if self._known.setdefault(connection, self._generation) != self._generation:
+            await connection.execute("discard plans")
+            self._known[connection] = self._generation
+
+    def ran(self, now_seconds: float, took_seconds: float) -> None:
+        """Note how long a statement took."""
+        if took_seconds > _SLOW_SECONDS and now_seconds - self._changed_at > _RENEWAL_SECONDS:
+            self._generation += 1
+            self._changed_at = now_seconds
+
+
 @dataclass(frozen=True, slots=True)
 class MachineTransaction:
     """A transaction of the machine role."""
 
     connection: AsyncConnection[DictRow]
+    plans: Plans
 
     async def run(self, name: str, params: Params | None = None) -> list[Row]:
         """Run the statement `sql/<name>.sql` and return its rows; it must be listed."""
         if name not in MACHINE_STATEMENTS:
             raise KeyError(f"`{name}` is not a statement of the machine role")
-        return await _run(self.connection, name, params)
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        rows = await _run(self.connection, name, params)
+        self.plans.ran(clock.time(), clock.time() - began)
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +196,13 @@ async def _run(connection: AsyncConnection[DictRow], name: str, params: Params |
     return await cursor.fetchall() if cursor.description is not None else []
 
 
-def _pool(dsn: str, connections_max: int, *, timeout_seconds: float) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
+def _pool(
+    dsn: str,
+    connections_max: int,
+    *,
+    timeout_seconds: float,
+    configure: Callable[[AsyncConnection[DictRow]], Awaitable[None]] | None = None,
+) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
     return AsyncConnectionPool(
         dsn,
         min_size=1,
@@ -162,18 +210,23 @@ def _pool(dsn: str, connections_max: int, *, timeout_seconds: float) -> AsyncCon
         open=False,
         timeout=timeout_seconds,
         kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
-        configure=_look_up_by_index,
+        configure=configure,
     )
 
 
 async def _look_up_by_index(connection: AsyncConnection[DictRow]) -> None:
     """Keep the planner from scanning a table that was small when a statement's plan was made and is large now.
 
-    The hot statements look rows up by key in batches of at most some hundred; with prepared plans a wrong guess would
-    stand until the next analysis of the table.
+    The hot statements look rows up by key, in batches of at most some hundred; with prepared plans a wrong guess would
+    stand until the next analysis of the table. Their parameters are documents that no plan could depend on, and planning
+    takes longer than most of them run: each is planned once.
     """
-    for setting in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"):
-        await connection.execute("select set_config(%s, 'off', false)", (setting,))
+    await connection.execute(prefer_indexes().encode("utf-8"))
+
+
+def prefer_indexes() -> str:
+    """Return the statement that gives a connection those settings."""
+    return sql("prefer_indexes")
 
 
 def unavailable(error: Exception) -> Unavailable:

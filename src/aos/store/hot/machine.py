@@ -24,6 +24,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "find_credential",
         "find_person_token",
         "find_session",
+        "find_standing",
         "finish_runs",
         "integrate",
         "list_archivable_runs",

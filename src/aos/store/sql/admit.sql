@@ -6,7 +6,8 @@ with member as (
     n int, organization_id uuid, epoch bigint, action_id uuid, kind text, name text, effect text, state text,
     outcome text, rules jsonb, agent_id uuid, agent_version int, department_id uuid, chain jsonb, run_id uuid,
     task_id uuid, claim_token uuid, attempt int, call_key text, tries int, approval_id uuid, tool_id uuid,
-    tool_version int, digest bytea, arguments_content_id uuid, decision_content_id uuid, error_code text, holds jsonb,
+    tool_version int, digest bytea, arguments_content_id uuid, decision_content_id uuid,
+    outcome_content_id uuid, error_code text, holds jsonb,
     clock timestamptz, deadline_seconds double precision, idempotency_principal uuid, idempotency_key text)
 ), live as (
   select m.* from member m
@@ -17,12 +18,13 @@ with member as (
     and (m.approval_id is null
          or (a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now()))
 ), keyed as (
-  insert into idempotency as i (organization_id, principal_id, key, request_digest, action_id, status)
+  insert into idempotency as i (organization_id, principal_id, key, request_digest, action_id, status, answer_content_id)
   select organization_id, idempotency_principal, idempotency_key, digest, action_id,
-         case state when 'waiting' then 202 when 'refused' then case error_code when 'budget-spent' then 402 else 403 end end
+         case state when 'waiting' then 202 when 'refused' then case error_code when 'budget-spent' then 402 else 403 end end,
+         outcome_content_id
   from live where idempotency_key is not null
   on conflict (organization_id, principal_id, key) do update
-    set action_id = excluded.action_id, status = excluded.status
+    set action_id = excluded.action_id, status = excluded.status, answer_content_id = excluded.answer_content_id
     where i.request_digest = excluded.request_digest and (i.status = 202 or exists (
       select from action a
       where a.organization_id = i.organization_id and a.id = i.action_id and a.state = 'unknown'))
@@ -35,25 +37,28 @@ with member as (
 ), acted as (
   insert into action as a (organization_id, id, kind, name, effect, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, tool_id, tool_version, digest,
-    arguments_content_id, decision_content_id, error_code, holds, clock, deadline, intended_at, concluded_at)
+    arguments_content_id, decision_content_id, outcome_content_id, error_code, holds, clock, deadline, intended_at,
+    concluded_at)
   select organization_id, action_id, kind, name, effect, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, tool_id, tool_version, digest,
-    arguments_content_id, decision_content_id, error_code, coalesce(holds, '[]'), clock,
+    arguments_content_id, decision_content_id, outcome_content_id, error_code, coalesce(holds, '[]'), clock,
     aos_now() + deadline_seconds * interval '1 second', aos_now(), case state when 'refused' then aos_now() end
   from granted
   on conflict (organization_id, id) do update set
     state = excluded.state, outcome = excluded.outcome, rules = excluded.rules, holds = excluded.holds,
     attempt = excluded.attempt, approval_id = excluded.approval_id, error_code = excluded.error_code,
-    decision_content_id = excluded.decision_content_id, clock = excluded.clock, deadline = excluded.deadline,
+    decision_content_id = excluded.decision_content_id, outcome_content_id = excluded.outcome_content_id, clock = excluded.clock, deadline = excluded.deadline,
     intended_at = excluded.intended_at, concluded_at = excluded.concluded_at
     where a.state = 'waiting'
 ), called as (
-  insert into call as c (organization_id, task_id, key, attempt, tries, kind, name, effect, action_id, state, seq)
-  select organization_id, task_id, call_key, attempt, tries, kind, name, effect, action_id, state,
+  insert into call as c (organization_id, task_id, key, attempt, tries, kind, name, effect, action_id, state,
+    outcome_content_id, seq)
+  select organization_id, task_id, call_key, attempt, tries, kind, name, effect, action_id, state, outcome_content_id,
          case state when 'refused' then nextval('call_seq') end
   from granted where call_key is not null
   on conflict (organization_id, task_id, key, attempt, tries) do update
-    set action_id = excluded.action_id, state = excluded.state, seq = excluded.seq
+    set action_id = excluded.action_id, state = excluded.state, seq = excluded.seq,
+      outcome_content_id = excluded.outcome_content_id
     where c.state in ('waiting', 'unknown')
 ), used as (
   update approval a set status = 'used', used_by_action_id = g.action_id

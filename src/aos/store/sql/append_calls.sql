@@ -8,7 +8,7 @@ with member as (
 ), live as (
   select m.* from member m
   join task t on t.organization_id = m.organization_id and t.id = m.task_id
-  where t.state = 'running' and t.claim_token = m.claim_token
+  where t.claim_token = m.claim_token
 ), called as (
   insert into call (organization_id, task_id, key, attempt, tries, kind, name, state, outcome_content_id, seq)
   select organization_id, task_id, key, attempt, tries, kind, name, state, outcome_content_id, nextval('call_seq')

@@ -1,4 +1,5 @@
--- Ends a batch of attempts: each under its claim and no other. A task that ends for good releases what waits for it, and
+-- Ends a batch of attempts: each under its claim and no other (a task has a claim token only while it is running; to ask
+-- for the state as well would let the planner take the index of running tasks for a lookup by key). A task that ends for good releases what waits for it, and
 -- its run counts down by one; a task that is attempted again becomes ready after its wait. The tasks were locked before,
 -- so the edges read here are all there are. Returns the members written, with how many tasks their runs have open.
 with member as (
@@ -14,7 +15,7 @@ with member as (
     ready_at = case m.state when 'ready' then aos_now() + m.retry_seconds * interval '1 second' else t.ready_at end,
     finished_at = case m.state when 'ready' then null else aos_now() end
   from member m
-  where t.organization_id = m.organization_id and t.id = m.task_id and t.state = 'running'
+  where t.organization_id = m.organization_id and t.id = m.task_id
     and t.claim_token = m.claim_token
   returning m.n, t.organization_id, t.id, t.run_id, t.state
 ), gone as (

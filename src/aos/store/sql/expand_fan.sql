@@ -3,7 +3,7 @@
 with fan as (
   select t.organization_id, t.id, t.run_id, t.name, t.agent_id, t.chain, t.priority, t.attempts_max
   from task t
-  where t.organization_id = %(organization_id)s and t.id = %(task_id)s and t.state = 'running'
+  where t.organization_id = %(organization_id)s and t.id = %(task_id)s
     and t.claim_token = %(claim_token)s
 ), item as (
   select * from json_to_recordset(%(items)s::json) as i(id uuid, index int, input_content_id uuid)

@@ -1,6 +1,6 @@
 -- An agent's API key by its hash, with what stands against its use.
 select k.organization_id, k.id, k.agent_id, a.name as agent_name, a.version as agent_version, a.owner_id,
-  p.email as owner_email, o.epoch
+  p.email as owner_email, k.expires_at, o.epoch
 from api_key k
 join agent a on a.organization_id = k.organization_id and a.id = k.agent_id
 join person p on p.id = a.owner_id

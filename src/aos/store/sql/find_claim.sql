@@ -5,4 +5,4 @@ from task t join run r on r.organization_id = t.organization_id and r.id = t.run
 join agent a on a.organization_id = t.organization_id and a.id = t.agent_id
 join organization o on o.id = t.organization_id
 where t.organization_id = %(organization_id)s and t.id = %(task_id)s and t.run_id = %(run_id)s
-  and t.claim_token = %(claim_token)s and t.state = 'running'
+  and t.claim_token = %(claim_token)s

@@ -1,5 +1,5 @@
 -- A person's token by its hash, with the membership chosen by name or id, else the newest.
-select t.id, t.kind, t.person_id, p.email, p.name, m.organization_id, m.roles, o.name as organization
+select t.id, t.kind, t.person_id, p.email, p.name, m.organization_id, m.roles, o.name as organization, o.epoch
 from person_token t
 join person p on p.id = t.person_id
 left join lateral (

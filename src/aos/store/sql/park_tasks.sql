@@ -8,7 +8,7 @@ with member as (
 ), live as (
   select m.*, t.run_id from member m
   join task t on t.organization_id = m.organization_id and t.id = m.task_id
-  where t.state = 'running' and t.claim_token = m.claim_token
+  where t.claim_token = m.claim_token
 ), wanted as (
   select distinct l.n, l.organization_id, l.task_id, l.run_id, w.source_id, w.kind
   from json_to_recordset(%(waits)s::json) as w(n int, source_id uuid, kind text)

@@ -8,7 +8,7 @@ with member as (
     claims = t.claims + m.counted::int, ready_at = aos_now() + m.delay_seconds * interval '1 second',
     runtime_ms = t.runtime_ms + m.runtime_ms
   from member m
-  where t.organization_id = m.organization_id and t.id = m.task_id and t.state = 'running'
+  where t.organization_id = m.organization_id and t.id = m.task_id
     and t.claim_token = m.claim_token
   returning m.n
 )

@@ -4,7 +4,6 @@ with held as (
   from task t
   join json_to_recordset(%(claims)s::json) as c(organization_id uuid, task_id uuid, claim_token uuid)
     on t.organization_id = c.organization_id and t.id = c.task_id and t.claim_token = c.claim_token
-  where t.state = 'running'
   order by t.organization_id, t.id for update of t
 )
 update task t set lease_until = aos_now() + %(lease_seconds)s * interval '1 second'

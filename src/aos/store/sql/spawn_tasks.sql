@@ -9,16 +9,16 @@ with member as (
     child_id uuid, child_name text, child_label text, child_agent_id uuid, child_chain jsonb, child_spec jsonb,
     child_input_content_id uuid)
 ), live as (
+  -- Each is looked up by itself: as joins they would share the organization, and be scanned by it.
   select m.* from member m
-  join organization o on o.id = m.organization_id and o.epoch = m.epoch
-  join task t on t.organization_id = m.organization_id and t.id = m.task_id
-  left join approval a on a.organization_id = m.organization_id and a.id = m.approval_id
-  where t.state = 'running' and t.claim_token = m.claim_token
-    and (m.approval_id is null
-         or (a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now()))
-    and not exists (
-      select from task s
-      where s.organization_id = m.organization_id and s.parent_id = m.task_id and s.spawn_key = m.call_key)
+  where (select o.epoch from organization o where o.id = m.organization_id) = m.epoch
+    and (select t.claim_token from task t where t.organization_id = m.organization_id and t.id = m.task_id)
+      = m.claim_token
+    and (m.approval_id is null or (
+      select a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now() from approval a
+      where a.organization_id = m.organization_id and a.id = m.approval_id))
+    and (select s.id from task s where s.organization_id = m.organization_id and s.parent_id = m.task_id
+      and s.spawn_key = m.call_key) is null
 ), grown as (
   update run r set tasks_open = r.tasks_open + l.count, tasks_total = r.tasks_total + l.count
   from (select organization_id, run_id, count(*)::int as count from live group by 1, 2) l

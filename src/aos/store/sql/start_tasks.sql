@@ -8,13 +8,14 @@ with member as (
     approval_id uuid, call_key text, digest bytea, arguments_content_id uuid, input_content_id uuid,
     clock timestamptz)
 ), live as (
+  -- Each is looked up by itself: as joins they would share the organization, and be scanned by it.
   select m.* from member m
-  join organization o on o.id = m.organization_id and o.epoch = m.epoch
-  join task t on t.organization_id = m.organization_id and t.id = m.task_id
-  left join approval a on a.organization_id = m.organization_id and a.id = m.approval_id
-  where t.state = 'running' and t.claim_token = m.claim_token
-    and (m.approval_id is null
-         or (a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now()))
+  where (select o.epoch from organization o where o.id = m.organization_id) = m.epoch
+    and (select t.claim_token from task t where t.organization_id = m.organization_id and t.id = m.task_id)
+      = m.claim_token
+    and (m.approval_id is null or (
+      select a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now() from approval a
+      where a.organization_id = m.organization_id and a.id = m.approval_id))
 ), started as (
   update task t set started_at = aos_now(), waits_for = null,
     input_content_id = coalesce(l.input_content_id, t.input_content_id)

@@ -1,0 +1,85 @@
+"""The statements of the orchestrator look up by key, on tables of 100,000 rows that nobody has analysed.
+
+They are planned once a connection, with scans switched off, as the machine's connections are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from aos.store.hot.database import prefer_indexes
+from aos.store.sql_files import sql
+from tests.databases import Database, Server, cloned
+
+LARGE = frozenset({"task", "edge", "approval", "call"})
+BY_ONE_COLUMN = frozenset({"task_ready", "task_lease", "approval_expiry"})
+"""Indexes of few rows, whatever the size of their table: what is ready, claimed, or about to expire."""
+
+STATEMENTS = (
+    "abandon_calls append_calls claim_tasks complete_tasks expand_fan find_claim list_expired_approvals load_children"
+    " load_fan_items load_open_calls load_task_history load_task_inputs lock_tasks park_tasks release_tasks renew_leases"
+    " settle_approvals spawn_tasks start_tasks sweep_leases admit conclude lock_members load_call"
+).split()
+
+FILL = """
+insert into organization (id, name) values ('00000000-0000-0000-0000-000000000001', 'large');
+insert into run (organization_id, id, name, state, chain, origin_key_content_id)
+  select '00000000-0000-0000-0000-000000000001', gen_random_uuid(), 'run', 'running', '[]', gen_random_uuid()
+  from generate_series(1, 100);
+insert into task (organization_id, id, run_id, name, label, kind, chain, spec, state, ready_at, claim_token, lease_until)
+  select r.organization_id, gen_random_uuid(), r.id, 't', 't', 'agent', '[]', '{}',
+    case when n % 500 = 0 then 'running' when n % 100 = 0 then 'ready' else 'blocked' end, aos_now(),
+    case when n % 500 = 0 then gen_random_uuid() end, case when n % 500 = 0 then aos_now() end
+  from run r cross join generate_series(1, 1000) n;
+insert into edge (organization_id, source_id, target_id, run_id, kind)
+  select organization_id, id, lead(id, 1, id) over (order by id), run_id, 'after' from task;
+insert into approval (organization_id, id, action_id, act_kind, act_name, digest, chain, task_id, rules, approver_role,
+    status, shown_content_id, expires_at)
+  select organization_id, gen_random_uuid(), gen_random_uuid(), 'tool', 't', 'd', '[]', id, '[]', 'approver',
+    case when random() < 0.01 then 'pending' else 'used' end, gen_random_uuid(), aos_now() + interval '1 day'
+  from task limit 50000;
+insert into call (organization_id, task_id, key, attempt, tries, kind, name, state)
+  select organization_id, id, 'key', 1, 0, 'tool', 't', 'performed' from task;
+"""
+
+
+@pytest.fixture(scope="module")
+def large(postgres_server: Server) -> Iterator[Database]:
+    """A database of one large organization, loaded at once and never analysed."""
+    for database in cloned(postgres_server):
+        with psycopg.connect(database.owner, autocommit=True) as owner:
+            for table in LARGE:
+                owner.execute(f"alter table {table} set (autovacuum_enabled = off)")
+            for statement in FILL.strip().rstrip(";").split(";\n"):
+                owner.execute(statement.encode())
+        yield database
+
+
+def scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every node of a plan that reads a table."""
+    if "Relation Name" in node and node["Node Type"] != "ModifyTable":
+        bitmap = node["Node Type"] == "Bitmap Heap Scan"
+        yield {**node["Plans"][0], "Relation Name": node["Relation Name"]} if bitmap else node
+    for below in node.get("Plans", ()):
+        yield from scans(below)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_statement_reads_large_tables_by_key_alone(large: Database, name: str) -> None:
+    numbers: dict[str, int] = {}
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", sql(name))
+    with psycopg.connect(large.machine, autocommit=True) as connection:
+        connection.execute(prefer_indexes().encode())
+        (plan,) = connection.execute(f"explain (generic_plan, format json) {text}".encode()).fetchone() or ()
+    for node in scans(plan[0]["Plan"]):
+        if node["Relation Name"] not in LARGE or node.get("Index Name") in BY_ONE_COLUMN:
+            continue
+        read = f"{node['Node Type']} on {node['Relation Name']} by {node.get('Index Name')}: {node.get('Index Cond')}"
+        assert "Index" in node["Node Type"], read
+        keys = set(re.findall(r"\(?(\w+) = ", node.get("Index Cond", "")))
+        assert keys - {"organization_id"}, f"{name} scans a whole organization: {read}"
