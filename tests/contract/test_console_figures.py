@@ -1,0 +1,161 @@
+"""What the console draws and says, as pure functions: figures, the graph of tasks, what is unusual."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aos.console.amounts import ago_text, duration_text, money_text, share_percent
+from aos.console.graph import Box, draw_graph
+from aos.console.states import Meaning, state_of
+from aos.console.unusual import unusual
+from aos.kernel.money import Money
+from aos.operations.actions import ActionView, RuleMet
+from aos.operations.approval_views import ApprovalView
+from aos.operations.run_views import TaskView
+
+NOW = datetime(2026, 10, 30, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (59_900, "59.9 s"), (60_000, "1 min"), (252_000, "4 min 12 s"),
+     (7_500_000, "2 h 5 min"), (90_000_000, "1 d 1 h")],
+)  # fmt: skip
+def test_a_duration_has_at_most_two_units(milliseconds: int, text: str) -> None:
+    assert duration_text(milliseconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "just now"), (4, "just now"), (42, "42 s ago"), (61, "1 min ago"), (7_300, "2 h ago"), (-3_700, "in 1 h")],
+)
+def test_a_moment_is_told_by_how_long_ago_it_was(seconds: int, text: str) -> None:
+    assert ago_text(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("nanos", "text"),
+    [(18_240_000_000_000, "18,240.00 EUR"), (500_000, "0.0005 EUR"), (0, "0.00 EUR"), (-1_500_000_000, "-1.50 EUR")],
+)
+def test_money_is_never_cut_inside_a_number(nanos: int, text: str) -> None:
+    assert money_text(Money(nanos, "EUR")) == text
+
+
+def test_a_budget_of_nothing_is_spent_by_anything() -> None:
+    assert share_percent(Money(1, "EUR"), Money(0, "EUR")) == 100
+    assert share_percent(Money(0, "EUR"), Money(0, "EUR")) == 0
+
+
+def test_a_state_that_nobody_foresaw_is_unknown_by_its_own_word() -> None:
+    assert state_of("run", "dreaming").meaning is Meaning.UNKNOWN
+    assert state_of("run", "dreaming").word == "dreaming"
+
+
+# --- the graph
+
+
+def task(number: int, name: str = "", **more: Any) -> TaskView:
+    made = TaskView(
+        UUID(int=number), name or f"t{number}", name or f"t{number}", "agent", "finance", "succeeded", False, None, None,
+        None, (), 1, 1, None, "", 0, NOW, NOW, NOW,
+    )  # fmt: skip
+    return replace(made, **more)
+
+
+def box(boxes: tuple[Box, ...], name: str) -> Box:
+    return next(each for each in boxes if each.name == name)
+
+
+def test_what_needs_a_task_stands_below_it_and_below_all_that_it_spawned() -> None:
+    spawned = [task(10 + n, "desk", parent_id=UUID(int=1)) for n in range(5)]
+    below = task(30, "letters", parent_id=UUID(int=10))
+    graph = draw_graph([task(1, "close"), *spawned, below, task(2, "audit", after=(UUID(int=1),))])
+    heights = [box(graph.boxes, name).y for name in ("close", "desk", "letters", "audit")]
+    assert heights == sorted(set(heights))
+    assert len(box(graph.boxes, "desk").cells) == 5
+    assert sum(arrow.spawned for arrow in graph.arrows) == 2
+
+
+def test_the_items_of_a_fan_are_cells_of_its_box_and_the_worst_is_seen_at_once() -> None:
+    fan = task(1, "vendor", kind="fan", state="waiting")
+    states = ("succeeded", "failed", "waiting")
+    items = [task(n + 2, "vendor", parent_id=fan.id, item_index=n, state=state) for n, state in enumerate(states)]
+    (drawn,) = draw_graph([fan, *items]).boxes
+    assert [cell.meaning for cell in drawn.cells] == [Meaning.GOOD, Meaning.BAD, Meaning.WAITS]
+    assert drawn.note == "1 of 3 succeeded"
+
+
+def test_a_run_without_tasks_draws_nothing() -> None:
+    assert draw_graph([]).boxes == ()
+
+
+@given(st.data())
+def test_no_two_boxes_overlap_and_none_leaves_the_drawing(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 30))
+    tasks = []
+    for number in range(1, count + 1):
+        earlier = [UUID(int=n) for n in range(1, number)]
+        after = tuple(data.draw(st.lists(st.sampled_from(earlier), max_size=3, unique=True))) if earlier else ()
+        parent = data.draw(st.sampled_from([None, *earlier])) if not after else None
+        tasks.append(task(number, data.draw(st.sampled_from("abc")), after=after, parent_id=parent))
+    graph = draw_graph(tasks)
+    drawn = graph.boxes
+    assert sum(max(1, len(each.cells)) for each in drawn) == count
+    for n, one in enumerate(drawn):
+        assert one.x >= 0
+        assert one.x + one.width <= graph.width
+        assert one.y + one.height <= graph.height
+        for cell in one.cells:
+            assert one.x < cell.x < one.x + one.width - 19
+            assert one.y < cell.y < one.y + one.height - 19
+        for other in drawn[n + 1 :]:
+            beside = one.x + one.width <= other.x or other.x + other.width <= one.x
+            assert beside or one.y + one.height <= other.y or other.y + other.height <= one.y
+
+
+# --- what is unusual
+
+
+def payment(**arguments: Any) -> Any:
+    given = {"payee": "Brandt", "iban": "DE71", "amount": "100.00", "currency": "EUR", **arguments}
+    return ActionView(
+        UUID(int=1), "tool", "payments.create", "pay", "performed", "allow", "", (), None, given, None, None, "", (), None,
+        None, None, None, b"", None, "", None, None, None, NOW, NOW, None, (),
+    )  # fmt: skip
+
+
+def asked(origins: Any = None, **arguments: Any) -> ApprovalView:
+    given = {"payee": "Brandt", "iban": "DE71", "amount": "100.00", "currency": "EUR", **arguments}
+    rule = RuleMet("large-payments", 1, "escalate", "over the limit", False, False)
+    return ApprovalView(
+        UUID(int=1), "pending", "pay", "tool", "payments.create", "pay", given, "", (rule,), None, origins or {}, b"",
+        UUID(int=2), None, (), None, None, None, None, "approver", 1, None, None, "", None, NOW, NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("approval", "before", "said"),
+    [
+        (asked(), [], ["over the limit"]),
+        (asked(), [payment(), payment(), payment()], ["over the limit"]),
+        (asked(payee="Kloos"), [payment()], ["over the limit", "nothing of this kind went to Kloos before"]),
+        (asked(iban="LT12"), [payment()], ["over the limit", "Brandt was paid to another account before: DE71"]),
+        (asked(amount="250.00"), [payment()] * 3, ["over the limit", "the largest of the last 3"]),
+        (asked(amount="oops"), [payment()] * 3, ["over the limit"]),
+        (asked(amount="900.00", currency="USD"), [payment()] * 3, ["over the limit"]),
+        (asked({"origin.iban": "untrusted"}), [], ["over the limit", "`iban` came from a message"]),
+        (asked({"origin.iban": "trusted"}), [], ["over the limit"]),
+    ],
+)
+def test_what_is_unusual_is_said_and_nothing_else(approval: ApprovalView, before: Any, said: list[str]) -> None:
+    found = unusual(approval, before)
+    assert len(found) == len(said)
+    for sentence, part in zip(found, said, strict=True):
+        assert part in sentence
