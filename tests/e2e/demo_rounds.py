@@ -94,7 +94,7 @@ class Round:
     def run(self) -> None:
         """Start the run, kill each victim once its moment has come, answer what is asked, until the run has ended."""
         due = self.summary.expected["counts"]["outcome"]["paid"]
-        plan = sorted(zip(self.rng.sample(range(due - 8), KILLS), self.rng.sample(VICTIMS, KILLS), strict=True))
+        plan = sorted(zip(self.rng.sample(range(due // 2), KILLS), self.rng.sample(VICTIMS, KILLS), strict=True))
         approver = Approver(self.company.tomas, self.company.folder)
         run_id = start_run(self.company.maria, label=self.company.organization)
         ends_at, looks_at = time.monotonic() + ROUND_SECONDS, 0.0

@@ -27,6 +27,8 @@ ORIGIN_TOKENS_RUN_MAX: Final = 20_000
 ORIGIN_TOKENS_OUTCOME_MAX: Final = 2_000
 WAIT_SECONDS_MAX: Final = 60
 NAME_LENGTH_MAX: Final = 200
+REPEATS_MAX: Final = 2
+"""How often a call that was cut off is made again at once, where its tool allows it."""
 LEASE_SECONDS: Final = 15
 STALE_RETRIES_MAX: Final = 2
 """How often an act whose facts changed is decided again before it is answered `stale-facts`."""

@@ -1,8 +1,9 @@
 """The calls of an agent's pass, each translated into what AOS does: the one place where the Work protocol meets the gate.
 
 A call belongs to its task and is known by its key. A call that must wait is answered `waiting` and noted, so that the task
-is parked until what it waits for has ended; an error of AOS is answered as a call that was not performed. Only a lost claim
-is raised: then nothing of the pass can be written any more.
+is parked until what it waits for has ended; an error of AOS is answered as a call that was not performed. A lost claim
+is raised, for nothing of the pass can be written any more; so is trouble that is no matter of the agent's, such as a
+database that is away: the pass ends without a word to the agent and is run again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused
-from aos.kernel.errors import AosError, InvalidRequest, NotFound, StaleClaim, StillRunning, TooLarge
+from aos.kernel.errors import AosError, InvalidRequest, NotFound, StaleClaim, StillRunning, TooLarge, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.limits import NAME_LENGTH_MAX, TASKS_PER_SPAWN_MAX
 from aos.kernel.workflow.states import FINAL, TaskState
@@ -44,7 +45,11 @@ class Calls:
         self._spawns = Spawns(database, facts, acts, drivers)
 
     async def answer(self, state: PassState, call: Call) -> Result:
-        """Answer one call of a pass, once it is recorded or must wait. Raises StaleClaim alone."""
+        """Answer one call of a pass, once it is recorded or must wait.
+
+        Raises StaleClaim, and what ends a pass without a word to its agent, so that it is run again: Unavailable where the
+        database is away, StillRunning where the call stands under way from before.
+        """
         try:
             match call.kind:
                 case "tool":
@@ -60,7 +65,7 @@ class Calls:
                     return await self._keep(state, call, member, value=None)
                 case "step":
                     return await self._step(state, call)
-        except StaleClaim:
+        except (StaleClaim, StillRunning, Unavailable):
             raise
         except AosError as error:
             return self._not_performed(state, call, "failed", error.slug, detail=error.detail, reasons=error.reasons)

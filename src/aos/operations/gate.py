@@ -23,7 +23,7 @@ from aos.kernel.budget import Hold, NoRoom, holds_of
 from aos.kernel.errors import AosError, BudgetSpent, StaleClaim, StaleFacts, Unauthenticated, Unavailable
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import MISSING, Json, read_path
-from aos.kernel.limits import STALE_RETRIES_MAX
+from aos.kernel.limits import REPEATS_MAX, STALE_RETRIES_MAX
 from aos.kernel.money import Money
 from aos.kernel.policy.decide import decide
 from aos.kernel.policy.values import Decision, Facts, Outcome, Subject
@@ -64,11 +64,21 @@ class Gate:
         self._concluding: set[asyncio.Task[Recorded]] = set()
 
     async def perform(self, act: Act) -> Performed:
-        """Admit `act`, call its tool once and record the outcome; or return what stands instead of it."""
-        admitted = await self.admit(act)
-        if not isinstance(admitted, Permit):
-            return admitted
-        return await self.perform_permitted(admitted)
+        """Admit `act`, call its tool once and record the outcome; or return what stands instead of it.
+
+        A call that was cut off, so that its outcome is unknown, is recorded as that; where the tool's `repeat` allows it
+        the act is then admitted and made again at once, under the same key, while the tool's time lasts.
+        """
+        ticker = self._drivers.ticker
+        began = ticker.seconds()
+        for repeats_left in reversed(range(REPEATS_MAX + 1)):
+            admitted = await self.admit(act)
+            if not isinstance(admitted, Permit):
+                return admitted
+            recorded = await self.perform_permitted(admitted)
+            if not (repeats_left and _is_repeatable(admitted, recorded, seconds=ticker.seconds() - began)):
+                return recorded
+        raise AssertionError("the last time is always returned")
 
     async def perform_permitted(self, permit: Permit) -> Recorded:
         """Call the tool of a permit and record the outcome, even where the caller stops waiting."""
@@ -306,6 +316,15 @@ class Gate:
             )
         except AosError as error:
             return ToolOutcome(ok=False, error=error.detail, unknown=True)
+
+
+def _is_repeatable(permit: Permit, recorded: Recorded, *, seconds: float) -> bool:
+    """Say whether a call that was cut off may be made again by itself: never where that could do something twice."""
+    tool, act = permit.tool, permit.act
+    if tool is None or recorded.state is not ActionState.UNKNOWN or seconds >= tool.timeout_seconds:
+        return False
+    keyed = act.call is not None or act.idempotency_key is not None
+    return tool.repeat is Repeat.SAFE or (tool.repeat is Repeat.KEYED and keyed)
 
 
 def repeat_key(act: Act, action_id: UUID) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from aos.kernel.errors import AosError, StaleClaim
+from aos.kernel.errors import AosError, StaleClaim, Unavailable
 from aos.operations.claimed import ClaimedTask
 from aos.operations.orchestration import Orchestration
 from aos.operations.tasks import Taken
@@ -21,6 +21,8 @@ from aos.workers.task_passes import UNAVAILABLE_SECONDS, TaskPasses
 
 _log = logging.getLogger(__name__)
 
+GIVE_BACK_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""How long a worker waits between tries to give a claim back while the database is away."""
 CLAIM_MAX = 100
 """Tasks claimed by one statement: past it a claim takes longer than it saves."""
 
@@ -130,10 +132,17 @@ class TaskDuty:
             await self._give_back(task, counted=True)
 
     async def _give_back(self, task: ClaimedTask, *, counted: bool) -> None:
-        try:
-            await self._do.tasks.release(task, counted=counted, delay_seconds=UNAVAILABLE_SECONDS)
-        except AosError as error:
-            _log.warning("task %s is left to its lease: %s", task.label, error.detail)
+        """Give a claim back, again while the database is away; past that its lease runs out."""
+        for pause_seconds in GIVE_BACK_PAUSES_SECONDS:
+            try:
+                await self._do.tasks.release(task, counted=counted, delay_seconds=UNAVAILABLE_SECONDS)
+                return
+            except Unavailable:
+                await asyncio.sleep(pause_seconds)
+            except AosError as error:
+                _log.warning("task %s is left to its lease: %s", task.label, error.detail)
+                return
+        _log.warning("task %s is left to its lease: the database stays away", task.label)
 
 
 def _nobody() -> None:
