@@ -4,7 +4,7 @@ with open_door(world) as door:
     key = door.api_key("finance")
     answer = door.call("payments.create", {...}, token=key)
 
-A door never reads the epochs by itself unless `keeps_fresh`: what must be exact must be so without any bell.
+A door never reads the epochs by itself: what must be exact must be so without any bell.
 """
 
 from __future__ import annotations
@@ -173,16 +173,34 @@ def claim_task(world: World, agent: str) -> tuple[UUID, UUID, UUID]:
 
 @contextmanager
 def open_door(
-    world: World, caller: Caller | None = None, *, control_plane: str = NO_CONTROL_PLANE, keeps_fresh: bool = False
+    world: World,
+    caller: Caller | None = None,
+    *,
+    control_plane: str = NO_CONTROL_PLANE,
+    listens: bool = False,
+    sweep_seconds: float = 60.0,
 ) -> Iterator[Door]:
-    """Serve the data plane on a free port until the end of the block."""
+    """Serve the data plane on a free port until the end of the block.
+
+    `listens` to the bell; `sweep_seconds` is how soon a wait looks by itself: by default not before the test has failed.
+    """
     ready: threading.Event = threading.Event()
     opened: list[Door] = []
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            asyncio.run(_serve(world, caller, opened, ready, control_plane=control_plane, keeps_fresh=keeps_fresh))
+            asyncio.run(
+                _serve(
+                    world,
+                    caller,
+                    opened,
+                    ready,
+                    control_plane=control_plane,
+                    listens=listens,
+                    sweep_seconds=sweep_seconds,
+                )
+            )
         except BaseException as error:  # shown in the test's own thread
             failed.append(error)
         finally:
@@ -228,10 +246,11 @@ async def _serve(
     ready: threading.Event,
     *,
     control_plane: str,
-    keeps_fresh: bool,
+    listens: bool,
+    sweep_seconds: float,
 ) -> None:
-    async with world.running(caller) as running, _bell(running, keeps_fresh=keeps_fresh) as bell:
-        front = Front(control_plane, bell)
+    async with world.running(caller) as running, _bell(running, listens=listens) as bell:
+        front = Front(control_plane, bell, sweep_seconds=sweep_seconds)
         authenticator = Authenticator(running.database, running.facts)
         services = Services(running.gate, authenticator, running.facts, bell, RunEvents(running.database), front)
         server = _Server(
@@ -256,9 +275,9 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _bell(running: Running, *, keeps_fresh: bool) -> AsyncIterator[Bell]:
+async def _bell(running: Running, *, listens: bool) -> AsyncIterator[Bell]:
     bell = Bell(running.database)
-    if not keeps_fresh:
+    if not listens:
         yield bell
         return
     bell.start()

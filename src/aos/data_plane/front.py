@@ -73,11 +73,12 @@ class _Answer:
 
 
 class Front:
-    """Passes requests on over a unix socket with pooled connections."""
+    """Passes requests on over a unix socket with pooled connections; `sweep_seconds` is for when the bell is lost."""
 
-    def __init__(self, socket_path: str, bell: Bell) -> None:
+    def __init__(self, socket_path: str, bell: Bell, *, sweep_seconds: float = SWEEP_SECONDS) -> None:
         self._socket_path = socket_path
         self._bell = bell
+        self._sweep_seconds = sweep_seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -107,7 +108,7 @@ class Front:
         answer = await self._ask(question)
         while (found := _unsettled(question, answer)) is not None and not gone.done() and clock() < deadline:
             channel, subject, again = found
-            timeout = min(deadline - clock(), SWEEP_SECONDS)
+            timeout = min(deadline - clock(), self._sweep_seconds)
             # Listening begins before the question is asked again: what changes in between rings the bell.
             rung = asyncio.create_task(self._bell.wait(channel, subject, timeout_seconds=timeout))
             try:

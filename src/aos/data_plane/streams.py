@@ -7,6 +7,7 @@ run's own end. A person's token opens it, or the short-lived stream token that a
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import msgspec
 
 from aos.data_plane.binding import Services
 from aos.data_plane.http import Receive, Request, Send, until_gone
-from aos.kernel.errors import Forbidden, InvalidRequest, NotFound
+from aos.kernel.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from aos.kernel.people import ROLE_PERMISSIONS, Permission, Role
 from aos.operations.run_events import EVENTS_MAX, RunEvent, event_document
 
@@ -28,63 +29,84 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def stream_run_events(services: Services, request: Request, run_id: str, receive: Receive, send: Send) -> None:
-    """Send a run's events until it ends or the client goes away."""
-    run, index = _uuid(run_id), _last_index(request)
-    organization_id = await _reader(services, request, run)
-    events = await services.events.after(organization_id, run, index=index)
+    """Send a run's events until it ends, the client goes away or may no longer read it."""
+    index = _last_index(request)
+    stream = _Stream(services, request, _uuid(run_id), send)
+    organization_id = await stream.reader()
+    events = await services.events.after(organization_id, stream.run, index=index)
     headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     gone = asyncio.create_task(until_gone(receive))
     try:
-        await _send_all(services, organization_id, run, events, index=index, gone=gone, send=send)
+        await stream.send_all(organization_id, events, index=index, gone=gone)
     finally:
         gone.cancel()
 
 
-async def _send_all(
-    services: Services,
-    organization_id: UUID,
-    run: UUID,
-    events: list[RunEvent],
-    *,
-    index: int,
-    gone: asyncio.Task[None],
-    send: Send,
-) -> None:
-    clock = asyncio.get_running_loop().time
-    spoke = clock()
-    while not gone.done():
-        if events:
-            index = events[-1].index
-            await send({"type": "http.response.body", "body": b"".join(map(_frame, events)), "more_body": True})
-            spoke = clock()
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """One open stream."""
+
+    services: Services
+    request: Request
+    run: UUID
+    send: Send
+
+    async def reader(self) -> UUID:
+        """Return the organization whose run may be read; raise Unauthenticated or Forbidden."""
+        token = self.request.asked("stream")
+        if token is not None:
+            return await self.services.authenticator.stream(token, self.run)
+        principal = await self.services.authenticator.principal(
+            self.request.bearer(), organization=self.request.headers.get("aos-organization")
+        )
+        roles = [Role(role) for role in principal.roles]
+        if not any(Permission.RUN_READ in ROLE_PERMISSIONS[role] for role in roles):
+            raise Forbidden(f"your roles do not permit `{Permission.RUN_READ}`")
+        return principal.organization_id
+
+    async def send_all(
+        self, organization_id: UUID, events: list[RunEvent], *, index: int, gone: asyncio.Task[None]
+    ) -> None:
+        """Send `events` and what follows them."""
+        clock = asyncio.get_running_loop().time
+        spoke, first = clock(), True
+        while not gone.done():
+            if events and not (first or await self._may_still_read()):
+                break
+            if events:
+                index, first = events[-1].index, False
+                await self._say(b"".join(map(_frame, events)))
+                spoke = clock()
             if any(event.kind in _ENDED for event in events):
                 break
-        elif clock() - spoke > KEEP_ALIVE_SECONDS:
-            await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
-            spoke = clock()
-        if len(events) < EVENTS_MAX:
-            await services.bell.wait("aos_run", str(run), timeout_seconds=SWEEP_SECONDS)
-        events = await services.events.after(organization_id, run, index=index)
-    await send({"type": "http.response.body", "body": b""})
+            if clock() - spoke > KEEP_ALIVE_SECONDS:
+                await self._say(b": still here\n\n")
+                spoke = clock()
+            if len(events) < EVENTS_MAX:
+                await self.services.bell.wait("aos_run", str(self.run), timeout_seconds=SWEEP_SECONDS)
+            events = await self.services.events.after(organization_id, self.run, index=index)
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def _may_still_read(self) -> bool:
+        """Say whether the next events may be shown: a token that was revoked since ends its open streams.
+
+        A page's stream token counts when the stream is opened, and is not asked for again.
+        """
+        if self.request.asked("stream") is not None:
+            return True
+        try:
+            await self.reader()
+        except (Unauthenticated, Forbidden):
+            return False
+        return True
+
+    async def _say(self, body: bytes) -> None:
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 def _frame(event: RunEvent) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.index, event.kind.encode(), _encode(event_document(event)))
-
-
-async def _reader(services: Services, request: Request, run: UUID) -> UUID:
-    """Return the organization whose run may be read; raise Unauthenticated or Forbidden."""
-    token = request.asked("stream")
-    if token is not None:
-        return await services.authenticator.stream(token, run)
-    principal = await services.authenticator.principal(
-        request.bearer(), organization=request.headers.get("aos-organization")
-    )
-    roles = [Role(role) for role in principal.roles]
-    if not any(Permission.RUN_READ in ROLE_PERMISSIONS[role] for role in roles):
-        raise Forbidden(f"your roles do not permit `{Permission.RUN_READ}`")
-    return principal.organization_id
 
 
 def _uuid(text: str) -> UUID:
