@@ -1,4 +1,4 @@
-"""`python -m aos.boot.reference`: writes the pages of the reference that follow from tables: settings and errors.
+"""`python -m aos.boot.reference`: writes the pages of the reference that follow from the code: settings, errors, manifest, commands.
 
 A test holds the pages to what this module would write.
 """
@@ -8,8 +8,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from aos.boot.commands import local_commands, this_machine
 from aos.boot.config import settings_table
+from aos.boot.main import cli_config
 from aos.boot.paths import installation_root
+from aos.cli.app import build
+from aos.cli.reference import cli_reference, manifest_reference
 from aos.kernel.errors import error_table
 
 NOTE = "<!-- written by `python -m aos.boot.reference`; change the table in the code, not this page -->"
@@ -17,7 +21,18 @@ NOTE = "<!-- written by `python -m aos.boot.reference`; change the table in the 
 
 def pages() -> dict[str, str]:
     """Return each page's text by its path from the root of the clone."""
-    return {"docs/reference/config.md": config_page(), "docs/reference/errors.md": errors_page()}
+    return {
+        "docs/reference/cli.md": cli_page(),
+        "docs/reference/config.md": config_page(),
+        "docs/reference/errors.md": errors_page(),
+        "docs/reference/manifest.md": f"{manifest_reference().rstrip()}\n",
+    }
+
+
+def cli_page() -> str:
+    """Return the page of commands, those that boot starts included."""
+    config = cli_config({"HOME": "/"})
+    return f"{cli_reference(build(config, local_commands(this_machine([])))).rstrip()}\n"
 
 
 def config_page() -> str:
