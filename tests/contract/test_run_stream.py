@@ -52,10 +52,16 @@ def happen(door: Door, run: UUID, *kinds: RecordKind) -> None:
         await integrate_all(door.running.database, door.running.facts, door.running.drivers)
 
     for position, kind in enumerate(kinds):
-        finished = {"status": "succeeded"} if kind is RecordKind.RUN_FINISHED else {"change": "paused"}
+        finished = kind is RecordKind.RUN_FINISHED
         record = Record(
-            id=IDS.new(), kind=kind, organization_id=org, at=record_time(door.running.facts.now()), run_id=run, **finished
-        )  # fmt: skip
+            id=IDS.new(),
+            kind=kind,
+            organization_id=org,
+            at=record_time(door.running.facts.now()),
+            run_id=run,
+            status="succeeded" if finished else None,
+            change=None if finished else "paused",
+        )
         row = record_row(record)
         door.world.rows(
             "insert into record (organization_id, id, kind, run_id, bytes) values (%s, %s, %s, %s, %s::text::bytea)",
