@@ -55,7 +55,7 @@ with member as (
     outcome_content_id, seq)
   select organization_id, task_id, call_key, attempt, tries, kind, name, effect, action_id, state, outcome_content_id,
          case state when 'refused' then nextval('call_seq') end
-  from granted where call_key is not null
+  from (select * from granted where call_key is not null order by n) ordered
   on conflict (organization_id, task_id, key, attempt, tries) do update
     set action_id = excluded.action_id, state = excluded.state, seq = excluded.seq,
       outcome_content_id = excluded.outcome_content_id

@@ -17,9 +17,12 @@ with member as (
   returning l.n
 ), done as (
   select l.* from live l join concluded c using (n)
+), numbered as (
+  -- In the order of the members, which is the order in which their callers are answered.
+  select n, nextval('call_seq') as seq from (select n from done where call_key is not null order by n) ordered
 ), called as (
-  update call c set state = d.state, outcome_content_id = d.outcome_content_id, seq = nextval('call_seq')
-  from done d
+  update call c set state = d.state, outcome_content_id = d.outcome_content_id, seq = o.seq
+  from done d join numbered o using (n)
   where d.call_key is not null and c.organization_id = d.organization_id and c.task_id = d.task_id
     and c.key = d.call_key and c.attempt = d.attempt and c.tries = d.tries
 ), answered as (
