@@ -221,10 +221,8 @@ def farewell(
         )
     run = watched.run["id"]
     story.section("Look and go on")
-    story.line("in the console, signed in by this link, which works once:")
-    story.link(f"{machine.url}/console/sign-in?link={company.guest_link}")
-    story.line("then this run:")
-    story.link(f"{machine.url}/console/runs/{run}")
+    story.line("this run in the console; the link signs you in once, as a guest who may operate, approve and audit:")
+    story.link(f"{machine.url}/console/sign-in?link={company.guest_link}&next=/console/runs/{run}")
     for command, what in (
         (f"./aos --org {company.organization} trace {run} --only refused", "what was refused, and why"),
         (f"./aos --org {company.organization} usage --by agent", "who cost what"),

@@ -96,7 +96,7 @@ def _answer(screen: Screen, approver: Approver, run_id: str) -> None:
 def _kill(company: Company, kill: Callable[[], int], view: View, screen: Screen) -> Kill:
     pid = kill()
     paid, at_work = _paid(company.folder), sum(1 for task in view.tasks if task["state"] == "running")
-    said = f"  ✗ kill -9 {pid}: the worker is gone, with {at_work} tasks at work and {paid} payments made"
+    said = f"  ✗ kill -9 {pid}: the worker is gone, {at_work} tasks at work, {paid} payments made"
     screen.say(Text(said, style="bold magenta"))
     view.note = said
     return Kill(pid, paid, at_work, view.seconds)

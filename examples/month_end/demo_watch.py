@@ -33,7 +33,7 @@ _MARKS = {
 }
 _OUTCOMES = {"allow": "green", "deny": "red", "escalate": "yellow"}
 _DONE = {"allow": "allowed", "deny": "refused", "escalate": "asks a person"}
-_BAR_CELLS = 24
+_BAR_CELLS = 16
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class Screen:
 def draw(view: View) -> RenderableType:
     """Draw tasks, figures and last acts."""
     tasks = Table.grid(padding=(0, 2))
-    for _ in range(3):
+    for _ in range(2):
         tasks.add_column(no_wrap=True)
     tasks.add_column(no_wrap=True, overflow="ellipsis")
     for row in _task_rows(view.tasks, None, depth=1):
@@ -150,9 +150,10 @@ def _task_rows(tasks: list[dict[str, Any]], parent: str | None, *, depth: int) -
 def _task_row(task: dict[str, Any], depth: int) -> tuple[RenderableType, ...]:
     mark, style = _MARKS.get(task["state"], ("?", ""))
     named = Text("  " * depth) + Text(mark, style=style) + Text(f" {task['agent'] or task['label']}", style="bold")
-    waits = f"for {task['waits_for']}" if task["waits_for"] and task["state"] == "waiting" else ""
-    again = f"attempt {task['attempt']}" if task["attempt"] > 1 else ""
-    return named, Text(task["state"], style=style), Text(waits), Text(again or task["error"] or "", style="dim")
+    told = [f"for {task['waits_for']}"] if task["waits_for"] and task["state"] == "waiting" else []
+    told += [f"attempt {task['attempt']}"] if task["attempt"] > 1 else []
+    told += [task["error"]] if task["error"] else []
+    return named, Text(task["state"], style=style), Text(" · ".join(told), style="dim")
 
 
 def _folded_row(tasks: list[dict[str, Any]], depth: int) -> tuple[RenderableType, ...]:
@@ -165,7 +166,7 @@ def _folded_row(tasks: list[dict[str, Any]], depth: int) -> tuple[RenderableType
     told += [f"{states['failed']} failed"] if states["failed"] else []
     mark, style = _MARKS["succeeded" if states["succeeded"] == len(tasks) else "running"]
     named = Text("  " * depth) + Text(mark, style=style) + Text(f" {tasks[0]['agent']}", style="bold")
-    return named, Text(f"{len(tasks)} of them"), bar, Text(" · ".join(told))
+    return named + Text(f" × {len(tasks)}"), bar, Text(" · ".join(told))
 
 
 def _last_acts(acts: list[dict[str, Any]]) -> RenderableType:

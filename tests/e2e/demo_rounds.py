@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -63,12 +63,12 @@ class Rounds:
     administrator: Aos
 
     @contextmanager
-    def close_month(self, seed: int) -> Iterator[Round]:
-        """Close a small company's month while processes die, and yield what came of it."""
+    def close_month(self, seed: int, victims: tuple[str, ...] = ()) -> Iterator[Round]:
+        """Close a small company's month while processes die, drawn from the seed or given, and yield what came of it."""
         company = found_company(self.machine, self.administrator)
         summary = generate(company.folder, seed=seed, invoices=INVOICES, counts=COUNTS)
         apply_manifest(company)
-        going = Round(self.made, company, summary, Random(seed))
+        going = Round(self.made, company, summary, Random(seed), victims)
         try:
             going.run()
             yield going
@@ -88,13 +88,15 @@ class Round:
     company: Company
     summary: Summary
     rng: Random
+    victims: tuple[str, ...] = ()
     killed: list[str] = field(default_factory=list)
     watched: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> None:
         """Start the run, kill each victim once its moment has come, answer what is asked, until the run has ended."""
         due = self.summary.expected["counts"]["outcome"]["paid"]
-        plan = sorted(zip(self.rng.sample(range(due // 2), KILLS), self.rng.sample(VICTIMS, KILLS), strict=True))
+        victims = self.victims or self.rng.sample(VICTIMS, KILLS)
+        plan = list(zip(sorted(self.rng.sample(range(due // 2), len(victims))), victims, strict=True))
         approver = Approver(self.company.tomas, self.company.folder)
         run_id = start_run(self.company.maria, label=self.company.organization)
         ends_at, looks_at = time.monotonic() + ROUND_SECONDS, 0.0
@@ -141,6 +143,14 @@ class Round:
             *find_cost_problems(usage, actions),
             *(f"paid twice: {each}" for each in bank.totals(self.company.folder)["duplicates"]),
         ]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Look again and again until the condition holds; fail when it does not within ROUND_SECONDS."""
+    ends_at = time.monotonic() + ROUND_SECONDS
+    while not condition():
+        assert time.monotonic() < ends_at, f"not within {ROUND_SECONDS:g} s: {what}"
+        select.select([], [], [], POLL_SECONDS)
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.demo_agents import GO, PAID, TRIES, WAITING
-from tests.e2e.demo_rounds import Rounds, rounds
-from tests.store.embedded_home import wait_until
+from tests.e2e.demo_rounds import Rounds, rounds, until
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +54,14 @@ def test_a_call_that_failed_once_then_was_performed_is_not_made_again_when_its_w
     aos, made = served.administrator, served.made
     aos.post("/manifest", {"manifest": manifest(tmp_path)})
     run_id = aos.post("/runs", {"agent": "cashier"})["id"]
-    wait_until((tmp_path / WAITING).exists, "the agent has paid and waits")
+    until((tmp_path / WAITING).exists, "the agent has paid and waits")
     former = made.processes()["worker"]
     os.kill(former, signal.SIGKILL)
     (tmp_path / WAITING).unlink()
-    wait_until(lambda: made.serves_again("worker", former), "another worker serves")
-    wait_until((tmp_path / WAITING).exists, "the agent came to its wait again, in another worker")
+    until(lambda: made.serves_again("worker", former), "another worker serves")
+    until((tmp_path / WAITING).exists, "the agent came to its wait again, in another worker")
     (tmp_path / GO).touch()
-    wait_until(lambda: aos.get(f"/runs/{run_id}")["state"] != "running", "the run has ended")
+    until(lambda: aos.get(f"/runs/{run_id}")["state"] != "running", "the run has ended")
     run = aos.get(f"/runs/{run_id}")
     assert (run["state"], run["output"]) == ("succeeded", {"paid": "12.30"}), run["tasks"]
     tries, paid = ((tmp_path / name).read_text().splitlines() for name in (TRIES, PAID))
