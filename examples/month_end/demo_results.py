@@ -16,6 +16,7 @@ Record = Mapping[str, Any]
 
 ORDER = ("paid", "later", "credited", "held", "denied", "refused")
 SHOWN_MISSING_MAX = 5
+WHY_CHARACTERS_MAX = 80
 NANOS = 1_000_000_000
 REDIRECTED = "redirected"
 WORDS = {
@@ -85,7 +86,7 @@ def _why(judged: Record) -> str:
     if judged["outcome"] == REDIRECTED:
         return "account named by an e-mail"
     if judged["outcome"] == "denied":
-        return "account changed, verified by nobody"
+        return judged["why"].removeprefix("a person denied it: ")[:WHY_CHARACTERS_MAX] or "without a word"
     return REASONS.get(judged["reasons"][0], judged["reasons"][0]) if judged["reasons"] else "no reason"
 
 
