@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -50,6 +51,9 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         front = Front(str(paths.control_socket), hot.bell)
         doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, RunEvents(hot.database), front))
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
+        # What stands here stands until the end: the collector need not look through it again and again under load.
+        gc.collect()
+        gc.freeze()
         listening = socket.socket(fileno=plan.listen_fd)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await asyncio.wait([serving, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)

@@ -49,18 +49,18 @@ async def call_tool(services: Services, request: Request, name: str) -> Response
 
 def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
     """Return the response of what became of an act; raise the problem of what was refused or failed."""
-    extra = {"action_id": str(done.action_id), "trace_id": str(done.action_id)}
     match done:
         case Recorded(state=ActionState.PERFORMED):
             headers = {"idempotency-replayed": "true"} if done.replayed else {}
             document = {"action_id": done.action_id, "state": done.state, "value": done.value}
             return json_response(200, document, headers=headers)
         case Recorded(state=ActionState.UNKNOWN):
-            raise OutcomeUnknown(done.detail, extra=extra)
+            raise OutcomeUnknown(done.detail, extra=_named(done.action_id))
         case Recorded(state=ActionState.REFUSED):
-            raise _refusal(done.error)(done.detail or f"`{act.action}` was refused", reasons=done.reasons, extra=extra)
+            detail = done.detail or f"`{act.action}` was refused"
+            raise _refusal(done.error)(detail, reasons=done.reasons, extra=_named(done.action_id))
         case Recorded():
-            raise ToolFailed(done.detail or f"`{act.name}` failed", extra=extra)
+            raise ToolFailed(done.detail or f"`{act.name}` failed", extra=_named(done.action_id))
         case Pending():
             document = {
                 "action_id": done.action_id,
@@ -70,7 +70,12 @@ def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
             }
             return json_response(202, document, headers={"location": f"/approvals/{done.approval_id}"})
         case Refused():
-            raise _refusal(done.error)(done.detail, reasons=done.reasons, extra=extra)
+            raise _refusal(done.error)(done.detail, reasons=done.reasons, extra=_named(done.action_id))
+
+
+def _named(action_id: UUID) -> dict[str, str]:
+    """Return what a problem names the action and its trace by."""
+    return {"action_id": str(action_id), "trace_id": str(action_id)}
 
 
 def _refusal(slug: str) -> type[AosError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -13,18 +14,27 @@ from aos.kernel.errors import AuditBroken
 NONCE_BYTES = 12
 
 
+CIPHERS_MAX = 256
+"""Data keys whose expanded form is kept; one organization seals under one at a time."""
+
+
+@functools.lru_cache(CIPHERS_MAX)
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(key)
+
+
 class StandardCrypto:
     """The `Crypto` port."""
 
     def seal(self, key: bytes, plain: bytes, *, bound_to: bytes) -> bytes:
         """Return nonce, ciphertext and tag; the nonce is random, which is safe up to 2^32 messages a key."""
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + AESGCM(key).encrypt(nonce, plain, bound_to)
+        return nonce + _cipher(key).encrypt(nonce, plain, bound_to)
 
     def open(self, key: bytes, sealed: bytes, *, bound_to: bytes) -> bytes:
         """Return the plain bytes; raise AuditBroken where they were changed, moved or sealed under another key."""
         try:
-            return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
+            return _cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
         except InvalidTag as error:
             raise AuditBroken("stored content does not open under its key: it was changed or moved") from error
 

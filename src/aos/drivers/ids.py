@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from uuid import UUID
 
-import uuid_utils
+from uuid_utils.compat import uuid7
 
 
 class StandardIds:
@@ -13,7 +13,7 @@ class StandardIds:
 
     def new(self) -> UUID:
         """Return a fresh UUIDv7."""
-        return UUID(int=uuid_utils.uuid7().int)
+        return uuid7()
 
     def random_bytes(self, length: int) -> bytes:
         """Return bytes of the operating system's generator."""

@@ -53,9 +53,7 @@ def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers,
     """Return the admission of an allowed act: its intent, its arguments, its holds; a used approval where it had one."""
     arguments, shown = _contents(decided, drivers)
     row = _row(decided, ActionState.INTENDED, arguments=arguments, shown=shown)
-    row.holds = [
-        [str(hold.account.budget_id), hold.account.period_start.isoformat(), hold.nanos] for hold in permit.holds
-    ]
+    row.holds = [(hold.account.budget_id, hold.account.period_start, hold.nanos) for hold in permit.holds]
     row.deadline_seconds = deadline_seconds
     row.approval_id = permit.approval_id
     record = _record(decided, RecordKind.ACT_INTENDED, now=now, drivers=drivers, arguments=arguments)
@@ -183,7 +181,7 @@ def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Seal
         agent_id=agent.id if agent else None,
         agent_version=agent.version if agent else None,
         department_id=agent.department_id if agent else None,
-        chain=chain_json(act.principal.chain),
+        chain=act.principal.chain,
         run_id=claim.run_id if claim else None,
         task_id=claim.task_id if claim else None,
         claim_token=claim.token if claim else None,

@@ -158,9 +158,10 @@ class Gate:
         looked_up = await self._look_up(act, tool)
         approved = prior.rules if isinstance(prior, Approved) else {}
         decision = await self._decision(act, facts, looked_up=looked_up, approved=approved)
-        decided = Decided(act, decision, facts, action_id, agent)
-        if tool is not None:
-            decided = replace(decided, tool_id=tool.id, tool_version=tool.version, effect=tool.effect.value)
+        if tool is None:
+            decided = Decided(act, decision, facts, action_id, agent)
+        else:
+            decided = Decided(act, decision, facts, action_id, agent, tool.id, tool.version, tool.effect.value)
             decided = _with_bad_arguments_refused(decided, tool)
         match decided.decision.outcome:
             case Outcome.ALLOW:

@@ -53,7 +53,10 @@ class RecordRow(msgspec.Struct, kw_only=True):
 
 
 class AdmitRow(msgspec.Struct, kw_only=True):
-    """One decided act: what `admit.sql` writes and what it checks first."""
+    """One decided act: what `admit.sql` writes and what it checks first.
+
+    What is an object here is encoded as it stands: a chain's links, a rule's fields, a hold's budget, month and nanos.
+    """
 
     n: int
     organization_id: UUID
