@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -177,6 +177,31 @@ def compile_expression(expression: str, variables: Mapping[str, CelType]) -> Exp
     named = frozenset(each.path[0] for each in facts_named(tokens, variables.keys()))
     declared = tuple(sorted((name, kind) for name, kind in variables.items() if name in named))
     return Expression(expression, named, _compile(expression, declared))
+
+
+def compile_search(pattern: str) -> Callable[[str], bool]:
+    """Return the test `is this pattern found in the text`, by RE2: linear in the text whatever the pattern.
+
+    A text that CEL must not see (NUL, a lone surrogate) does not match. Raises InvalidCondition for a pattern that RE2
+    cannot read.
+    """
+    program = _compile("text.matches(pattern)", (("pattern", CelType.STRING), ("text", CelType.STRING)))
+
+    def search(text: str) -> object:
+        return program.eval(data={"text": text, "pattern": pattern}).value()
+
+    tried = search("")
+    if not isinstance(tried, bool):
+        raise InvalidCondition(f"`{pattern}` cannot be read: {tried}")
+
+    def found(text: str) -> bool:
+        try:
+            _check_text(text, "the text")
+            return search(text) is True
+        except Exception:
+            return False
+
+    return found
 
 
 def scope_of(variables: Mapping[str, CelType]) -> Scope:

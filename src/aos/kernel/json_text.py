@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
+from aos.kernel.cel import compile_search
+from aos.kernel.errors import InvalidCondition
+
 PATTERN_LENGTH_MAX: Final = 500
 """The longest pattern that is compiled."""
 
@@ -46,8 +49,24 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
         raise BadPattern(f"pattern `{pattern[:80]}` does not compile: {error}") from error
     if _explodes(pattern):
         raise BadPattern(f"pattern `{pattern[:80]}` repeats a group that repeats or chooses inside: simplify it")
+    if _variable_parts(pattern) > 1:
+        return _linear(pattern)
     search = compiled.search
     return lambda text: len(text) <= PATTERN_TEXT_MAX and search(text) is not None
+
+
+def _variable_parts(pattern: str) -> int:
+    """Count repetitions of no fixed number and choices: two of them can divide one text in many ways."""
+    return sum(token in ("*", "+", "?", "|") or (token[0] == "{" and "," in token) for token in _tokens(pattern))
+
+
+def _linear(pattern: str) -> Callable[[str], bool]:
+    """Return the test by an engine that never backtracks; it reads the same patterns but for a few rare escapes."""
+    try:
+        search = compile_search(pattern)
+    except InvalidCondition as error:
+        raise BadPattern(f"pattern `{pattern[:80]}` cannot be read in linear time: {error.detail}") from error
+    return lambda text: len(text) <= PATTERN_TEXT_MAX and search(text)
 
 
 def _tokens(pattern: str) -> list[str]:

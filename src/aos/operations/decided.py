@@ -71,8 +71,13 @@ def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers,
     return Admission(row, [arguments.row, shown.row], records, holds=permit.holds, refuse=refuse)
 
 
-def escalation(decided: Decided, *, approval_id: UUID, now: datetime, drivers: Drivers) -> Admission:
-    """Return the admission of an act that waits for a person, with the approval to open."""
+def escalation(
+    decided: Decided, *, approval_id: UUID, now: datetime, drivers: Drivers, supersedes: UUID | None = None
+) -> Admission:
+    """Return the admission of an act that waits for a person, with the approval to open.
+
+    `supersedes` is the approval that was given before and no longer covers the act: it ends with this admission.
+    """
     arguments, shown = _contents(decided, drivers)
     approvers = decided.decision.approvers
     assert approvers is not None
@@ -94,6 +99,7 @@ def escalation(decided: Decided, *, approval_id: UUID, now: datetime, drivers: D
     record = _record(decided, RecordKind.ACT_ESCALATED, now=now, drivers=drivers, arguments=arguments)
     record = msgspec.structs.replace(record, approval_id=approval_id)
     row = _row(decided, ActionState.WAITING, arguments=arguments, shown=shown)
+    row.approval_id = supersedes
     return Admission(row, [arguments.row, shown.row], [record_row(record)], approval)
 
 

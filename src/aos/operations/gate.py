@@ -69,10 +69,13 @@ class Gate:
         A call that was cut off, so that its outcome is unknown, is recorded as that; where the tool's `repeat` allows it
         the act is then admitted and made again at once, under the same key, while the tool's time lasts.
         """
+        return await self._perform(act, looks_up=True)
+
+    async def _perform(self, act: Act, *, looks_up: bool) -> Performed:
         ticker = self._drivers.ticker
         began = ticker.seconds()
         for repeats_left in reversed(range(REPEATS_MAX + 1)):
-            admitted = await self.admit(act)
+            admitted = await self._admit(act, looks_up=looks_up)
             if not isinstance(admitted, Permit):
                 return admitted
             recorded = await self.perform_permitted(admitted)
@@ -100,6 +103,9 @@ class Gate:
         Raises StaleClaim where the task was taken away, StaleFacts where facts changed at every try, Unauthenticated
         where the credential was revoked since the principal was made of it.
         """
+        return await self._admit(act, looks_up=True)
+
+    async def _admit(self, act: Act, *, looks_up: bool) -> Admitted:
         newer_than: int | None = None
         for _ in range(STALE_RETRIES_MAX + 1):
             facts = await self._facts.of(act.principal.organization_id, newer_than=newer_than)
@@ -107,7 +113,7 @@ class Gate:
             prior = await self._prior.prior(act, facts.data_keys)
             if isinstance(prior, Recorded | Pending):
                 return prior
-            answer = await self._decide_and_write(act, facts, prior)
+            answer = await self._decide_and_write(act, facts, prior, looks_up=looks_up)
             if answer is not None:
                 return answer
             await self._raise_if_stale(act)
@@ -144,7 +150,7 @@ class Gate:
     # --- the first half ------------------------------------------------------------------------------------------
 
     async def _decide_and_write(
-        self, act: Act, facts: OrganizationFacts, prior: Approved | Unknown | None
+        self, act: Act, facts: OrganizationFacts, prior: Approved | Unknown | None, *, looks_up: bool
     ) -> Admitted | None:
         """Return what was decided and written, None where the facts no longer held."""
         agent, tool = facts.agent_of(act.principal), facts.tools.get(act.name) if act.kind is ActKind.TOOL else None
@@ -155,7 +161,7 @@ class Gate:
                 f"`{act.name}` was called before and its outcome is not known; it is not made again without a person"
             )
             return Recorded(prior.action_id, ActionState.UNKNOWN, error="outcome-unknown", detail=detail, replayed=True)
-        looked_up = await self._look_up(act, tool)
+        looked_up = await self._look_up(act, tool) if looks_up else {}
         approved = prior.rules if isinstance(prior, Approved) else {}
         decision = await self._decision(act, facts, looked_up=looked_up, approved=approved)
         if tool is None:
@@ -167,7 +173,7 @@ class Gate:
             case Outcome.ALLOW:
                 return await self._intend(decided, tool, approval_id=approval_id)
             case Outcome.ESCALATE:
-                return await self._escalate(decided)
+                return await self._escalate(decided, supersedes=approval_id)
             case Outcome.DENY:
                 return await self._refuse(decided)
 
@@ -193,9 +199,10 @@ class Gate:
             return Refused(decided.action_id, "budget-spent", str(result), reasons_of(decided.decision))
         return permit if result is Written.WRITTEN else None
 
-    async def _escalate(self, decided: Decided) -> Admitted | None:
+    async def _escalate(self, decided: Decided, *, supersedes: UUID | None) -> Admitted | None:
         approval_id = self._drivers.ids.new()
-        member = escalation(decided, approval_id=approval_id, now=self._facts.now(), drivers=self._drivers)
+        now = self._facts.now()
+        member = escalation(decided, approval_id=approval_id, now=now, drivers=self._drivers, supersedes=supersedes)
         if await self._admissions.submit(member) is Written.STALE:
             return None
         return Pending(decided.action_id, approval_id, decided.decision.reason)
@@ -237,14 +244,17 @@ class Gate:
         return min((account.room_nanos for account in accounts), default=None)
 
     async def _look_up(self, act: Act, tool: Tool | None) -> dict[str, Json]:
-        """Return the facts that the tool's lookups load: each is an act of the same principal, through this gate."""
+        """Return the facts that the tool's lookups load: each is an act of the same principal, through this gate.
+
+        What is looked up looks nothing up itself, so one act makes as many calls as its tool has lookups and no more.
+        """
         found: dict[str, Json] = {}
         for lookup in tool.lookups if tool is not None else ():
             arguments = {name: read_path(act.arguments, path) for name, path in lookup.arguments}
             if any(value is MISSING for value in arguments.values()):
                 continue  # what is not loaded cannot be read: a rule that names it fails closed
             asked = Act(act.principal, ActKind.TOOL, lookup.tool, dict(arguments), clock=act.clock)  # type: ignore[arg-type]
-            done = await self.perform(asked)
+            done = await self._perform(asked, looks_up=False)
             if isinstance(done, Recorded) and done.state is ActionState.PERFORMED:
                 found[lookup.name] = done.value
         return found

@@ -96,7 +96,8 @@ class OwnActs:
                 return None
             return Refused(action_id, "denied", decision.reason, reasons_of(decision))
         approval_id = self._drivers.ids.new()
-        member = escalation(decided, approval_id=approval_id, now=now, drivers=self._drivers)
+        supersedes = approved.approval_id if approved is not None else None
+        member = escalation(decided, approval_id=approval_id, now=now, drivers=self._drivers, supersedes=supersedes)
         if await self._admissions.submit(member) is Written.STALE:
             return None
         return Pending(action_id, approval_id, decision.reason)

@@ -6,7 +6,6 @@ by an approval that was opened for it. Nothing here decides or writes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +92,6 @@ class PriorReader:
                 "principal_id": principal.actor.id,
                 "key": act.idempotency_key,
                 "approval_id": act.approval_id,
-                "actor": json.dumps([{"id": str(principal.actor.id)}]),
             },
         )
         row = rows[0]

@@ -95,6 +95,8 @@ def _check_tool(tool: ToolSpec, tools: Mapping[str, ToolSpec], names: Names) -> 
 def _check_lookup(lookup: FactLookup, tool: ToolSpec, read: ToolSpec, *, at: str) -> Iterator[FieldError]:
     if read.effect is not Effect.READ:
         yield FieldError(pointer(at, "tool"), f"a fact is looked up by reading, and `{read.name}` is a `{read.effect}`")
+    if read.lookups:
+        yield FieldError(pointer(at, "tool"), f"`{read.name}` looks facts up itself, and facts are looked up one deep")
     for argument, path in lookup.arguments:
         place = pointer(pointer(at, "args"), argument)
         if not path_in_schema(read.schema, argument):

@@ -1,6 +1,8 @@
 -- Records a batch of decided acts: intents with their holds, escalations with their approvals, refusals. A member is
 -- written only if nothing it was decided on has changed: the organization's epoch, the task's claim, the approval, the
--- idempotency key. Returns the members written; the others are loaded and decided again. Rows were locked before.
+-- idempotency key, the task's call, which is one act's alone while it is under way and once it is concluded. An act that
+-- asks again in spite of an approval puts a new one in its place. Returns the members written; the others are loaded and
+-- decided again. Rows were locked before.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, epoch bigint, action_id uuid, kind text, name text, effect text, state text,
@@ -29,19 +31,33 @@ with member as (
       select from action a
       where a.organization_id = i.organization_id and a.id = i.action_id and a.state = 'unknown'))
   returning organization_id, principal_id, key
+), called as (
+  insert into call as c (organization_id, task_id, key, attempt, tries, kind, name, effect, action_id, state,
+    outcome_content_id, seq)
+  select organization_id, task_id, call_key, attempt, tries, kind, name, effect, action_id, state, outcome_content_id,
+         case state when 'refused' then nextval('call_seq') end
+  from (select * from live where call_key is not null order by n) ordered
+  on conflict (organization_id, task_id, key, attempt, tries) do update
+    set action_id = excluded.action_id, state = excluded.state, seq = excluded.seq,
+      outcome_content_id = excluded.outcome_content_id
+    where c.state in ('waiting', 'unknown')
+  returning organization_id, task_id, key, attempt, tries
 ), granted as (
   select l.* from live l
   left join keyed k on k.organization_id = l.organization_id and k.principal_id = l.idempotency_principal
     and k.key = l.idempotency_key
-  where l.idempotency_key is null or k.key is not null
+  left join called c on c.organization_id = l.organization_id and c.task_id = l.task_id and c.key = l.call_key
+    and c.attempt = l.attempt and c.tries = l.tries
+  where (l.idempotency_key is null or k.key is not null) and (l.call_key is null or c.key is not null)
 ), acted as (
   insert into action as a (organization_id, id, kind, name, effect, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, tool_id, tool_version, digest,
     arguments_content_id, decision_content_id, outcome_content_id, error_code, holds, clock, deadline, intended_at,
     concluded_at)
   select organization_id, action_id, kind, name, effect, state, outcome, rules, agent_id, agent_version,
-    department_id, chain, run_id, task_id, attempt, call_key, approval_id, tool_id, tool_version, digest,
-    arguments_content_id, decision_content_id, outcome_content_id, error_code, coalesce(holds, '[]'), clock,
+    department_id, chain, run_id, task_id, attempt, call_key, case state when 'waiting' then null else approval_id end,
+    tool_id, tool_version, digest, arguments_content_id, decision_content_id, outcome_content_id, error_code,
+    coalesce(holds, '[]'), clock,
     aos_now() + deadline_seconds * interval '1 second', aos_now(), case state when 'refused' then aos_now() end
   from granted
   on conflict (organization_id, id) do update set
@@ -50,20 +66,15 @@ with member as (
     decision_content_id = excluded.decision_content_id, outcome_content_id = excluded.outcome_content_id, clock = excluded.clock, deadline = excluded.deadline,
     intended_at = excluded.intended_at, concluded_at = excluded.concluded_at
     where a.state = 'waiting'
-), called as (
-  insert into call as c (organization_id, task_id, key, attempt, tries, kind, name, effect, action_id, state,
-    outcome_content_id, seq)
-  select organization_id, task_id, call_key, attempt, tries, kind, name, effect, action_id, state, outcome_content_id,
-         case state when 'refused' then nextval('call_seq') end
-  from (select * from granted where call_key is not null order by n) ordered
-  on conflict (organization_id, task_id, key, attempt, tries) do update
-    set action_id = excluded.action_id, state = excluded.state, seq = excluded.seq,
-      outcome_content_id = excluded.outcome_content_id
-    where c.state in ('waiting', 'unknown')
 ), used as (
   update approval a set status = 'used', used_by_action_id = g.action_id
   from granted g
   where g.approval_id is not null and g.state = 'intended'
+    and a.organization_id = g.organization_id and a.id = g.approval_id
+), superseded as (
+  update approval a set status = 'expired'
+  from granted g
+  where g.approval_id is not null and g.state = 'waiting'
     and a.organization_id = g.organization_id and a.id = g.approval_id
 ), asked as (
   insert into approval (organization_id, id, action_id, act_kind, act_name, digest, agent_id, chain, run_id, task_id,
