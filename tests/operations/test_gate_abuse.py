@@ -17,7 +17,7 @@ from aos.kernel.tools import FactLookup
 from tests.databases import Database
 from tests.planes import Plane
 from tests.run_worlds import make_company
-from tests.worlds import World, agent, make_world, payments, tool
+from tests.worlds import IDS, World, agent, make_world, payments, tool
 
 LARGE: dict[str, Json] = {"iban": "DE89370400440532013000", "amount": "5000.00", "currency": "EUR"}
 ASK = Rule("ask", 1, Outcome.ESCALATE, (), ("tool:payments.create",), "", "ask")
@@ -100,3 +100,16 @@ def test_one_call_of_a_task_that_is_sent_twice_at_once_is_made_once(plane: Plane
     assert len(company.caller.calls) == 1
     assert all(isinstance(each, Recorded | AosError) for each in answers)
     assert company.world.rows("select count(*) from action") == [(1,)]
+
+
+def test_tokens_of_organizations_that_are_none_leave_nothing_in_memory(database: Database) -> None:
+    world = make_world(database)
+
+    async def go() -> int:
+        async with world.running() as aos:
+            for _ in range(50):
+                with pytest.raises(NotFound):
+                    await aos.facts.of(IDS.new())
+            return len(aos.facts._loading)
+
+    assert asyncio.run(go()) == 0

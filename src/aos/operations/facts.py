@@ -130,7 +130,11 @@ class FactsCache:
             current = known is not None and known.epoch == self._epochs.get(organization_id)
             if known is not None and current and (newer_than is None or known.epoch > newer_than):
                 return known
-            return await self._load(organization_id)
+            try:
+                return await self._load(organization_id)
+            except NotFound:
+                self._loading.pop(organization_id, None)  # ids that a caller made up leave nothing behind
+                raise
 
     async def _load(self, organization_id: UUID) -> OrganizationFacts:
         asked_at = self._drivers.ticker.seconds()

@@ -124,9 +124,18 @@ def create_own_organization(
 
 
 def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
-    """Set what `spec` gives of the organization's settings; its name cannot change here."""
+    """Set what `spec` gives of the organization's settings; its name cannot change here.
+
+    What policies read of them (the environment, the zone of `now`, whether a run may carry a clock of its own) is
+    changed by whoever may publish policies: to change it is to change what they decide. Raises Forbidden.
+    """
     edit.require(Permission.REGISTRY_WRITE)
     check_settings(spec)
+    current = edit.registry.manifest.organization
+    if any(
+        getattr(spec, name) not in (None, getattr(current, name)) for name in ("environment", "run_clock", "timezone")
+    ):
+        edit.require(Permission.POLICY_PUBLISH)
     params = {
         "organization_id": edit.organization_id,
         "currency": spec.currency,
