@@ -17,9 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from aos.kernel.acts import ActionState, Recorded
+from aos.kernel.acts import ActionState, Pending, Recorded
 from aos.kernel.errors import StillRunning
 from aos.kernel.money import Money
+from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Repeat
 from aos.operations.abandon import Abandonment
 from aos.operations.integrate import integrate_all
@@ -155,6 +156,21 @@ def test_after_the_sweep_a_keyed_tool_is_asked_again_and_a_never_tool_waits_for_
     done = repeat(world, tmp_path)
     assert done.state is state
     assert len(effects(tmp_path)) == lines
+
+
+def test_a_payment_that_a_person_allowed_is_asked_again_of_the_tool_and_not_of_the_person(
+    database: Database, tmp_path: Path
+) -> None:
+    asks = Rule("asks", 1, Outcome.ESCALATE, (), ("tool:payments.create",))
+    world = make_world(database, agents=[agent("finance", "payments.create")], tools=[payments()], rules=[asks])
+    assert isinstance(repeat(world, tmp_path), Pending)
+    world.rows("update approval set status = 'approved'")
+    kill_when_stopped(world, tmp_path, "after-effect")
+    world.rows("update action set deadline = aos_now() - interval '1 second'")
+    sweep(world)
+    assert repeat(world, tmp_path).state is ActionState.PERFORMED
+    assert len(effects(tmp_path)) == 1
+    assert world.rows("select status from approval") == [("used",)]
 
 
 def sweep(world: World) -> None:

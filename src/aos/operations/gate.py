@@ -162,7 +162,7 @@ class Gate:
             )
             return Recorded(prior.action_id, ActionState.UNKNOWN, error="outcome-unknown", detail=detail, replayed=True)
         looked_up = await self._look_up(act, tool) if looks_up else {}
-        approved = prior.rules if isinstance(prior, Approved) else {}
+        approved = prior.rules if isinstance(prior, Approved | Unknown) else {}
         decision = await self._decision(act, facts, looked_up=looked_up, approved=approved)
         if tool is None:
             decided = Decided(act, decision, facts, action_id, agent)

@@ -7,7 +7,7 @@ by an approval that was opened for it. Nothing here decides or writes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -30,9 +30,13 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The act was sent before and its outcome is not known."""
+    """The act was sent before and its outcome is not known.
+
+    `rules` are those that a person's yes covered then: the same call under the same key is still the same act.
+    """
 
     action_id: UUID
+    rules: Mapping[str, int] = field(default_factory=dict)
 
 
 Prior = Recorded | Pending | Approved | Unknown | None
@@ -79,7 +83,7 @@ class PriorReader:
             case "intended":
                 raise StillRunning(f"call `{act.name}` of this task is under way")
             case "unknown":
-                return Unknown(row["action_id"])
+                return Unknown(row["action_id"], _covered(row))
             case state:
                 return self._recorded(row, ActionState(state), keys)
 
@@ -111,7 +115,7 @@ class PriorReader:
             case "intended":
                 raise StillRunning("the first act under this key is under way")
             case "unknown":
-                return Unknown(row["action_id"])
+                return Unknown(row["action_id"], _covered(row))
             case state:
                 return self._recorded(row, ActionState(state), keys)
 
@@ -132,6 +136,13 @@ class PriorReader:
         return Recorded(
             row["action_id"], state, error=row["error_code"] or "", detail=detail, reasons=reasons, replayed=True
         )
+
+
+def _covered(row: Row) -> dict[str, int]:
+    """Return the rules that a used approval covered, none where there was none."""
+    if row["approval_status"] != "used":
+        return {}
+    return {rule["id"]: rule["version"] for rule in row["approval_rules"]}
 
 
 def _open(row: Row, keys: DataKeys, drivers: Drivers) -> Any:
