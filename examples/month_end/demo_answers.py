@@ -83,7 +83,10 @@ def ask_person(console: Console) -> Callable[[dict[str, Any]], tuple[bool, str]]
 
     def ask(approval: dict[str, Any]) -> tuple[bool, str]:
         console.print()
+        invoice = (approval.get("arguments") or {}).get("invoice", "")
         console.print(Text("  ? ", style="bold yellow") + Text(approval["act"], style="bold"))
+        if invoice:
+            console.print(Text(f"    for {invoice}", style="dim"))
         console.print(Text(f"    why you are asked: {approval['reason']}", style="dim"))
         facts = approval.get("facts") or {}
         for name, value in facts.items():

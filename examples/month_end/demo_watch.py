@@ -87,6 +87,8 @@ class Screen:
         """Take the picture off the screen, so that something else may be written."""
         if self._live:
             self._live.stop()
+            # One that is started again would erase what was written in between.
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
 
     def show(self, view: View) -> None:
         """Draw the view."""

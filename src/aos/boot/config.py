@@ -239,12 +239,16 @@ def read_config(environment: Mapping[str, str]) -> Config:
     return Config(**values)
 
 
+_OF_AGENTS: Final = frozenset({"AOS_AGENT", "AOS_API_KEY"})
+"""What `aos agents env` exports for an agent's own process; no settings of AOS."""
+
+
 def unknown_settings(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return a warning for each variable that begins like a setting and is none, with the closest name."""
     known = [setting.name for setting in settings_table()]
     found = []
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in _OF_AGENTS:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f": did you mean {close[0]}?" if close else ": `aos config --all` lists the settings"
             found.append(f"{name} is no setting of AOS{hint}")

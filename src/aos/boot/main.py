@@ -14,7 +14,7 @@ from aos.boot.config import read_config, unknown_settings
 from aos.boot.paths import find_paths
 from aos.boot.state import read_state
 from aos.cli.app import run_cli
-from aos.cli.config import DEFAULT_URL, CliConfig
+from aos.cli.config import CliConfig
 from aos.cli.failures import exit_status_of
 from aos.drivers.clock import machine_now
 from aos.drivers.crypto import StandardCrypto
@@ -49,7 +49,7 @@ def cli_config(environment: Mapping[str, str]) -> CliConfig:
     url = config.url
     if url is None:
         state = read_state(find_paths(config, environment))
-        url = state.url if state is not None else DEFAULT_URL
+        url = state.url if state is not None else f"http://{config.host}:{config.port}"
     return CliConfig(
         config_home=_config_home(environment),
         now=machine_now,

@@ -78,6 +78,9 @@ def verify(
             path = Path(folder) / "log.jsonl"
             _save(session, EXPORT_PATH, path)
             shown = _check_log_file(session, path, key)
+    session.out.note(
+        "verified: every record is in its place under the signed checkpoint" if file is None else "verified"
+    )
     session.out.emit(shown, lambda: _drawn(session, shown))
 
 

@@ -73,8 +73,12 @@ class _Drawing:
         self._session = session
         self._view = view
         self._told: dict[str, str] = {}
-        quiet = session.out.json or not session.out.err.is_terminal
-        self._live = None if quiet else Live(console=session.out.err, refresh_per_second=4, transient=False)
+        self._quiet = session.out.json or not session.out.err.is_terminal
+        self._live = self._fresh()
+
+    def _fresh(self) -> Live | None:
+        """Return a picture not drawn yet: one that is started again would erase what was written in between."""
+        return None if self._quiet else Live(console=self._session.out.err, refresh_per_second=4, transient=False)
 
     def __enter__(self) -> _Drawing:
         if self._live:
@@ -102,6 +106,7 @@ class _Drawing:
         try:
             ask()
         finally:
+            self._live = self._fresh()
             if self._live:
                 self._live.start()
 

@@ -131,7 +131,13 @@ def end_as(view: RunView) -> None:
         raise CliError("Waits for approval", detail, ExitStatus.WAITS)
     error = view.run.get("error") or view.run.get("error_code") or "see `aos trace`"
     said = error.get("detail") or error.get("message") if isinstance(error, dict) else error
-    raise CliError(f"Run {view.state}", f"run {id}: {said}", ExitStatus.FAILED)
+    raise CliError(f"Run {view.state}", f"run {id}: {said}{_why(view)}", ExitStatus.FAILED)
+
+
+def _why(view: RunView) -> str:
+    """Return what the first failed task said, which is the cause more often than what the run says."""
+    failed = [task for task in view.tasks.values() if task.get("state") == "failed" and task.get("detail")]
+    return f"; {failed[0].get('label')}: {failed[0]['detail']}" if failed else ""
 
 
 def _result(view: RunView) -> RenderableType:

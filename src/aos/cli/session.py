@@ -87,12 +87,17 @@ def write_credentials(config_home: Path, url: str, given: dict[str, str]) -> Non
 
 
 def find_id(session: Session, path: str, key: str) -> str:
-    """Return the full id that a short one ends with, `last` for the newest; names and full ids as they are.
+    """Return the full id that a short one ends with, `last` for the newest (of approvals: that waits); names and full ids as they are.
 
     Raises CliError where nothing or more than one thing answers to it.
     """
     if key == "last":
-        newest = session.client.items(path, {"order": "-created"}, most=1)
+        newest = (
+            session.client.items(path, {"order": "-created", "status": "pending"}, most=1)
+            if path == "/approvals"
+            else []
+        )
+        newest = newest or session.client.items(path, {"order": "-created"}, most=1)
         if not newest:
             raise CliError("Not found", f"there is nothing in `{path}` yet", ExitStatus.NOT_FOUND)
         return str(newest[0]["id"])

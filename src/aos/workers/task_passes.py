@@ -6,6 +6,7 @@ another.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,8 @@ from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
 from aos.workers.runners import Died, Runners
 from aos_sdk.frames import Ended, PassContext, Start
+
+_log = logging.getLogger(__name__)
 
 PAUSED_AGENT_SECONDS = 5.0
 """How long a task of a paused agent is left alone before it is looked at again."""
@@ -233,6 +236,10 @@ def _end_of(ended: Ended) -> PassEnd:
             return Vanished(counted=False)
         case "raised":
             error = ended.error
+            if error is not None:
+                _log.warning(
+                    "an agent raised %s", error.type, extra={"task": ended.task_id, "traceback": error.traceback}
+                )
             told = f"{error.type}: {error.message}" if error is not None else "the function raised"
             return Failed("raised", told)
 
