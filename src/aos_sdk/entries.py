@@ -1,11 +1,18 @@
-"""Finding what an entry `module:function` names. Agents' modules are imported here, in the host, and nowhere else."""
+"""Finding what an entry `module:function` names. Agents' modules are imported here, in the host, and nowhere else.
+
+Whoever registers an agent or a tool writes its entry, so an entry may name only what the operator put into the folders of
+agents' code: nothing of Python itself, of AOS or of an installed package, by whatever way round.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 
@@ -13,13 +20,23 @@ class EntryError(Exception):
     """The entry cannot be loaded; the message names it and what is missing."""
 
 
-def load_entry(entry: str) -> Callable[..., Any]:
-    """Import the module of `entry` and return its function; raises `EntryError`, with the cause, when it cannot."""
+def agent_folders() -> tuple[str, ...]:
+    """Return the folders of agents' code that this host was given."""
+    return tuple(folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder)
+
+
+def load_entry(entry: str, *, folders: Collection[str] | None = None) -> Callable[..., Any]:
+    """Import the module of `entry` and return its function; raises `EntryError`, with the cause, when it cannot.
+
+    The module, and the function itself, must stand directly in one of `folders`; None lets an entry name anything.
+    """
     module_name, _, function_name = entry.partition(":")
     if not module_name or not function_name:
         raise EntryError(f"entry `{entry}` must read `module:function`")
     if module_name not in sys.modules:
         importlib.invalidate_caches()
+    if folders is not None:
+        _check_place(entry, module_name, folders)
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -32,9 +49,30 @@ def load_entry(entry: str) -> Callable[..., Any]:
         if not hasattr(found, part):
             raise EntryError(f"entry `{entry}` cannot be loaded: `{module_name}` has no `{function_name}`")
         found = getattr(found, part)
+        if folders is not None:
+            home = found.__name__ if inspect.ismodule(found) else getattr(found, "__module__", None)
+            _check_place(entry, home if isinstance(home, str) else type(found).__module__, folders)
     if not callable(found):
         raise EntryError(f"entry `{entry}` cannot be run: `{function_name}` is not a function")
     return found  # type: ignore[no-any-return]
+
+
+def _check_place(entry: str, module_name: str, folders: Collection[str]) -> None:
+    """Raise `EntryError` where a module is found, but outside the folders of agents' code."""
+    top = module_name.partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None and top not in sys.modules:
+        return  # there is none at all: the import says so
+    places = list(spec.submodule_search_locations or [spec.origin or ""]) if spec is not None else []
+    allowed = {Path(folder).resolve() for folder in folders}
+    if top in ("aos", "aos_sdk") or not places or not all(Path(place).resolve().parent in allowed for place in places):
+        raise EntryError(
+            f"entry `{entry}` cannot be loaded: `{module_name}` is no agents' code, which stands in the folders that"
+            " AOS_AGENT_PATH names"
+        )
 
 
 def is_asynchronous(function: Callable[..., Any]) -> bool:

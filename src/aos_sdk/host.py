@@ -21,7 +21,7 @@ import msgspec
 
 from aos_sdk.blocking import BlockingPass
 from aos_sdk.context import AsyncContext, Context
-from aos_sdk.entries import EntryError, is_asynchronous, load_entry
+from aos_sdk.entries import EntryError, agent_folders, is_asynchronous, load_entry
 from aos_sdk.frames import (
     EXIT_PROTOCOL,
     Call,
@@ -97,7 +97,7 @@ class Host:
     def _load(self, frame: Start) -> tuple[Callable[..., Any], bool] | None:
         """Return the function and whether it is asynchronous; an entry that cannot be loaded ends the pass."""
         try:
-            function = load_entry(frame.entry)
+            function = load_entry(frame.entry, folders=agent_folders())
         except EntryError as error:
             self._history.pop(frame.task_id, None)
             self._wire.send(Ended(frame.task_id, "raised", error=raised(error)))

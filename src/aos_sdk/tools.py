@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from aos_sdk.entries import EntryError, is_asynchronous, load_entry
+from aos_sdk.entries import EntryError, agent_folders, is_asynchronous, load_entry
 from aos_sdk.frames import Json, RunTool, ToolEnded
 from aos_sdk.shapes import raised, result_value
 
@@ -30,7 +30,7 @@ class ToolRunner:
         Arguments that the function does not take are refused before it is entered.
         """
         try:
-            function = load_entry(call.entry)
+            function = load_entry(call.entry, folders=agent_folders())
             arguments = tool_keywords(function, call)
         except (EntryError, TypeError) as error:
             return ToolEnded(call.call_id, ok=False, error=raised(error), refused=True)

@@ -409,3 +409,7 @@ def tool_dies():
 
 def tool_pid():
     return os.getpid()
+
+
+def tool_no_json():
+    return object()

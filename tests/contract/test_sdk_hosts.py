@@ -89,6 +89,34 @@ def test_an_entry_that_cannot_be_loaded_says_what_is_missing(entry, message, tmp
 
 
 @pytest.mark.parametrize(
+    "entry",
+    [
+        "subprocess:getoutput",
+        "os:system",
+        "builtins:eval",
+        "aos_sdk.host:main",
+        "msgspec.json:decode",
+        "by_the_way:os.system",
+        "by_the_way:getoutput",
+        "by_the_way:eval",
+    ],
+)
+def test_an_entry_names_what_the_operator_put_there_and_nothing_else(entry, tmp_path):
+    (tmp_path / "by_the_way.py").write_text("import os\nfrom builtins import eval\nfrom subprocess import getoutput\n")
+
+    async def case():
+        async with open_pool(python_path=(AGENTS, str(tmp_path)), tool_hosts=1) as pool:
+            ended = await Owner(entry).run(pool)
+            assert ended.outcome == "raised"
+            assert "is no agents' code" in ended.error.message
+            tool = await pool.run_tool(entry, {}, deadline_seconds=5)
+            assert tool.refused
+            assert "is no agents' code" in tool.error.message
+
+    run(case())
+
+
+@pytest.mark.parametrize(
     ("entry", "type_name"),
     [
         ("raises", "RuntimeError"),

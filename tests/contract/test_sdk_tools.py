@@ -91,7 +91,7 @@ def test_a_tool_whose_host_dies_is_told_as_died_and_the_next_one_runs():
 def test_a_result_that_is_not_json_is_a_failure_of_the_tool():
     async def case():
         async with open_pool(tool_hosts=1, agent_hosts=0) as pool:
-            ended = await pool.run_tool("builtins:object", {}, deadline_seconds=5)
+            ended = await pool.run_tool("sdk_agents:tool_no_json", {}, deadline_seconds=5)
             assert (ended.ok, ended.error.type) == (False, "InvalidCall")
 
     asyncio.run(case())

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("AOS_AGENT_ENV", "ERP_URL, ERP_USER", "agent_env", ("ERP_URL", "ERP_USER")),
         ("AOS_ALLOW_RUN_CLOCK", "YES", "allow_run_clock", True),
         ("AOS_ALLOW_RUN_CLOCK", "0", "allow_run_clock", False),
+        ("AOS_ALLOW_INLINE", "", "allow_inline", False),
         ("AOS_LOG_LEVEL", "Warning", "log_level", "warning"),
     ],
 )

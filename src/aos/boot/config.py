@@ -178,6 +178,10 @@ class Config:
         default=False,
         metadata=_says("flag", _flag, "New organizations may give a run a clock of its own (rehearsals, examples)."),
     )
+    allow_inline: bool = field(
+        default=False,
+        metadata=_says("flag", _flag, "Agents that say `inline` run in the worker itself, with all that it may reach."),
+    )
     # --- what is said
     log_level: str = field(
         default="info",

@@ -27,7 +27,8 @@ log = logging.getLogger("aos.boot")
 
 def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     """Work until asked to end; then claim nothing more, let what runs end, and give back the rest."""
-    sys.path.extend(str(folder) for folder in config.agent_path)  # agents that the operator lets run inline
+    if config.allow_inline:
+        sys.path.extend(str(folder) for folder in config.agent_path)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(plan, config, signal))
 
@@ -40,7 +41,8 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, keeps_fresh=False) as hot,
     ):
         do = orchestration(hot.database, hot.facts, hot.gate, hot.drivers)
-        worker = Worker(do, Runners(hosts=hosts if config.hosts else None, inline=InlineRunner()), bell=hot.bell)
+        inline = InlineRunner() if config.allow_inline else None
+        worker = Worker(do, Runners(hosts=hosts if config.hosts else None, inline=inline), bell=hot.bell)
         await worker.start()
         signal.send(hot.ready)
         log.info("the worker works", extra={"governed": hot.ready.governed})

@@ -54,6 +54,6 @@ class Runners:
             raise Misconfigured(f"agent `{agent.name}` has the runtime `{kind}`, which this worker does not run")
         runner = self._inline if runtime.inline else self._hosts
         if runner is None:
-            where = "inline" if runtime.inline else "in hosts"
+            where = "inline (AOS_ALLOW_INLINE)" if runtime.inline else "in hosts"
             raise Misconfigured(f"agent `{agent.name}` runs {where}, which this worker does not do")
         return runner
