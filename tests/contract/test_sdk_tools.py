@@ -43,10 +43,10 @@ def test_tools_run_beside_each_other_and_beside_agents():
         async with open_pool(tool_hosts=1, agent_hosts=1) as pool:
 
             async def answer(call):
-                return await pool.run_tool("sdk_agents:tool_adds", {"a": call.arguments["n"]}, deadline_seconds=5)
+                return await pool.run_tool("sdk_agents:tool_adds", {"a": call.arguments["n"]}, deadline_seconds=30)
 
             owner = Owner("sdk_agents:three_calls", before=answer)
-            slow = [pool.run_tool("sdk_agents:tool_sleeps", {"seconds": 0.2}, deadline_seconds=5) for _ in range(8)]
+            slow = [pool.run_tool("sdk_agents:tool_sleeps", {"seconds": 0.2}, deadline_seconds=30) for _ in range(8)]
             ended, *rest = await asyncio.gather(owner.run(pool), *slow)
             assert ended.value == [0, 1, 2]
             assert {one.value for one in rest} == {"slept"}
