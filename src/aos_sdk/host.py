@@ -147,6 +147,8 @@ class Host:
 
         self._loop.call_soon(self._take_on_loop, first)
         self._loop.add_reader(self._wire, readable)
+        # What came in one piece with the first frame is read already: the socket will not tell of it again.
+        self._loop.call_soon(readable)
         self._loop.run_until_complete(done)
 
     def _take_on_loop(self, frame: OwnerFrame) -> bool:

@@ -38,6 +38,16 @@ def test_a_tool_that_was_never_entered_says_so():
     asyncio.run(case())
 
 
+def test_calls_that_reach_an_idle_host_in_one_piece_are_all_made():
+    async def case():
+        async with open_pool(tool_hosts=1, agent_hosts=0) as pool:
+            for _ in range(5):
+                calls = [pool.run_tool("sdk_agents:tool_adds", {"a": n}, deadline_seconds=5) for n in range(8)]
+                assert [ended.value for ended in await asyncio.gather(*calls)] == [n + 1 for n in range(8)]
+
+    asyncio.run(case())
+
+
 def test_tools_run_beside_each_other_and_beside_agents():
     async def case():
         async with open_pool(tool_hosts=1, agent_hosts=1) as pool:
