@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import os
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -18,11 +17,6 @@ from typing import Any
 
 class EntryError(Exception):
     """The entry cannot be loaded; the message names it and what is missing."""
-
-
-def agent_folders() -> tuple[str, ...]:
-    """Return the folders of agents' code that this host was given."""
-    return tuple(folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder)
 
 
 def load_entry(entry: str, *, folders: Collection[str] | None = None) -> Callable[..., Any]:

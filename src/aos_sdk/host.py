@@ -1,8 +1,8 @@
 """A host: one process that runs agents' functions and `python:` tools for the process that owns it.
 
-`python -m aos_sdk.host --socket PATH --host-id ID`, with the secret and the owner's process id on standard input. It is
-given no key and no database address. It runs one synchronous pass in its main thread, or asynchronous passes and tools
-beside each other on one loop in the same thread. It dies with its owner.
+`python -m aos_sdk.host --socket PATH --host-id ID --folder FOLDER ...`, with the secret and the owner's process id on
+standard input. It is given no key and no database address. It runs one synchronous pass in its main thread, or
+asynchronous passes and tools beside each other on one loop in the same thread. It dies with its owner.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from aos_sdk.blocking import BlockingPass
 from aos_sdk.context import AsyncContext, Context
-from aos_sdk.entries import EntryError, agent_folders, is_asynchronous, load_entry
+from aos_sdk.entries import EntryError, is_asynchronous, load_entry
 from aos_sdk.frames import (
     EXIT_PROTOCOL,
     Call,
@@ -54,8 +54,9 @@ _PR_SET_DUMPABLE: Final = 4
 class Host:
     """The frames' meaning: what to do with each, in either colour."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, folders: Sequence[str]) -> None:
         self._wire = wire
+        self._folders = folders
         self._history: dict[str, list[Recorded]] = {}
         self._passes: dict[str, ParkingPass] = {}
         self._tools_running: set[asyncio.Task[None]] = set()
@@ -97,7 +98,7 @@ class Host:
     def _load(self, frame: Start) -> tuple[Callable[..., Any], bool] | None:
         """Return the function and whether it is asynchronous; an entry that cannot be loaded ends the pass."""
         try:
-            function = load_entry(frame.entry, folders=agent_folders())
+            function = load_entry(frame.entry, folders=self._folders)
         except EntryError as error:
             self._history.pop(frame.task_id, None)
             self._wire.send(Ended(frame.task_id, "raised", error=raised(error)))
@@ -212,7 +213,7 @@ class Host:
         task.add_done_callback(self._tools_running.discard)
 
     async def _run_tool(self, call: RunTool) -> None:
-        self._tools = self._tools or ToolRunner()
+        self._tools = self._tools or ToolRunner(self._folders)
         ended = await self._tools.run(call)
         try:
             self._wire.send(ended)
@@ -246,6 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="aos_sdk.host")
     parser.add_argument("--socket", required=True)
     parser.add_argument("--host-id", required=True)
+    parser.add_argument("--folder", action="append", default=[], help="a folder of agents' code")
     options = parser.parse_args()
     secret, owner_pid = sys.stdin.readline().split()
     guard_process(int(owner_pid))
@@ -258,7 +260,7 @@ def main() -> None:
     connection.connect(options.socket)
     wire = Wire(connection)
     wire.send(Hello(options.host_id, secret, os.getpid()))
-    Host(wire).run()
+    Host(wire, options.folder).run()
 
 
 if __name__ == "__main__":

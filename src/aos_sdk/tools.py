@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from aos_sdk.entries import EntryError, agent_folders, is_asynchronous, load_entry
+from aos_sdk.entries import EntryError, is_asynchronous, load_entry
 from aos_sdk.frames import Json, RunTool, ToolEnded
 from aos_sdk.shapes import raised, result_value
 
@@ -21,7 +21,8 @@ THREADS_MAX: Final = 32
 class ToolRunner:
     """Runs tools beside each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._folders = folders
         self._threads = ThreadPoolExecutor(max_workers=THREADS_MAX, thread_name_prefix="aos-tool")
 
     async def run(self, call: RunTool) -> ToolEnded:
@@ -30,7 +31,7 @@ class ToolRunner:
         Arguments that the function does not take are refused before it is entered.
         """
         try:
-            function = load_entry(call.entry, folders=agent_folders())
+            function = load_entry(call.entry, folders=self._folders)
             arguments = tool_keywords(function, call)
         except (EntryError, TypeError) as error:
             return ToolEnded(call.call_id, ok=False, error=raised(error), refused=True)

@@ -88,7 +88,10 @@ class HostProcess:
 
     def _fork(self, config: HostsConfig) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [config.python, "-m", "aos_sdk.host", "--socket", str(config.socket_path), "--host-id", self.host_id],
+            [
+                *(config.python, "-m", "aos_sdk.host", "--socket", str(config.socket_path), "--host-id", self.host_id),
+                *(f"--folder={folder}" for folder in config.python_path),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
