@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from aos.cli.app import run_cli
 from aos.cli.config import CliConfig
 
 if __name__ == "__main__":
+    # What a terminal starts is never deaf to Ctrl-C, even where the tests themselves run in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     url, home, *arguments = sys.argv[1:]
     config = CliConfig(
         config_home=Path(home),
