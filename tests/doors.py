@@ -130,10 +130,11 @@ def personal_token(world: World, *roles: str) -> str:
         list(roles),
     )
     world.rows(
-        "insert into person_token (id, person_id, kind, label, token_hash, expires_at)"
-        " values (%s, %s, 'personal', 'test', %s, aos_now() + interval '1 hour')",
+        "insert into person_token (id, person_id, issuer_id, kind, label, token_hash, expires_at)"
+        " values (%s, %s, %s, 'personal', 'test', %s, aos_now() + interval '1 hour')",
         IDS.new(),
         world.person_id,
+        world.organization_id,
         token_hash(text),
     )
     return text

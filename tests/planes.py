@@ -121,7 +121,8 @@ class Plane:
 
 def sign_in(drivers: Drivers, actor: Actor) -> str:
     """Return a personal token of a person."""
-    _, token, _ = exchange_link(drivers, create_link(drivers, actor.person_id, label="test"), label="test")
+    link = create_link(drivers, actor.person_id, issuer_id=actor.organization_id, label="test")
+    _, token, _ = exchange_link(drivers, link, label="test")
     return token
 
 

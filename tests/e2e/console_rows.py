@@ -263,7 +263,11 @@ async def seed(owner: str, app: str, machine: str, keys: KeyFile) -> Company:
         )  # fmt: skip
         emails = ("maria@larkspur.example", "jonas@larkspur.example", "viktor@larkspur.example")
         people = dict(seeder.sql("select email, id from person"))
-        links = {each: await asyncio.to_thread(create_link, drivers, people[each], label="test") for each in emails}
+        issuer_id = actors[0].organization_id
+        links = {
+            each: await asyncio.to_thread(create_link, drivers, people[each], issuer_id=issuer_id, label="test")
+            for each in emails
+        }
         return Company(actors[0].organization_id, runs[0], runs[1], links)
     finally:
         await database.close()

@@ -46,6 +46,10 @@ POINTING_OUTSIDE = {
     ("approval", "person"): "people belong to the deployment",
     ("agent", "person"): "people belong to the deployment",
     ("member", "person"): "people belong to the deployment; a member is how one comes to an organization",
+    (
+        "member",
+        "organization",
+    ): "whoever founds an organization comes in with the credentials of the one they came from",
 }
 
 

@@ -27,14 +27,14 @@ def make_first_link(logins: RoleLogins, found: FirstSignIn, key_file: Path, *, r
     configure(logins.app, connections_max=1)
     configure_machine(logins.machine, connections_max=1)
     try:
-        person_id = found.administrator
-        if person_id is None:
+        person_id, organization_id = found.administrator, found.organization_id
+        if person_id is None or organization_id is None:
             actor = create_organization(
                 drivers, ORGANIZATION, currency="EUR", timezone="UTC",
                 admin_email=ADMINISTRATOR, admin_name="Administrator", run_clock=run_clock,
             )  # fmt: skip
-            person_id = actor.person_id
-        return create_link(drivers, person_id, label="first administrator")
+            person_id, organization_id = actor.person_id, actor.organization_id
+        return create_link(drivers, person_id, issuer_id=organization_id, label="first administrator")
     finally:
         disconnect_machine()
         disconnect()

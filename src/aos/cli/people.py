@@ -12,7 +12,7 @@ from aos.cli.client import Client, Object, path_to
 from aos.cli.failures import CliError, ExitStatus, usage_error
 from aos.cli.output import detail
 from aos.cli.registry import Collection
-from aos.cli.session import find_id, session_of, write_credentials
+from aos.cli.session import find_id, session_of, token_field, write_credentials
 from aos.kernel.people import Role
 
 PEOPLE: Final = Collection("/people", "person", ("email", "name", "roles", "created_at"))
@@ -115,7 +115,7 @@ def login(
         person = client.get("/whoami")
     finally:
         client.close()
-    write_credentials(config.config_home, config.url, _kept(token, config.organization))
+    write_credentials(config.config_home, config.url, _kept(token, config.organization, person))
     session.out.say(person, f"signed in to {config.url} as {_email(person)}")
 
 
@@ -130,8 +130,14 @@ def _redeem(url: str, link: str) -> str:
     return token
 
 
-def _kept(token: str, organization: str) -> dict[str, str]:
-    return {"token": token} | ({"organization": organization} if organization else {})
+def _kept(token: str, organization: str, person: Object) -> dict[str, str]:
+    """Return what is stored: the newest token counts, and each organization keeps the one that opened it last."""
+    opened: list[Object] = person.get("organizations", [])
+    return (
+        {"token": token}
+        | {token_field(str(each["name"])): token for each in opened}
+        | ({"organization": organization} if organization else {})
+    )
 
 
 def whoami(context: typer.Context) -> None:

@@ -30,8 +30,8 @@ class Session:
         """Return the connection, made when it is first needed."""
         if self._client is None:
             stored = read_credentials(self.config.config_home).get(self.config.url, {})
-            token = self.config.token or stored.get("token", "")
             organization = self.config.organization or stored.get("organization", "")
+            token = self.config.token or stored.get(token_field(organization)) or stored.get("token", "")
             self._client = Client(self.config.url, token=token, organization=organization)
         return self._client
 
@@ -71,9 +71,19 @@ def read_credentials(config_home: Path) -> dict[str, dict[str, str]]:
     return {str(url): dict(each) for url, each in servers.items()} if isinstance(servers, dict) else {}
 
 
+def token_field(organization: str) -> str:
+    """Return under what name the token that opens one organization is stored."""
+    return f"token of {organization}"
+
+
 def write_credentials(config_home: Path, url: str, given: dict[str, str]) -> None:
-    """Store one server's sign-in, readable by its owner alone; the file is replaced whole."""
-    servers = {**read_credentials(config_home), url: given}
+    """Store one server's sign-in, readable by its owner alone; the file is replaced whole.
+
+    What is stored of the same server stays where `given` does not name it: the tokens of other organizations.
+    """
+    known = read_credentials(config_home)
+    kept = {name: text for name, text in known.get(url, {}).items() if name != "organization"}
+    servers = {**known, url: {**kept, **given}}
     path = credentials_file(config_home)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -34,9 +34,14 @@ _MANY: Final = {
 class Organizations(Endpoint):
     """One's own organizations."""
 
-    @operation("list_organizations", "List your own organizations, newest membership first", answer=_MANY)
+    @operation(
+        "list_organizations",
+        "List your own organizations that your credential opens, newest membership first",
+        answer=_MANY,
+    )
     def get(self, request: Request) -> HttpResponse:
-        found = list_organizations(self.person(request).person_id)
+        person = self.person(request)
+        found = list_organizations(person.person_id, issuer_id=person.issuer_id)
         return json_response({"items": [wire.organization(each) for each in found], "next": None})
 
     @operation(
@@ -63,7 +68,8 @@ class Organization(Endpoint):
 
     @operation("show_organization", "Show one of your own organizations", answer="Organization")
     def get(self, request: Request, key: str) -> HttpResponse:
-        for each in list_organizations(self.person(request).person_id):
+        person = self.person(request)
+        for each in list_organizations(person.person_id, issuer_id=person.issuer_id):
             if key == each.name or key.lower() == str(each.id):
                 return json_response(wire.organization(each))
         raise NotFound(f"you belong to no organization `{key[:80]}`")

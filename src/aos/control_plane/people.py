@@ -64,7 +64,7 @@ class People(Endpoint):
             spec = new_part(edit, "people", email, fields=rest).people[0]
             id, link = invite_person(edit, spec)
             shown = wire.person(find_member(edit.organization_id, str(id)))
-            return Reply(201, {**shown, "link": link}, f"/people/{id}", once=("link",) if link else ())
+            return Reply(201, {**shown, "link": link}, f"/people/{id}", once=("link",))
 
         return self.write(request, do, body=body)
 

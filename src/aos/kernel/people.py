@@ -69,12 +69,22 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A signed-in person in one organization."""
+    """A signed-in person in one organization.
+
+    `issuer_id` is the organization that issued the credential they signed in with: it opens that one and those that they
+    founded with it. Where it is not given, the organization is its own issuer.
+    """
 
     organization_id: UUID
     person_id: UUID
     email: str
     roles: frozenset[Role]
+    issuer_id: UUID | None = None
+
+    @property
+    def issuer(self) -> UUID:
+        """Return the organization that answers for who the person is."""
+        return self.issuer_id or self.organization_id
 
     def may(self, permission: Permission) -> bool:
         """Say whether any role permits this."""

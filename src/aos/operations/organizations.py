@@ -48,11 +48,12 @@ def create_organization(
     admin_name: str = "",
     environment: str = "production",
     run_clock: bool = False,
+    founder: Actor | None = None,
     dry_run: bool = False,
 ) -> Actor:
     """Make an organization with its data key, signing keys and empty log, and return its administrator as actor.
 
-    The administrator is found by e-mail or filed. All of it is one transaction and one ledger record. Raises Conflict
+    The administrator is found by e-mail or filed; a `founder` comes in with the credentials they have. All of it is one transaction and one ledger record. Raises Conflict
     where the name is taken, InvalidRequest for a setting that does not fit. A dry run does all of it and undoes it.
     """
     check_settings(OrganizationSpec(name, currency, timezone, environment))
@@ -70,7 +71,8 @@ def create_organization(
         "key_encryption_key": wrapping,
         "wrapped": wrapped,
     }
-    actor = Actor(organization_id, drivers.ids.new(), admin_email.lower(), frozenset({Role.ADMIN}))
+    roles, issuer_id = frozenset({Role.ADMIN}), founder.issuer if founder else None
+    actor = Actor(organization_id, drivers.ids.new(), admin_email.lower(), roles, issuer_id)
     try:
         with tenant(organization_id):
             _insert(drivers, row, data_key=data_key)
@@ -98,7 +100,7 @@ def _insert_admin(drivers: Drivers, actor: Actor, *, name: str) -> Actor:
     """File the administrator, or find them by e-mail, make them a member, and return them as actor."""
     (person,) = run_sql("upsert_person", {"id": actor.person_id, "email": actor.email, "name": name})
     member = {"organization_id": actor.organization_id, "id": drivers.ids.new(), "person_id": person["id"]}
-    run_sql("insert_member", {**member, "roles": [Role.ADMIN.value]})
+    run_sql("insert_member", {**member, "roles": [Role.ADMIN.value], "founded_from_id": actor.issuer_id})
     return replace(actor, person_id=person["id"])
 
 
@@ -117,6 +119,7 @@ def create_own_organization(
         admin_email=actor.email,
         environment=environment,
         run_clock=run_clock,
+        founder=actor,
         dry_run=dry_run,
     )
     id, roles = made.organization_id, tuple(made.roles)
@@ -155,9 +158,10 @@ def show_organization(actor: Actor) -> OrganizationDetail:
     return _detail({**row, "roles": sorted(actor.roles)})
 
 
-def list_organizations(person_id: UUID) -> tuple[OrganizationDetail, ...]:
-    """Return every organization of a person, newest membership first."""
-    return tuple(_detail(row) for row in read_machine("list_memberships", {"person_id": person_id}))
+def list_organizations(person_id: UUID, *, issuer_id: UUID) -> tuple[OrganizationDetail, ...]:
+    """Return every organization that a person's credentials of one issuer open, newest membership first."""
+    rows = read_machine("list_memberships", {"person_id": person_id, "issuer_id": issuer_id})
+    return tuple(_detail(row) for row in rows)
 
 
 def check_settings(spec: OrganizationSpec) -> None:

@@ -1,6 +1,7 @@
 """People: their membership and roles, their personal tokens, and the one-time links by which they first come in.
 
-A person is one in the whole deployment and a member of organizations. The last administrator of an organization stays one.
+A person is one in the whole deployment and a member of organizations. A link, token or session opens the organization
+that issued it, and those that its holder founded with it: no organization answers for who somebody is in another. The last administrator of an organization stays one.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from aos.kernel.errors import Conflict, FieldError, Forbidden, InvalidRequest, NotFound, Unauthenticated
+from aos.kernel.errors import Conflict, FieldError, InvalidRequest, NotFound, Unauthenticated
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.manifest.values import PersonSpec
 from aos.kernel.people import Actor, Permission, Role
@@ -54,38 +55,27 @@ class PersonalToken:
     revoked_at: datetime | None = None
 
 
-def invite_person(edit: Edit, spec: PersonSpec) -> tuple[UUID, str | None]:
+def invite_person(edit: Edit, spec: PersonSpec) -> tuple[UUID, str]:
     """Make a person a member with roles and return their id and a one-time link's token, shown once.
 
-    The link is None where the person belongs to organizations that the actor does not administer: they have their own
-    way in, and a link would be a way into those as well. Raises Conflict where they are a member already.
+    The link opens this organization alone, whatever others the person belongs to. Raises Conflict where they are a member
+    already.
     """
     id = add_member(edit, spec)
-    return id, _invitation(edit, id) if _may_link(edit, id) else None
+    return id, _invitation(edit, id)
 
 
 def renew_link(edit: Edit, key: str) -> tuple[PersonDetail, str]:
-    """Return a member with a fresh one-time link; raise NotFound, or Forbidden for a person of other organizations."""
+    """Return a member with a fresh one-time link into this organization; raise NotFound."""
     edit.require(Permission.PEOPLE_WRITE)
     person = find_member(edit.organization_id, key)
-    if not _may_link(edit, person.id):
-        raise Forbidden(
-            f"`{person.email}` belongs to organizations that you do not administer: they sign in as they do there"
-        )
     edit.record(RecordKind.TOKEN_CHANGED, "link.created", subject=f"person:{person.id}")
     return person, _invitation(edit, person.id)
 
 
 def _invitation(edit: Edit, person_id: UUID) -> str:
-    return issue_link(edit.drivers, person_id, label=f"invitation to {edit.registry.manifest.organization.name}"[:200])
-
-
-def _may_link(edit: Edit, person_id: UUID) -> bool:
-    """Say whether the actor administers every other organization of a person: a link opens them all."""
-    theirs = {row["id"] for row in read_machine("list_memberships", {"person_id": person_id})}
-    ours = read_machine("list_memberships", {"person_id": edit.actor.person_id})
-    administered = {row["id"] for row in ours if Role.ADMIN in row["roles"]}
-    return theirs - {edit.organization_id} <= administered
+    label = f"invitation to {edit.registry.manifest.organization.name}"[:200]
+    return issue_link(edit.drivers, person_id, issuer_id=edit.organization_id, label=label)
 
 
 def add_member(edit: Edit, spec: PersonSpec) -> UUID:
@@ -99,6 +89,7 @@ def add_member(edit: Edit, spec: PersonSpec) -> UUID:
         "id": ids.new(),
         "person_id": person_id,
         "roles": [role.value for role in spec.roles],
+        "founded_from_id": None,
     }
     if not run_sql("insert_member", params):
         raise Conflict(f"`{spec.email}` is a member already")
@@ -161,7 +152,10 @@ def find_people(organization_id: UUID, query: PageQuery) -> Page[PersonDetail]:
 
 
 def create_token(edit: Edit, *, label: str, expires_days: int = TOKEN_DAYS_DEFAULT) -> tuple[PersonalToken, str]:
-    """Make a personal token for the actor and return it with its text, which is shown once: `aosp_...`."""
+    """Make a personal token for the actor and return it with its text, which is shown once: `aosp_...`.
+
+    It opens what the credential opens with which the actor signed in, and no more.
+    """
     if not 1 <= expires_days <= TOKEN_DAYS_MAX:
         detail = f"must lie between 1 and {TOKEN_DAYS_MAX}"
         raise InvalidRequest(f"`expires_days` {detail}", errors=[FieldError("/expires_days", detail)])
@@ -169,6 +163,7 @@ def create_token(edit: Edit, *, label: str, expires_days: int = TOKEN_DAYS_DEFAU
     params = {
         "id": id,
         "person_id": edit.actor.person_id,
+        "issuer_id": edit.actor.issuer,
         "kind": "personal",
         "label": label,
         "token_hash": token_hash(text),
@@ -182,9 +177,9 @@ def create_token(edit: Edit, *, label: str, expires_days: int = TOKEN_DAYS_DEFAU
 def revoke_token(edit: Edit, key: str) -> None:
     """Revoke one of the actor's own tokens; it counts nowhere any more, in no organization. Raises NotFound."""
     id = parse_uuid(key)
-    if id is None or not run_sql("revoke_token", {"id": id, "person_id": edit.actor.person_id}):
+    if id is None or not run_sql("revoke_token", _holder(edit.actor, id=id)):
         raise NotFound(f"you have no token `{key[:80]}` that counts")
-    others = [row["id"] for row in read_machine("list_memberships", {"person_id": edit.actor.person_id})]
+    others = [row["id"] for row in read_machine("list_memberships", _holder(edit.actor))]
     run_sql("raise_epochs", {"organization_ids": [each for each in others if each != edit.organization_id]})
     edit.record(RecordKind.TOKEN_CHANGED, "token.revoked", subject=f"token:{id}")
 
@@ -197,16 +192,25 @@ def list_tokens(actor: Actor, query: PageQuery) -> Page[PersonalToken]:
             actor.organization_id,
             query,
             read=lambda row: PersonalToken(**row),
-            person_id=actor.person_id,
+            **_holder(actor),
         )
 
 
-def issue_link(drivers: Drivers, person_id: UUID, *, label: str) -> str:
-    """File a one-time link for a person, in the open transaction, and return its token; it stands for LINK_SECONDS."""
+def _holder(actor: Actor, **more: UUID) -> dict[str, Any]:
+    """Return what tells a person's credentials of one issuer from all others."""
+    return {"person_id": actor.person_id, "issuer_id": actor.issuer, **more}
+
+
+def issue_link(drivers: Drivers, person_id: UUID, *, issuer_id: UUID, label: str) -> str:
+    """File a one-time link for a person, in the open transaction, and return its token; it stands for LINK_SECONDS.
+
+    It opens the organization that issues it, which answers for who the person is.
+    """
     text = new_token(TokenKind.LINK, drivers.ids.random_bytes(SECRET_BYTES))
     params = {
         "id": drivers.ids.new(),
         "person_id": person_id,
+        "issuer_id": issuer_id,
         "kind": "link",
         "label": label,
         "token_hash": token_hash(text),
@@ -216,14 +220,14 @@ def issue_link(drivers: Drivers, person_id: UUID, *, label: str) -> str:
     return text
 
 
-def create_link(drivers: Drivers, person_id: UUID, *, label: str) -> str:
+def create_link(drivers: Drivers, person_id: UUID, *, issuer_id: UUID, label: str) -> str:
     """File a one-time link for a person in a transaction of its own: what an empty store prints for its administrator."""
     with deployment():
-        return issue_link(drivers, person_id, label=label)
+        return issue_link(drivers, person_id, issuer_id=issuer_id, label=label)
 
 
 def exchange_link(drivers: Drivers, link: str, *, label: str) -> tuple[PersonalToken, str, Actor]:
-    """Use a one-time link and return a fresh personal token for its person, recorded in their newest organization.
+    """Use a one-time link and return a fresh personal token for its person, recorded in the organization that issued it.
 
     `link` is its token, or the whole address that holds it. Raises Unauthenticated where it is unknown, used, revoked or
     has expired: which of these is not said.
@@ -233,7 +237,7 @@ def exchange_link(drivers: Drivers, link: str, *, label: str) -> tuple[PersonalT
     person = find_person("find_credential", hashed) if found else None
     if person is None or not person.memberships:
         raise _dead_link()
-    actor = person.actor(None)
+    actor = person.actor(str(person.issuer_id))
     with edit_registry(drivers, actor) as edit:
         if not run_sql("use_link", {"token_hash": hashed}):
             raise _dead_link()

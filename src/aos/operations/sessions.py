@@ -17,7 +17,6 @@ from aos.operations.registry_records import edit_registry
 from aos.operations.sign_in import SignedIn, find_person, sign_in_with_session, sign_in_with_token
 from aos.operations.tokens import SECRET_BYTES, TokenKind, new_token, token_hash
 from aos.store.cold.connection import run_sql, tenant
-from aos.store.cold.machine import read_machine
 
 SESSION_COOKIE: Final = "aos_session"
 SESSION_SECONDS: Final = 12 * 3600
@@ -63,8 +62,7 @@ def end_session(drivers: Drivers, cookie: str) -> None:
 def choose_organization(cookie: str, organization_id: UUID) -> None:
     """Let a session show another of the person's organizations; raise NotFound where they are no member of it."""
     person = sign_in_with_session(cookie)
-    known = [each["id"] for each in read_machine("list_memberships", {"person_id": person.person_id})]
-    if organization_id not in known:
+    if organization_id not in [each.organization_id for each in person.memberships]:
         raise NotFound(f"you belong to no organization `{organization_id}`")
     with tenant(organization_id):
         run_sql("choose_session_organization", {"token_hash": token_hash(cookie), "organization_id": organization_id})
@@ -72,7 +70,7 @@ def choose_organization(cookie: str, organization_id: UUID) -> None:
 
 def _open(drivers: Drivers, person: SignedIn, *, link: bytes | None) -> OpenedSession:
     cookie = new_token(TokenKind.SESSION, drivers.ids.random_bytes(SECRET_BYTES))
-    actor = person.actor(None)
+    actor = person.actor(None if link is None else str(person.issuer_id))
     with edit_registry(drivers, actor) as edit:
         if link is not None and not run_sql("use_link", {"token_hash": link}):
             raise _dead_link()
@@ -81,6 +79,7 @@ def _open(drivers: Drivers, person: SignedIn, *, link: bytes | None) -> OpenedSe
             "id": session_id,
             "person_id": person.person_id,
             "token_hash": token_hash(cookie),
+            "issuer_id": person.issuer_id,
             "organization_id": actor.organization_id,
             "seconds": SESSION_SECONDS,
         }

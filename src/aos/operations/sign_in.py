@@ -27,12 +27,13 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A person behind a credential that counts; memberships are newest first."""
+    """A person behind a credential that counts; memberships are those that it opens, newest first."""
 
     person_id: UUID
     email: str
     name: str
     credential_id: UUID
+    issuer_id: UUID
     memberships: tuple[Membership, ...]
     chosen_id: UUID | None = None
 
@@ -49,12 +50,15 @@ class SignedIn:
                 return each
         if organization is None:
             return self.memberships[0]
-        raise NotFound(f"you belong to no organization `{organization[:80]}`")
+        raise NotFound(
+            f"you belong to no organization `{organization[:80]}`, or came in by another's invitation: "
+            "sign in with a link of its own"
+        )
 
     def actor(self, organization: str | None) -> Actor:
         """Return the person as actor in the organization chosen."""
         chosen = self.membership(organization)
-        return Actor(chosen.organization_id, self.person_id, self.email, chosen.roles)
+        return Actor(chosen.organization_id, self.person_id, self.email, chosen.roles, self.issuer_id)
 
 
 def sign_in_with_token(token: str) -> SignedIn:
@@ -91,6 +95,7 @@ def find_person(statement: str, hashed: bytes) -> SignedIn | None:
         email=row["email"],
         name=row["name"],
         credential_id=row["credential_id"],
+        issuer_id=row["issuer_id"],
         memberships=tuple(_membership(each) for each in row["memberships"]),
         chosen_id=row["chosen_id"],
     )

@@ -54,11 +54,12 @@ class SeenProcess:
 
 @dataclass(frozen=True, slots=True)
 class FirstSignIn:
-    """Whether anybody ever signed in, and the administrator who was filed first."""
+    """Whether anybody ever signed in, and the administrator who was filed first, with their organization."""
 
     signed_in: bool
     has_organization: bool
     administrator: UUID | None
+    organization_id: UUID | None
 
 
 def read_server(owner_dsn: str) -> Server:

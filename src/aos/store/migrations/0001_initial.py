@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from django.db import migrations
 
 from aos.store.migrations.m0001.state import OPERATIONS
-
-SOURCE = Path(__file__).parent / "m0001"
-
-
-def run_sql(apps: Any, schema_editor: Any) -> None:
-    """Run the files in order."""
-    with schema_editor.connection.cursor() as cursor:
-        for file in sorted(SOURCE.glob("*.sql")):
-            cursor.execute(file.read_text("utf-8"))
+from aos.store.schema_files import run_files
 
 
 class Migration(migrations.Migration):
@@ -25,8 +14,5 @@ class Migration(migrations.Migration):
     initial = True
     dependencies: list[tuple[str, str]] = []
     operations = [
-        migrations.SeparateDatabaseAndState(
-            database_operations=[migrations.RunPython(run_sql, migrations.RunPython.noop, elidable=False)],
-            state_operations=OPERATIONS,
-        )
+        migrations.SeparateDatabaseAndState(database_operations=[run_files("m0001")], state_operations=OPERATIONS)
     ]

@@ -42,6 +42,7 @@ class Member(models.Model):
     id = models.UUIDField()
     person_id = models.UUIDField()
     roles = ArrayField(models.TextField(), db_default=[])
+    founded_from_id = models.UUIDField(null=True)
     created_at = models.DateTimeField(db_default=AosNow())
 
     class Meta:

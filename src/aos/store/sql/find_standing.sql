@@ -6,4 +6,5 @@ where k.organization_id = %(organization_id)s and k.id = %(credential_id)s and k
 union all
 select m.roles
 from person_token t join member m on m.person_id = t.person_id and m.organization_id = %(organization_id)s
+  and (m.organization_id = t.issuer_id or m.founded_from_id = t.issuer_id)
 where t.id = %(credential_id)s and t.revoked_at is null and t.expires_at > aos_now()

@@ -1,7 +1,7 @@
--- A page of one person's tokens, without the tokens.
+-- A page of one person's tokens of one issuer, without the tokens.
 select t.id, t.kind, t.label, t.created_at, t.expires_at, t.revoked_at
 from person_token t
-where t.person_id = %(person_id)s and t.kind = 'personal'
+where t.person_id = %(person_id)s and t.issuer_id = %(issuer_id)s and t.kind = 'personal'
   and (%(id)s::uuid is null or t.id = %(id)s)
   and (%(from)s::timestamptz is null or t.created_at >= %(from)s)
   and (%(to)s::timestamptz is null or t.created_at < %(to)s)
