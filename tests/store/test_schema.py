@@ -46,10 +46,9 @@ POINTING_OUTSIDE = {
     ("approval", "person"): "people belong to the deployment",
     ("agent", "person"): "people belong to the deployment",
     ("member", "person"): "people belong to the deployment; a member is how one comes to an organization",
-    (
-        "member",
-        "organization",
-    ): "whoever founds an organization comes in with the credentials of the one they came from",
+    ("hook", "person"): "people belong to the deployment",
+    ("schedule", "person"): "people belong to the deployment",
+    ("member", "organization"): "whoever founds one comes in with the credentials that they have",
 }
 
 

@@ -1,14 +1,9 @@
-"""The states of a task and every legal move between them, as one table.
+"""The states of a task and of a run, and every legal move between them, as two tables.
 
-              unblock       claim         succeed/fail/skip
-    blocked ---------> ready -----> running ---------------> succeeded | failed | skipped
-                        ^  ^          |  |
-                        |  +-- retry, release
-                        |             | park
-                        +--- wake - waiting          cancel leads from every open state to cancelled
-
-SQL may make no other move; the store's tests watch every row against this table. A task that is `blocked` counts open
-sources of its edges, one that is `waiting` counts what its pass waits for; both counts are `blockers`.
+SQL may make no other move; the store's tests watch every row against these tables, and the pictures in the documentation
+are drawn from them. A task that is `blocked` counts open sources of its edges, one that is `waiting` counts what its pass
+waits for; both counts are `blockers`. A `stuck` task ended its worker or host too often: it keeps its history and waits
+for a person, who lets it try again or cancels it.
 """
 
 from __future__ import annotations
@@ -28,6 +23,7 @@ class TaskState(StrEnum):
     READY = "ready"
     RUNNING = "running"
     WAITING = "waiting"
+    STUCK = "stuck"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -43,6 +39,9 @@ class TaskEvent(StrEnum):
     WAKE = "wake"
     RELEASE = "release"
     RETRY = "retry"
+    BACK_OFF = "back off"
+    GIVE_UP_ON = "give up on"
+    TRY_AGAIN = "try again"
     SUCCEED = "succeed"
     FAIL = "fail"
     SKIP = "skip"
@@ -57,6 +56,16 @@ class RunState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+class RunEvent(StrEnum):
+    """What happens to a run."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    CANCEL = "cancel"
 
 
 class EdgeKind(StrEnum):
@@ -81,12 +90,30 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = MappingPro
         (TaskState.RUNNING, TaskEvent.PARK): TaskState.WAITING,
         (TaskState.RUNNING, TaskEvent.RELEASE): TaskState.READY,
         (TaskState.RUNNING, TaskEvent.RETRY): TaskState.READY,
+        (TaskState.RUNNING, TaskEvent.BACK_OFF): TaskState.WAITING,
+        (TaskState.RUNNING, TaskEvent.GIVE_UP_ON): TaskState.STUCK,
         (TaskState.RUNNING, TaskEvent.SUCCEED): TaskState.SUCCEEDED,
         (TaskState.RUNNING, TaskEvent.FAIL): TaskState.FAILED,
         (TaskState.RUNNING, TaskEvent.SKIP): TaskState.SKIPPED,
         (TaskState.RUNNING, TaskEvent.CANCEL): TaskState.CANCELLED,
         (TaskState.WAITING, TaskEvent.WAKE): TaskState.READY,
+        (TaskState.WAITING, TaskEvent.TRY_AGAIN): TaskState.READY,
         (TaskState.WAITING, TaskEvent.CANCEL): TaskState.CANCELLED,
+        (TaskState.STUCK, TaskEvent.TRY_AGAIN): TaskState.READY,
+        (TaskState.STUCK, TaskEvent.CANCEL): TaskState.CANCELLED,
+    }
+)
+
+RUN_TRANSITIONS: Final[Mapping[tuple[RunState, RunEvent], RunState]] = MappingProxyType(
+    {
+        (RunState.RUNNING, RunEvent.PAUSE): RunState.PAUSED,
+        (RunState.RUNNING, RunEvent.SUCCEED): RunState.SUCCEEDED,
+        (RunState.RUNNING, RunEvent.FAIL): RunState.FAILED,
+        (RunState.RUNNING, RunEvent.CANCEL): RunState.CANCELLED,
+        (RunState.PAUSED, RunEvent.RESUME): RunState.RUNNING,
+        (RunState.PAUSED, RunEvent.SUCCEED): RunState.SUCCEEDED,
+        (RunState.PAUSED, RunEvent.FAIL): RunState.FAILED,
+        (RunState.PAUSED, RunEvent.CANCEL): RunState.CANCELLED,
     }
 )
 
@@ -96,6 +123,14 @@ def step(state: TaskState, event: TaskEvent) -> TaskState:
     after = TRANSITIONS.get((state, event))
     if after is None:
         raise Conflict(f"a task that is {state} cannot {event}")
+    return after
+
+
+def step_run(state: RunState, event: RunEvent) -> RunState:
+    """Return the run's state after `event`; raise Conflict where the table has no such move."""
+    after = RUN_TRANSITIONS.get((state, event))
+    if after is None:
+        raise Conflict(f"a run that is {state} cannot {event}")
     return after
 
 

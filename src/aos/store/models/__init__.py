@@ -11,9 +11,10 @@ from aos.store.models.organizations import Department, Idempotency, Member, Orga
 from aos.store.models.people import Person, PersonToken, Session
 from aos.store.models.policies import Approval, Policy, PolicyVersion
 from aos.store.models.processes import Partitioned, Process
-from aos.store.models.runs import Call, Edge, OriginToken, Report, Run
+from aos.store.models.runs import Call, Edge, OriginToken, Report, Run, Signal
 from aos.store.models.secrets import Content, DataKey, Secret, SigningKey
 from aos.store.models.spans import Span
+from aos.store.models.starts import ConcurrencyLimit, Hook, Schedule
 from aos.store.models.tasks import Task, TaskFinished
 from aos.store.models.tools import Tool, ToolVersion
 from aos.store.models.workflows import Workflow, WorkflowVersion
@@ -28,10 +29,12 @@ __all__ = [
     "Budget",
     "BudgetAccount",
     "Call",
+    "ConcurrencyLimit",
     "Content",
     "DataKey",
     "Department",
     "Edge",
+    "Hook",
     "Idempotency",
     "LedgerCheckpoint",
     "LedgerHead",
@@ -51,8 +54,10 @@ __all__ = [
     "Record",
     "Report",
     "Run",
+    "Schedule",
     "Secret",
     "Session",
+    "Signal",
     "SigningKey",
     "Span",
     "Task",

@@ -36,10 +36,27 @@ class Run(models.Model):
     created_at = models.DateTimeField(db_default=AosNow())
     finished_at = models.DateTimeField(null=True)
     archived_at = models.DateTimeField(null=True)
+    priority = models.SmallIntegerField(db_default=0)
+    parent_run_id = models.UUIDField(null=True)
+    parent_task_id = models.UUIDField(null=True)
+    forked_from_id = models.UUIDField(null=True)
+    forked_task = models.TextField(null=True)
+    undoes_id = models.UUIDField(null=True)
+    schedule_id = models.UUIDField(null=True)
 
     class Meta:
         db_table = "run"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "undoes_id"], name="run_undoes", condition=Q(undoes_id__isnull=False)
+            ),
+        ]
         indexes = [
+            models.Index(
+                fields=["organization_id", "parent_run_id"],
+                name="run_parent",
+                condition=Q(parent_run_id__isnull=False),
+            ),
             models.Index(fields=["organization_id", "state", "id"], name="run_state"),
             models.Index(
                 fields=["finished_at"],
@@ -83,9 +100,42 @@ class Call(models.Model):
     state = models.TextField()
     outcome_content_id = models.UUIDField(null=True)
     seq = models.BigIntegerField(null=True)
+    generation = models.IntegerField(db_default=0)
+    due_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "call"
+
+
+class Signal(models.Model):
+    """What was told to a run from outside; taken once."""
+
+    pk = models.CompositePrimaryKey("organization_id", "id")
+    organization_id = models.UUIDField()
+    id = models.UUIDField()
+    run_id = models.UUIDField()
+    name = models.TextField()
+    sender = models.JSONField()
+    content_id = models.UUIDField(null=True)
+    key = models.TextField(null=True)
+    action_id = models.UUIDField()
+    taken_by = models.UUIDField(null=True)
+    created_at = models.DateTimeField(db_default=AosNow())
+
+    class Meta:
+        db_table = "signal"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization_id", "run_id", "key"], name="signal_key", condition=Q(key__isnull=False)
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization_id", "run_id", "name", "id"],
+                name="signal_open",
+                condition=Q(taken_by__isnull=True),
+            ),
+        ]
 
 
 class OriginToken(models.Model):

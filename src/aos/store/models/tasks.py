@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 
 from aos.store.models.database import AosNow
+
+NO_LANE = UUID(int=0)
+"""The lane of tasks whose agent has no department."""
 
 
 class TaskColumns(models.Model):
@@ -45,6 +50,13 @@ class TaskColumns(models.Model):
     created_at = models.DateTimeField(db_default=AosNow())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    lane = models.UUIDField(db_default=NO_LANE)
+    queue = models.TextField(db_default="default")
+    wake_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    needs = models.IntegerField(null=True)
+    generation = models.IntegerField(db_default=0)
+    fallen_back = models.BooleanField(db_default=False)
 
     class Meta:
         abstract = True
@@ -65,8 +77,11 @@ class Task(TaskColumns):
         indexes = [
             models.Index(fields=["lease_until"], name="task_lease", condition=Q(state="running")),
             models.Index(
-                fields=["-priority", "ready_at", "id"], name="task_ready", condition=Q(state="ready", paused=False)
+                fields=["organization_id", "lane", "-priority", "ready_at", "id"],
+                name="task_ready",
+                condition=Q(state="ready", paused=False),
             ),
+            models.Index(fields=["wake_at"], name="task_wake", condition=Q(state="waiting", wake_at__isnull=False)),
             models.Index(fields=["organization_id", "run_id", "id"], name="task_run"),
         ]
 
