@@ -183,8 +183,9 @@ def test_where_nobody_can_be_asked_a_wider_permission_waits(aos: Cli, peer: Peer
 
 def test_what_waits_needs_no_yes_and_is_named_with_whom_it_waits_for(aos: Cli, peer: Peer, manifest: Path) -> None:
     waits = {"mark": "!", "kind": "tool", "name": "erp.pay", "detail": "a new tool", "waits": True}
-    peer.give("POST /manifest", {"changes": [waits], "waits": ["erp.pay"], "waits_for": ["maria@larkspur.example"]})
+    peer.give("POST /manifest", {"changes": [waits], "waits_for": ["maria@larkspur.example"], "warnings": ["beware"]})
     planned = aos("apply", "--dry-run")
+    assert "warning: beware" in planned.err
     assert "waits: a new tool" in planned.out
     assert "would wait as a draft" in planned.err
     done = aos("apply")

@@ -181,6 +181,16 @@ def test_a_developers_manifest_says_what_waits_and_for_whom_and_says_it_again(pl
     assert plane.post("/manifest", {"manifest": manifest}, token=developer).json()["changes"] == []
 
 
+def test_a_plan_warns_of_a_trusted_tool_that_has_sinks_and_holds_nothing_up(plane: Plane, developer: str) -> None:
+    tool = {name: value for name, value in PAYMENTS.items() if name not in ("name", "price")}
+    manifest: Any = {"aos": 1, "tools": {"pay.echo": {**tool, "result_trust": "trusted"}, "pay.own": tool}}
+    for document in ({"manifest": manifest, "dry_run": True}, {"manifest": manifest}):
+        (warning,) = plane.post("/manifest", document).json()["warnings"]
+        assert warning.startswith("tool `pay.echo` is `result_trust: trusted` and has the sinks `iban`")
+    assert plane.get("/tools/pay.echo").json()["version"] == 1
+    assert plane.post("/manifest", {"manifest": manifest}).json()["warnings"] == []
+
+
 def test_a_part_may_refer_to_what_waits(plane: Plane, developer: str) -> None:
     plane.post("/tools", QUIET, token=developer)
     made = plane.post("/agents", {"name": "clerk", "type": "functional", "tools": ["erp.read_pay"]}, token=developer)

@@ -53,18 +53,20 @@ def apply(
     wider = [change for change in changes if change.get("mark") == "!" and not change.get("waits")]
     if dry_run or not changes:
         session.out.emit(planned, lambda: draw_changes(changes))
-        _say_what_waits(session, planned, done=False)
+        _say_beside(session, planned, done=False)
     else:
         _confirm(session, changes, wider=wider, yes=yes)
         applied = send_manifest(session, files, dry_run=False, prune=prune)
         session.out.emit(applied, lambda: draw_changes(applied.get("changes") or [], done=True))
-        _say_what_waits(session, applied, done=True)
+        _say_beside(session, applied, done=True)
     if exit_code and changes:
         raise typer.Exit(ExitStatus.FAILED)
 
 
-def _say_what_waits(session: Session, answer: Object, *, done: bool) -> None:
-    """Name what is kept as a draft, who may accept it, and how."""
+def _say_beside(session: Session, answer: Object, *, done: bool) -> None:
+    """Say what was warned of, and name what is kept as a draft, who may accept it, and how."""
+    for warning in answer.get("warnings") or []:
+        session.out.note(f"warning: {clean(warning)}")
     waiting = [change for change in answer.get("changes") or [] if change.get("waits")]
     people = ", ".join(clean(each) for each in answer.get("waits_for") or []) or "nobody here"
     for change in waiting:

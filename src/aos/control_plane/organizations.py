@@ -106,8 +106,8 @@ class Manifest(Endpoint):
                 }
                 for each in applied.changes
             ]
-            waits_for: list[Json] = list(applied.waits_for)
-            return Reply(200, {"changes": changes, "waits": list(applied.waits), "waits_for": waits_for})
+            said = {name: list(getattr(applied, name)) for name in ("waits", "waits_for", "warnings")}
+            return Reply(200, {"changes": changes, **said})
 
         return reply_response(perform_write(services().drivers, self.actor(request), asked, do=do))
 

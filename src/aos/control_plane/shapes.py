@@ -352,6 +352,7 @@ def _other_components() -> dict[str, Schema]:
                 ),
                 "waits": list_of(TEXT),
                 "waits_for": list_of(TEXT),
+                "warnings": list_of(TEXT),
             }
         ),
         "Checkpoint": closed({"size": NUMBER, "note": TEXT, "key": TEXT, "signed_at": INSTANT}),

@@ -10,6 +10,7 @@ from aos.kernel.agents import AgentStatus
 from aos.kernel.errors import FieldError, InvalidCondition
 from aos.kernel.json import Json
 from aos.kernel.manifest.diff import Change, Mark, diff, merge
+from aos.kernel.manifest.echoes import echo_warnings
 from aos.kernel.manifest.parse import parse_manifest
 from aos.kernel.manifest.values import Manifest
 from aos.kernel.people import ROLE_PERMISSIONS, Permission
@@ -28,11 +29,15 @@ from aos.operations.workflows import change_workflow, create_workflow, retire_wo
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What applying changed; `waits` names the changes that are kept as drafts, `waits_for` the people who may accept them."""
+    """What applying changed; `waits` names the changes that are kept as drafts, `waits_for` the people who may accept them.
+
+    `warnings` are sentences about what the changed parts declare; they hold nothing up.
+    """
 
     changes: tuple[Change, ...]
     waits: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applied:
@@ -60,7 +65,9 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
     waits = tuple(each.name for each in changes if each.waits)
     may = [role for role, permissions in ROLE_PERMISSIONS.items() if Permission.POLICY_PUBLISH in permissions]
     people = [person.email for person in current.people if any(role in person.roles for role in may)]
-    return Applied(tuple(changes), waits, tuple(people) if waits else ())
+    touched = {each.name for each in changes if each.kind == "tool"}
+    warnings = echo_warnings(tool for tool in after.tools if tool.name in touched)
+    return Applied(tuple(changes), waits, tuple(people) if waits else (), tuple(warnings))
 
 
 def _marked(change: Change, waiting: Mapping[tuple[str, str], tuple[str, ...]]) -> Change:

@@ -144,7 +144,8 @@ _TOOL: Final[_JsonObject] = {
             ),
             "result_trust": _one_of(
                 ResultTrust,
-                "How far the result may direct later acts: a record of ours, our own text, or an outsider's words",
+                "How far the result may direct later acts: a record of ours, our own text, or an outsider's words. "
+                "Never `trusted` for a tool that repeats its arguments",
                 default=ResultTrust.UNTRUSTED,
             ),
             "sinks": _list(
