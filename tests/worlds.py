@@ -191,6 +191,12 @@ class World:
             cursor = connection.execute(query.encode(), params)
             return cursor.fetchall() if cursor.description else []
 
+    def publish(self, rule: Rule) -> None:
+        """Put another rule in force and raise the epoch, in one transaction."""
+        with psycopg.connect(self.test_database.owner) as connection:
+            _write_rule(connection, self, rule)
+            connection.execute("update organization set epoch = epoch + 1 where id = %s", [self.organization_id])
+
     def states(self) -> list[tuple[str, str]]:
         """Return the name and state of every action, in order."""
         return [(row[0], row[1]) for row in self.rows("select name, state from action order by id")]

@@ -368,3 +368,21 @@ def test_every_answer_is_json_where_json_is_asked_for(command: list[str], aos: C
     done = aos(*command, "--json")
     assert (done.status, done.err) == (0, "")
     assert isinstance(done.json, dict)
+
+
+def test_a_yes_that_another_role_must_join_says_which(aos: Cli, peer: Peer) -> None:
+    shown = {
+        "id": APPROVAL,
+        "status": "pending",
+        "act": "pay",
+        "digest": "d",
+        "roles": ["approver", "auditor"],
+        "roles_left": ["auditor"],
+        "answers": [{"answered_by": "anna@larkspur.example", "roles": ["approver"], "answered_at": None}],
+    }
+    peer.give(f"GET /approvals/{APPROVAL}", shown)
+    peer.give(f"POST /approvals/{APPROVAL}/approve", shown)
+    peer.give("GET /approvals", {"items": [shown], "next": None})
+    assert "your yes is kept; it still waits for auditor" in aos("approvals", "approve", APPROVAL).out
+    watched = aos("approvals", "watch", "--once").out
+    assert "needs a yes from auditor; anna@larkspur.example said yes" in watched

@@ -181,6 +181,28 @@ def test_where_nobody_can_be_asked_a_wider_permission_waits(aos: Cli, peer: Peer
     assert sent(peer) == [(True, False), (True, False), (False, False)]
 
 
+def test_what_waits_needs_no_yes_and_is_named_with_whom_it_waits_for(aos: Cli, peer: Peer, manifest: Path) -> None:
+    waits = {"mark": "!", "kind": "tool", "name": "erp.pay", "detail": "a new tool", "waits": True}
+    peer.give("POST /manifest", {"changes": [waits], "waits_for": ["maria@larkspur.example"], "warnings": ["beware"]})
+    planned = aos("apply", "--dry-run")
+    assert "warning: beware" in planned.err
+    assert "waits: a new tool" in planned.out
+    assert "would wait as a draft" in planned.err
+    done = aos("apply")
+    assert (done.status, sent(peer)) == (0, [(True, False), (True, False), (False, False)])
+    assert "maria@larkspur.example" in done.err
+    assert "aos tool publish erp.pay" in done.err
+
+
+def test_what_waits_is_published_by_name(aos: Cli, peer: Peer) -> None:
+    for kind in ("agent", "tool"):
+        peer.give(f"GET /{kind}s/pay", {"id": "1", "name": "pay"})
+        peer.give(f"POST /{kind}s/pay/publish", {"name": "pay", "version": 2})
+        done = aos(kind, "publish", "pay", "--version", "2")
+        assert (done.status, done.out) == (0, f"version 2 of {kind} pay is in force\n")
+        assert peer.bodies(f"POST /{kind}s/pay/publish") == [{"version": 2}]
+
+
 def test_what_changes_nothing_is_not_sent_again(aos: Cli, peer: Peer, manifest: Path) -> None:
     peer.give("POST /manifest", {"changes": [], "applied": False})
     done = aos("apply", "--exit-code")

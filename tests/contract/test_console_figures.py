@@ -136,7 +136,8 @@ def asked(origins: Any = None, **arguments: Any) -> ApprovalView:
     rule = RuleMet("large-payments", 1, "escalate", "over the limit", False, False)
     return ApprovalView(
         UUID(int=1), "pending", "pay", "tool", "payments.create", "pay", given, "", (rule,), None, origins or {}, b"",
-        UUID(int=2), None, (), None, None, None, None, "approver", 1, None, None, "", None, NOW, NOW,
+        UUID(int=2), None, (), None, None, None, None, "approver", ("approver",), ("approver",), (),
+        1, None, None, "", None, NOW, NOW,
     )  # fmt: skip
 
 

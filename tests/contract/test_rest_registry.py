@@ -297,7 +297,7 @@ def test_applying_a_change_makes_versions_of_what_changed_alone(plane: Plane) ->
     wider = {**MANIFEST["agents"]["finance"], "goal": "pay", "tools": ["*"]}
     changed = {**MANIFEST, "agents": {"finance": wider}}
     changes = plane.post("/manifest", {"manifest": changed}).json()["changes"]
-    assert [(each["mark"], each["kind"], each["name"]) for each in changes] == [("~", "agent", "finance")]
+    assert [(each["mark"], each["kind"], each["name"]) for each in changes] == [("!", "agent", "finance")]
     assert plane.get("/agents/finance").json()["version"] == 2
     assert plane.get("/tools/payments.create").json()["version"] == 1
     smaller = {name: value for name, value in changed.items() if name != "workflows"}

@@ -196,6 +196,24 @@ def test_an_approval_is_answered_once(plane: Plane, company: Company) -> None:
     answer(plane.post(f"/approvals/{pending.approval_id}/deny", {"comment": "no"}), 409)
 
 
+def test_an_approval_says_which_roles_must_still_say_yes(plane: Plane, company: Company) -> None:
+    rule = {"name": "audited", "actions": ["tool:payments.create"], "outcome": "escalate"}
+    answer(plane.post("/policies", {**rule, "approvers": {"role": "auditor"}}), 201)
+    pending = escalate(company)
+    path, digest = f"/approvals/{pending.approval_id}", digest_of(plane, pending)
+    shown = answer(plane.get(path))
+    assert (shown["roles"], shown["roles_left"], shown["answers"]) == (["auditor", "approver"],) * 2 + ([],)
+    anna = plane.as_person("anna@larkspur.example", "approver")
+    audrey = plane.as_person("audrey@larkspur.example", "approver", "auditor")
+    shown = answer(plane.post(f"{path}/approve", {"digest": digest}, token=anna))
+    assert (shown["status"], shown["roles_left"], shown["answered_by"]) == ("pending", ["auditor"], None)
+    assert "`auditor`" in answer(plane.post(f"{path}/approve", {"digest": digest}, token=anna), 403)["detail"]
+    shown = answer(plane.post(f"{path}/approve", {"digest": digest}, token=audrey))
+    assert (shown["status"], shown["roles"], shown["roles_left"]) == ("approved", ["approver", "auditor"], [])
+    given = [(each["answered_by"], each["roles"]) for each in shown["answers"]]
+    assert given == [("anna@larkspur.example", ["approver"]), ("audrey@larkspur.example", ["auditor"])]
+
+
 @pytest.mark.parametrize(
     ("order", "body"),
     [("approve", {}), ("approve", {"digest": "x"}), ("deny", {}), ("deny", {"comment": ""}), ("deny", [])],

@@ -8,7 +8,7 @@ import pytest
 
 from aos.kernel.agents import ToolPermission
 from aos.kernel.policy.index import PolicySet
-from aos.kernel.policy.values import Approvers, Outcome, RuleSource
+from aos.kernel.policy.values import Approvers, Asked, Outcome, RuleSource
 from tests.kernel.policy_values import a_rule, a_tool, an_act, an_agent, decided, link
 
 ALLOW, ESCALATE, DENY = Outcome.ALLOW, Outcome.ESCALATE, Outcome.DENY
@@ -154,7 +154,7 @@ def test_a_condition_that_failed_is_satisfied_by_an_approval_of_its_rule():
     assert [each.failed for each in decision.matched if each.id == "large"] == [True]
 
 
-def test_the_strictest_approvers_are_asked():
+def test_every_role_that_a_matching_rule_asks_for_is_asked_for_the_shortest_time():
     rules = [
         a_rule(id="a", outcome=ESCALATE, approvers=Approvers("approver", 1, 600)),
         a_rule(id="b", outcome=ESCALATE, approvers=Approvers("controller", 2, 7_200)),
@@ -162,8 +162,9 @@ def test_the_strictest_approvers_are_asked():
         a_rule(id="d", outcome=ESCALATE),
         a_rule(NO, id="e", outcome=ESCALATE, approvers=Approvers("board", 9, 1)),
     ]
-    assert decided(rules).approvers == Approvers("controller", 2, 600)
-    assert decided(rules, facts={"approved": {"b": 1, "a": 1}}).approvers == Approvers("auditor", 2, 3_600)
+    everybody = Asked(("approver", "controller", "auditor"), 2, 600)
+    assert decided(rules).approvers == everybody
+    assert decided(rules, facts={"approved": {"b": 1, "a": 1}}).approvers == everybody
     assert decided([]).approvers is None
 
 

@@ -286,8 +286,8 @@ class World:
         with psycopg.connect(self.dsn, autocommit=True) as owner:
             owner.execute(
                 "insert into approval (organization_id, id, action_id, act_kind, act_name, digest, chain, task_id, rules,"
-                " approver_role, status, shown_content_id, expires_at)"
-                " values (%s, %s, %s, 'tool', 't', 'd', '[]', %s, '[]', 'approver', 'pending', %s, aos_now() + '1 h')",
+                " approver_role, roles_left, status, shown_content_id, expires_at) values"
+                " (%s, %s, %s, 'tool', 't', 'd', '[]', %s, '[]', 'approver', '{approver}', 'pending', %s, aos_now() + '1 h')",
                 (self.organization_id, approval, IDS.new(), claim.task_id, IDS.new()),
             )
         self.approvals.append((approval, claim.task_id))
@@ -320,6 +320,7 @@ class World:
             approval_id=approval,
             status=self.chance.choice(["approved", "denied"]),
             person_id=self.person_id,
+            roles=("approver",),
         )
 
         async def work(actor: Actor) -> None:

@@ -66,3 +66,22 @@ def test_credentials_that_stand_open_their_holders_first_organization_and_what_t
             assert found == [(id(11), id(1)), (id(12), id(3))]
         founded = connection.execute("select id, founded_from_id from member order by id").fetchall()
         assert founded == [(id(21), None), (id(22), id(1)), (id(23), None), (id(24), None), (id(25), None)]
+
+
+def test_approvals_that_stand_need_the_one_role_that_they_asked_for(empty: str) -> None:
+    with psycopg.connect(empty) as connection:
+        run_files(connection, "m0001")
+        connection.execute("insert into organization (id, name) values (%s, 'o')", [id(1)])
+        connection.execute("insert into person (id, email, name) values (%s, 'p', '')", [id(2)])
+        connection.cursor().executemany(
+            "insert into approval (organization_id, id, action_id, act_kind, act_name, digest, chain, rules, approver_role,"
+            " status, shown_content_id, expires_at, answered_by)"
+            " values (%s, %s, %s, 'tool', 't', 'd', '[]', '[]', 'approver', %s, %s, aos_now(), %s)",
+            [
+                (id(1), id(n), id(n), status, id(n), id(2) if status == "used" else None)
+                for n, status in ((11, "pending"), (12, "used"), (13, "expired"))
+            ],
+        )
+        run_files(connection, "m0004")
+        found = connection.execute("select roles_left, answers -> 0 -> 'roles' from approval order by id").fetchall()
+        assert found == [(["approver"], None), ([], ["approver"]), ([], None)]

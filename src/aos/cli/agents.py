@@ -16,7 +16,10 @@ from aos.cli.session import Session, session_of
 from aos.kernel.agents import AgentType
 
 AGENTS: Final = Collection(
-    "/agents", "agent", ("name", "type", "status", "department", "owner", "version", "id", "updated_at")
+    "/agents",
+    "agent",
+    ("name", "type", "status", "department", "owner", "version", "draft_version", "id", "updated_at"),
+    drafted=True,
 )
 
 group = typer.Typer(help="The agents.", no_args_is_help=True)

@@ -43,23 +43,36 @@ def apply(
     """Make the organization what the manifest says.
 
     Shows + for what is added, ~ for what changes, - for what is removed, and ! where a permission gets wider: at a
-    terminal you are asked before such a change, elsewhere it needs --yes. Nothing is removed without --prune.
+    terminal you are asked before such a change, elsewhere it needs --yes. What you may not give is kept as a draft
+    until somebody with the permission policy.publish accepts it. Nothing is removed without --prune.
     """
     session = session_of(context)
     files = read_manifest(file)
     planned = send_manifest(session, files, dry_run=True, prune=prune)
     changes: list[Object] = planned.get("changes") or []
-    wider = [change for change in changes if change.get("mark") == "!"]
+    wider = [change for change in changes if change.get("mark") == "!" and not change.get("waits")]
     if dry_run or not changes:
         session.out.emit(planned, lambda: draw_changes(changes))
+        _say_beside(session, planned, done=False)
     else:
         _confirm(session, changes, wider=wider, yes=yes)
         applied = send_manifest(session, files, dry_run=False, prune=prune)
         session.out.emit(applied, lambda: draw_changes(applied.get("changes") or [], done=True))
-        for name in applied.get("waits") or []:
-            session.out.note(f"{name} waits as a draft: somebody with the permission policy.publish puts it in force")
+        _say_beside(session, applied, done=True)
     if exit_code and changes:
         raise typer.Exit(ExitStatus.FAILED)
+
+
+def _say_beside(session: Session, answer: Object, *, done: bool) -> None:
+    """Say what was warned of, and name what is kept as a draft, who may accept it, and how."""
+    for warning in answer.get("warnings") or []:
+        session.out.note(f"warning: {clean(warning)}")
+    waiting = [change for change in answer.get("changes") or [] if change.get("waits")]
+    people = ", ".join(clean(each) for each in answer.get("waits_for") or []) or "nobody here"
+    for change in waiting:
+        kind, name = clean(change.get("kind", "")), clean(change.get("name", ""))
+        how = "waits as a draft" if done else "would wait as a draft"
+        session.out.note(f"{kind} {name} {how} for the permission policy.publish ({people}): aos {kind} publish {name}")
 
 
 def _confirm(session: Session, changes: list[Object], *, wider: list[Object], yes: bool) -> None:
@@ -138,7 +151,7 @@ def draw_changes(changes: list[Object], *, done: bool = False) -> RenderableType
             Text(mark, style=style),
             clean(change.get("kind", "")),
             Text(clean(change.get("name", "")), style=style),
-            Text(clean(change.get("detail", "")), style="dim"),
+            Text(("waits: " if change.get("waits") else "") + clean(change.get("detail", "")), style="dim"),
         )
     drawn.caption = f"{len(changes)} {'applied' if done else 'to apply'}"
     drawn.caption_justify = "left"

@@ -40,7 +40,9 @@ def approve(
     session = session_of(context)
     shown = session.client.get(path_to("approvals", find_id(session, APPROVALS.path, approval)))
     answer = answer_approval(session, shown, approve=True, comment=comment)
-    session.out.say(answer, f"approved {short(shown.get('id'))}: {act_text(shown)}")
+    left = _roles_text(answer)
+    said = f"your yes is kept; it still waits for {left}" if answer.get("status") == "pending" else "approved"
+    session.out.say(answer, f"{said} {short(shown.get('id'))}: {act_text(shown)}")
 
 
 @group.command("deny")
@@ -111,7 +113,9 @@ def ask_approval(session: Session, id: str) -> bool:
     choice = session.out.ask("Approve? y = yes, n = no, anything else = later:").lower()
     try:
         if choice in ("y", "yes"):
-            answer_approval(session, shown, approve=True)
+            answered = answer_approval(session, shown, approve=True)
+            if answered.get("status") == "pending":
+                session.out.note(f"your yes is kept; it still waits for {_roles_text(answered)}")
         elif choice in ("n", "no"):
             answer_approval(session, shown, approve=False, comment=_reason(session))
         else:
@@ -122,6 +126,10 @@ def ask_approval(session: Session, id: str) -> bool:
             raise
         session.out.note(f"answered elsewhere: {error.detail}")
     return True
+
+
+def _roles_text(shown: Object) -> str:
+    return " and ".join(clean(role) for role in shown.get("roles_left") or [])
 
 
 def _reason(session: Session) -> str:
@@ -155,6 +163,9 @@ def draw_approval(session: Session, shown: Object) -> RenderableType:
         for rule in shown.get("rules") or []
         if isinstance(rule, dict)
     )
+    if len(shown.get("roles") or []) > 1 and shown.get("status") == "pending":
+        said = [f"{clean(each.get('answered_by') or 'a person')} said yes" for each in shown.get("answers") or []]
+        lines.append(Text("  " + "; ".join([f"needs a yes from {_roles_text(shown)}", *said]), style="yellow"))
     if shown.get("expires_at"):
         lines.append(Text(f"  expires {session.out.ago(shown['expires_at'])}", style="dim"))
     return Group(*lines)

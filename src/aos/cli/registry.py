@@ -25,12 +25,16 @@ KeyArgument = Annotated[str, typer.Argument(metavar="NAME|ID", help="Its name, i
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One REST collection: its path, how one of it is called, the columns of its table, and whether one can be shown."""
+    """One REST collection: its path, how one of it is called, the columns of its table, whether one can be shown.
+
+    `drafted`: versions of it may wait until somebody who may publish policies accepts them.
+    """
 
     path: str
     one: str
     columns: tuple[str, ...]
     shown: bool = True
+    drafted: bool = False
 
     @property
     def plural(self) -> str:
@@ -39,12 +43,22 @@ class Collection:
 
 COLLECTIONS: Final = (
     Collection("/departments", "department", ("name", "cost_center", "created_at")),
-    Collection("/tools", "tool", ("name", "effect", "repeat", "result_trust", "transport", "version", "price")),
-    Collection("/policies", "policy", ("id", "name", "version", "state", "outcome", "agents", "actions", "when")),
+    Collection(
+        "/tools",
+        "tool",
+        ("name", "effect", "repeat", "result_trust", "transport", "version", "draft_version", "price"),
+        drafted=True,
+    ),
+    Collection(
+        "/policies",
+        "policy",
+        ("id", "name", "version", "state", "outcome", "agents", "actions", "when"),
+        drafted=True,
+    ),
     Collection("/budgets", "budget", ("id", "name", "scope", "limit", "per", "settled", "held", "left")),
     Collection("/workflows", "workflow", ("name", "version", "tasks", "created_at")),
 )
-"""The collections that have nothing but `list` and `show`."""
+"""The collections that have nothing but `list`, `show` and `publish`."""
 
 
 def add_collection(app: typer.Typer, collection: Collection, group: typer.Typer | None = None) -> typer.Typer:
@@ -58,6 +72,9 @@ def add_collection(app: typer.Typer, collection: Collection, group: typer.Typer 
         group.command("list", help=f"List the {collection.plural}, newest first.")(_lister(collection))
     if collection.shown and "show" not in own:
         group.command("show", help=f"Show one {collection.one}.")(_shower(collection))
+    if collection.drafted:
+        text = f"Put the version of a {collection.one} that waits in force.\n\nIt needs the permission policy.publish."
+        group.command("publish", help=text)(_publisher(collection))
     app.add_typer(group, name=collection.plural)
     if collection.one not in {command.name for command in app.registered_commands}:
         app.add_typer(group, name=collection.one, hidden=True)
@@ -73,6 +90,21 @@ def parse_pairs(pairs: list[str] | None, option: str) -> dict[str, Any]:
             raise typer.BadParameter(f"`{pair}` must read NAME=VALUE", param_hint=option)
         found[name] = value
     return found
+
+
+def _publisher(collection: Collection) -> Callable[..., None]:
+    def publish_item(
+        context: typer.Context,
+        key: KeyArgument,
+        version: Annotated[int | None, typer.Option("--version", min=1, help="Only if it is this one")] = None,
+    ) -> None:
+        session = session_of(context)
+        path = path_to(collection.plural, find_id(session, collection.path, key), "publish")
+        answer = session.client.post(path, {"version": version} if version else {})
+        number = answer.get("active_version") or answer.get("version")
+        session.out.say(answer, f"version {number} of {collection.one} {answer.get('name') or key} is in force")
+
+    return publish_item
 
 
 def _lister(collection: Collection) -> Callable[..., None]:

@@ -15,11 +15,11 @@ from aos.console.run import Argument
 from aos.console.unusual import unusual
 from aos.kernel.errors import InvalidRequest
 from aos.kernel.json import Json
-from aos.kernel.people import Permission, Role
+from aos.kernel.people import Permission
 from aos.kernel.policy.values import Rule
 from aos.operations.actions import ActionView, list_actions
 from aos.operations.approval_views import ApprovalView, list_approvals, show_approval
-from aos.operations.approvals import Answer
+from aos.operations.approvals import Answer, roles_of
 from aos.operations.pages import PageQuery, parse_uuid
 from aos.operations.policies import list_policies
 from aos.operations.run_orders import AnswerGiven, answer_approval
@@ -107,9 +107,8 @@ def _answer(visit: Visit, approval: ApprovalView) -> HttpResponse:
 
 
 def _can_answer(visit: Visit, approval: ApprovalView) -> bool:
-    asked = {approval.approver_role, Role.ADMIN.value} & {role.value for role in visit.actor.roles}
     ready = approval.status == "pending" and services().bridge is not None
-    return ready and bool(asked) and visit.may(Permission.APPROVAL_ANSWER)
+    return ready and bool(roles_of(visit.actor, approval.roles_left)) and visit.may(Permission.APPROVAL_ANSWER)
 
 
 def _arguments(approval: ApprovalView) -> tuple[Argument, ...]:

@@ -13,7 +13,7 @@ from aos.control_plane.bodies import one_of, page_query, read_fields, read_text
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.parts import new_part, patched_part, take_name
-from aos.control_plane.shapes import API_KEY_NEW, KEY_NEW
+from aos.control_plane.shapes import API_KEY_NEW, KEY_NEW, PUBLISH
 from aos.kernel.agents import AgentStatus, AgentType
 from aos.kernel.errors import Conflict, FieldError
 from aos.operations.agent_keys import (
@@ -33,6 +33,7 @@ from aos.operations.agents import (
     list_agent_versions,
     list_agents,
     move_agent,
+    publish_agent,
     register_agent,
     show_agent,
 )
@@ -107,6 +108,20 @@ class Kill(Endpoint):
     @operation("kill_agent", "Quarantine an agent at once and take its tasks from it", answer="Agent")
     def post(self, request: Request, key: str) -> HttpResponse:
         return self.write(request, lambda edit: _move(edit, key, AgentStatus.QUARANTINED))
+
+
+class Publish(Endpoint):
+    """Accept a version of an agent that waits."""
+
+    @operation("publish_agent", "Put the version of an agent that waits in force", answer="Agent", body="Publish")
+    def post(self, request: Request, key: str) -> HttpResponse:
+        body: Any = read_fields(request._request, PUBLISH)
+
+        def do(edit: Edit) -> Reply:
+            publish_agent(edit, key, version=body.get("version"))
+            return Reply(200, wire.agent(find_agent(edit.organization_id, key), edit.organization_id))
+
+        return self.write(request, do, body=body)
 
 
 class Versions(Endpoint):
@@ -231,6 +246,7 @@ urlpatterns = [
     path("agents/<str:key>/pause", Pause.as_view()),
     path("agents/<str:key>/resume", Resume.as_view()),
     path("agents/<str:key>/kill", Kill.as_view()),
+    path("agents/<str:key>/publish", Publish.as_view()),
     path("agents/<str:key>/versions", Versions.as_view()),
     path("agents/<str:key>/keys", Keys.as_view()),
     path("agents/<str:key>/keys/<str:key_id>", Key.as_view()),

@@ -56,7 +56,7 @@ class Approve(Answering):
 
     @operation(
         "approve_approval",
-        "Approve: the same act may now be done once. `digest` is the one of what you saw",
+        "Approve: with a yes from each role the same act may be done once. `digest` is the one of what you saw",
         answer="Approval",
         body="Approve",
         takes=(),

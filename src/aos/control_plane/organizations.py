@@ -97,10 +97,17 @@ class Manifest(Endpoint):
                 errors = [FieldError(f"/manifest{each.pointer}", each.detail) for each in error.errors]
                 raise type(error)(error.detail, errors=errors) from error
             changes: list[Json] = [
-                {"mark": each.mark.value, "kind": each.kind, "name": each.name, "detail": each.detail}
+                {
+                    "mark": each.mark.value,
+                    "kind": each.kind,
+                    "name": each.name,
+                    "detail": each.detail,
+                    "waits": each.waits,
+                }
                 for each in applied.changes
             ]
-            return Reply(200, {"changes": changes, "waits": list(applied.waits)})
+            said = {name: list(getattr(applied, name)) for name in ("waits", "waits_for", "warnings")}
+            return Reply(200, {"changes": changes, **said})
 
         return reply_response(perform_write(services().drivers, self.actor(request), asked, do=do))
 

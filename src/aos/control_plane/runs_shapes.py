@@ -232,7 +232,12 @@ def _approval() -> Schema:
             "run": maybe(TEXT),
             "task_id": maybe(UUID),
             "task": maybe(TEXT),
-            "approver_role": TEXT,
+            "approver_role": {**TEXT, "description": "The first of `roles`"},
+            "roles": {**list_of(TEXT), "description": "Each must say yes; one person may hold several"},
+            "roles_left": {**list_of(TEXT), "description": "Those that have not said yes yet"},
+            "answers": list_of(
+                closed({"answered_by": maybe(TEXT), "roles": list_of(TEXT), "answered_at": maybe(INSTANT)})
+            ),
             "quorum": NUMBER,
             "answered_by": maybe(TEXT),
             "answered_at": maybe(INSTANT),

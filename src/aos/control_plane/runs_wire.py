@@ -140,6 +140,12 @@ def approval(view: ApprovalView) -> Shown:
         "task_id": view.task_id,
         "task": view.task,
         "approver_role": view.approver_role,
+        "roles": list(view.roles),
+        "roles_left": list(view.roles_left),
+        "answers": [
+            {"answered_by": each.email, "roles": list(each.roles), "answered_at": instant(each.at)}
+            for each in view.answers
+        ],
         "quorum": view.quorum,
         "answered_by": view.answered_by,
         "answered_at": instant(view.answered_at),

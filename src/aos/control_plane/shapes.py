@@ -135,6 +135,7 @@ _AGENT_COLUMNS: Final[Schema] = {
     "name": TEXT,
     "status": {"enum": [status.value for status in AgentStatus]},
     "version": NUMBER,
+    "draft_version": maybe(NUMBER),
     "identity": closed({"id": TEXT, "keys": list_of(ref("IdentityKey"))}),
     **_MADE,
 }
@@ -194,7 +195,8 @@ def components() -> dict[str, Schema]:
 
 def _registry_components() -> dict[str, Schema]:
     transports = {"enum": [each.value for each in ToolTransport]}
-    tool = _shown("tools", id=UUID, name=TEXT, version=NUMBER, transport=transports, **_MADE)
+    numbers: Schema = {"version": NUMBER, "draft_version": maybe(NUMBER)}
+    tool = _shown("tools", id=UUID, name=TEXT, transport=transports, **numbers, **_MADE)
     policy_columns: Schema = {"id": UUID, "name": TEXT, "version": NUMBER, "state": TEXT}
     return {
         "AgentNew": _new("agents", public_key=_JWK, proof={**TEXT, "description": PROOF_TEXT}),
@@ -238,7 +240,7 @@ def _registry_components() -> dict[str, Schema]:
         "PolicyPatch": _patch("policies"),
         "Policy": _shown("policies", **policy_columns, active_version=maybe(NUMBER), **_MADE),
         "PolicyVersion": _shown("policies", state=TEXT, activated_at=maybe(INSTANT), **_VERSION),
-        "PolicyPublish": PUBLISH,
+        "Publish": PUBLISH,
         "MetRule": _shown("policies", id=TEXT, version=NUMBER, source={"enum": [each.value for each in RuleSource]}),
         "Explained": closed(
             {"agent": TEXT, "action": TEXT, "rules": list_of(ref("MetRule")), "default": {"enum": [Outcome.DENY.value]}}
@@ -339,10 +341,18 @@ def _other_components() -> dict[str, Schema]:
             {
                 "changes": list_of(
                     closed(
-                        {"mark": {"enum": [mark.value for mark in Mark]}, "kind": TEXT, "name": TEXT, "detail": TEXT}
+                        {
+                            "mark": {"enum": [mark.value for mark in Mark]},
+                            "kind": TEXT,
+                            "name": TEXT,
+                            "detail": TEXT,
+                            "waits": FLAG,
+                        }
                     )
                 ),
                 "waits": list_of(TEXT),
+                "waits_for": list_of(TEXT),
+                "warnings": list_of(TEXT),
             }
         ),
         "Checkpoint": closed({"size": NUMBER, "note": TEXT, "key": TEXT, "signed_at": INSTANT}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpResponse
 from django.urls import path
@@ -13,6 +13,7 @@ from aos.control_plane.bodies import one_of, page_query, read_fields, read_flag,
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.parts import new_part, patched_part, take_name
+from aos.control_plane.shapes import PUBLISH
 from aos.kernel.tools import Effect, ToolTransport
 from aos.operations.documents import Fields, tool_document
 from aos.operations.idempotency import Reply
@@ -22,6 +23,7 @@ from aos.operations.tools import (
     find_tool,
     list_tool_versions,
     list_tools,
+    publish_tool,
     register_tool,
     retire_tool,
     show_tool,
@@ -74,6 +76,20 @@ class Tool(Endpoint):
         return self.write(request, do)
 
 
+class Publish(Endpoint):
+    """Accept a version of a tool that waits."""
+
+    @operation("publish_tool", "Put the version of a tool that waits in force", answer="Tool", body="Publish")
+    def post(self, request: Request, key: str) -> HttpResponse:
+        body: Any = read_fields(request._request, PUBLISH)
+
+        def do(edit: Edit) -> Reply:
+            publish_tool(edit, key, version=body.get("version"))
+            return Reply(200, wire.tool(find_tool(edit.organization_id, key)))
+
+        return self.write(request, do, body=body)
+
+
 class Versions(Endpoint):
     """A tool's versions."""
 
@@ -95,5 +111,6 @@ def _change(edit: Edit, key: str, patch: Fields) -> Reply:
 urlpatterns = [
     path("tools", Tools.as_view()),
     path("tools/<str:key>", Tool.as_view()),
+    path("tools/<str:key>/publish", Publish.as_view()),
     path("tools/<str:key>/versions", Versions.as_view()),
 ]

@@ -90,6 +90,7 @@ def agent(detail: AgentDetail, organization_id: UUID) -> Shown:
         "name": detail.spec.name,
         "status": detail.status.value,
         "version": detail.version,
+        "draft_version": detail.draft_version,
         **agent_fields(detail.spec),
         "identity": {
             "id": f"spiffe://aos/{organization_id}/agent/{detail.spec.name}",
@@ -132,6 +133,7 @@ def tool(detail: ToolDetail) -> Shown:
         "id": detail.id,
         "name": detail.spec.name,
         "version": detail.version,
+        "draft_version": detail.draft_version,
         "transport": detail.spec.transport.value,
         **tool_fields(detail.spec),
         "created_at": instant(detail.created_at),

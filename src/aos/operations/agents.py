@@ -1,14 +1,15 @@
 """Agents in the registry: register, change by a new version, pause, resume, kill, retire; and what is shown of them.
 
 A version is immutable and a name is never free again. Pause, kill and retire count at once for every act, since each
-raises the epoch in its own transaction; a kill also takes the claims from whoever holds the agent's tasks.
+raises the epoch in its own transaction; a kill also takes the claims from whoever holds the agent's tasks. A version that
+gives an agent more than the one in force waits, unless its author may publish policies, until somebody who may accepts it.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +19,7 @@ import msgspec
 from aos.kernel.agents import AgentStatus
 from aos.kernel.errors import Conflict, FieldError, InvalidRequest
 from aos.kernel.ledger.record import RecordKind
+from aos.kernel.manifest.gains import agent_gains
 from aos.kernel.manifest.values import AgentSpec
 from aos.kernel.people import Actor, Permission
 from aos.kernel.specs import spec_digest, spec_of
@@ -56,7 +58,10 @@ class ShownKey:
 
 @dataclass(frozen=True, slots=True)
 class AgentDetail:
-    """One agent at its current version, as it is shown."""
+    """One agent at the version in force, as it is shown.
+
+    Version 0: none is in force yet, and `spec` is what waits. `draft_version` is a newer one that waits, None where none does.
+    """
 
     id: UUID
     spec: AgentSpec
@@ -66,6 +71,7 @@ class AgentDetail:
     created_at: datetime
     updated_at: datetime
     retired_at: datetime | None
+    draft_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Registered:
 
 
 def register_agent(edit: Edit, spec: AgentSpec, *, key: GivenKey | MadeKey | None = None) -> Registered:
-    """Register an agent with version 1, running; without an owner it is the actor's.
+    """Register an agent with version 1, running, or paused where it waits; without an owner it is the actor's.
 
     Raises Conflict where the name is or was taken, InvalidRequest for a key without its proof.
     """
@@ -96,31 +102,67 @@ def register_agent(edit: Edit, spec: AgentSpec, *, key: GivenKey | MadeKey | Non
     if spec.name == "system":
         raise InvalidRequest("an agent cannot be called `system`", errors=[FieldError("/name", "is taken by AOS")])
     id = edit.drivers.ids.new()
-    entry = Entry(id, 1, status=AgentStatus.RUNNING)
+    waits = _must_wait(edit, spec)
+    entry = Entry(id, 0, status=AgentStatus.PAUSED, draft=1) if waits else Entry(id, 1, status=AgentStatus.RUNNING)
     params = _columns(edit, spec, entry)
-    if not run_sql("insert_agent", params):
+    if not run_sql("insert_agent", {**params, "in_force": not waits}):
         found = edit.registry.find("agent", spec.name)
         was = "was an agent, and its name is not free again" if found and found.retired else "exists already"
         raise Conflict(f"agent `{spec.name}` {was}")
     edit.registry.entries["agent", spec.name] = entry
     added = add_key(edit, spec.name, id, offer=key) if key is not None else None
-    edit.record(
-        RecordKind.AGENT_CHANGED, "registered", subject=f"agent:{spec.name}", version=1, digest=params["digest"]
-    )
+    change = "drafted" if waits else "registered"
+    edit.record(RecordKind.AGENT_CHANGED, change, subject=f"agent:{spec.name}", version=1, digest=params["digest"])
     return Registered(id, added)
 
 
 def change_agent(edit: Edit, spec: AgentSpec) -> int:
-    """Give an agent a new version and return its number; raise Conflict where it is retired."""
+    """Give an agent a new version and return its number; raise Conflict where it is retired.
+
+    A version that waits replaces one that waited; what waits already as it is wanted is not stored again.
+    """
     edit.require(Permission.AGENT_REGISTER)
     name, entry = edit.registry.get("agent", spec.name)
-    params = _columns(edit, spec, entry)
+    waits = _must_wait(edit, spec)
+    if waits and edit.registry.drafts.get(("agent", name)) == replace(spec, owner=spec.owner or edit.actor.email):
+        return entry.draft
+    params = {**_columns(edit, spec, entry), "in_force": not waits, "next": entry.next}
     if not run_sql("update_agent", params):
         raise Conflict(f"agent `{name}` is retired: register another under a new name")
-    version = entry.version + 1
-    edit.registry.entries["agent", name] = Entry(entry.id, version, status=entry.status)
-    edit.record(RecordKind.AGENT_CHANGED, "changed", subject=f"agent:{name}", version=version, digest=params["digest"])
-    return version
+    if waits:
+        edit.registry.entries["agent", name] = replace(entry, draft=entry.next)
+    else:
+        status = AgentStatus.RUNNING if not entry.version and entry.status == AgentStatus.PAUSED else entry.status
+        edit.registry.entries["agent", name] = Entry(entry.id, entry.next, status=status)
+    change = "drafted" if waits else "changed"
+    edit.record(RecordKind.AGENT_CHANGED, change, subject=f"agent:{name}", version=entry.next, digest=params["digest"])
+    return entry.next
+
+
+def publish_agent(edit: Edit, key: str, *, version: int | None = None) -> int:
+    """Put the version of an agent that waits in force and return its number; `version` says which one is meant.
+
+    Raises NotFound, and Conflict where nothing waits or another version than that one does.
+    """
+    edit.require(Permission.POLICY_PUBLISH)
+    name, entry = edit.registry.get("agent", key)
+    chosen = entry.waiting(f"agent `{name}`", version)
+    rows = run_sql("publish_agent", {"organization_id": edit.organization_id, "id": entry.id, "version": chosen})
+    if not rows:
+        raise Conflict(f"agent `{name}` is retired: nothing of it can be in force")
+    edit.registry.entries["agent", name] = Entry(entry.id, chosen, status=rows[0]["status"])
+    edit.record(
+        RecordKind.AGENT_CHANGED, "published", subject=f"agent:{name}", version=chosen, digest=rows[0]["digest"]
+    )
+    return chosen
+
+
+def _must_wait(edit: Edit, spec: AgentSpec) -> bool:
+    """Say whether this version waits for somebody who may publish policies."""
+    manifest = edit.registry.manifest
+    before = next((each for each in manifest.agents if each.name == spec.name), None)
+    wanted = replace(spec, owner=spec.owner or edit.actor.email)
+    return edit.must_wait("agent", spec.name, agent_gains(before, wanted, manifest.policies))
 
 
 def move_agent(edit: Edit, key: str, to: AgentStatus) -> None:
@@ -131,6 +173,10 @@ def move_agent(edit: Edit, key: str, to: AgentStatus) -> None:
     retiring = to is AgentStatus.RETIRED
     edit.require(Permission.AGENT_REGISTER if retiring else Permission.AGENT_OPERATE)
     name, entry = edit.registry.get("agent", key)
+    if to is AgentStatus.RUNNING and not entry.version and not entry.retired:
+        raise Conflict(
+            f"agent `{name}` waits for somebody with the permission `{Permission.POLICY_PUBLISH}` to accept it"
+        )
     agent = {"organization_id": edit.organization_id, "agent_id": entry.id}
     allowed = [status.value for status in _MOVES[to]]
     params = {"organization_id": edit.organization_id, "id": entry.id, "status": to.value, "allowed": allowed}
@@ -177,17 +223,18 @@ def list_agent_versions(actor: Actor, key: str, query: PageQuery) -> Page[AgentV
             actor.organization_id,
             query,
             read=lambda row: AgentVersion(
-                row["version"], _spec(agent.spec, row["spec"]), row["digest"], row["created_by"], row["created_at"]
+                row["version"], _spec(agent.spec, row), row["digest"], row["created_by"], row["created_at"]
             ),
             agent_id=agent.id,
         )
 
 
-def stored_spec(edit: Edit, spec: AgentSpec, entry: Entry) -> dict[str, Any]:
-    """Return what is stored of a version: the kernel's value, and beside it what only people read."""
+def stored_spec(edit: Edit, spec: AgentSpec, entry: Entry, *, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is stored of a version: the kernel's value, what only people read, the row's columns when in force."""
     return {
         **spec_of(edit.registry.agent_of(spec, entry)),
         "price_per_second": msgspec.to_builtins(spec.price_per_second),
+        "columns": msgspec.to_builtins(columns),
     }
 
 
@@ -197,15 +244,14 @@ def _columns(edit: Edit, spec: AgentSpec, entry: Entry) -> dict[str, Any]:
         detail = f"no person here has the address `{spec.owner}`: invite them first"
         raise InvalidRequest(f"the owner of agent `{spec.name}`: {detail}", errors=[FieldError("/owner", detail)])
     department = edit.registry.get("department", spec.department)[1].id if spec.department else None
-    stored = stored_spec(edit, spec, entry)
+    columns = {"type": spec.type.value, "department_id": department, "owner_id": owner.id}
+    stored = stored_spec(edit, spec, entry, columns=columns)
     return {
+        **columns,
         "organization_id": edit.organization_id,
         "id": entry.id,
         "name": spec.name,
-        "type": spec.type.value,
         "version": entry.version,
-        "department_id": department,
-        "owner_id": owner.id,
         "version_id": edit.drivers.ids.new(),
         "spec": msgspec.json.encode(stored).decode(),
         "digest": spec_digest(stored),
@@ -233,15 +279,17 @@ def _detail(row: Mapping[str, Any]) -> AgentDetail:
         row["created_at"],
         row["updated_at"],
         row["retired_at"],
+        row["draft_version"],
     )
 
 
-def _spec(current: AgentSpec, stored: Mapping[str, Any]) -> AgentSpec:
-    """Return an older version: what a version does not hold (type, owner, department) is the agent's own."""
+def _spec(current: AgentSpec, row: Mapping[str, Any]) -> AgentSpec:
+    """Return a version; of one that does not say its type, owner and department, they are the agent's own."""
+    said = row["type"] is not None
     columns = {
         "name": current.name,
-        "type": current.type.value,
-        "department": current.department,
-        "owner": current.owner,
+        "type": row["type"] if said else current.type.value,
+        "department": row["department"] or "" if said else current.department,
+        "owner": row["owner"] if said else current.owner,
     }
-    return msgspec.convert({**stored, **columns}, AgentSpec)
+    return msgspec.convert({**row["spec"], **columns}, AgentSpec)

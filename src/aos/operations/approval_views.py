@@ -18,6 +18,7 @@ from aos.kernel.json import Json
 from aos.kernel.people import Actor, Permission
 from aos.operations.act_sentences import act_sentence
 from aos.operations.actions import RuleMet, chain_of, rules_of
+from aos.operations.approvals import roles_asked
 from aos.operations.drivers import Drivers
 from aos.operations.opened import ONE_BYTES_MAX, Opened, open_contents
 from aos.operations.pages import Page, PageQuery, list_page
@@ -25,8 +26,20 @@ from aos.operations.registry_records import reading
 
 
 @dataclass(frozen=True, slots=True)
+class Yes:
+    """One person's yes and the roles that it was given with; `email` is None for somebody who is erased."""
+
+    email: str | None
+    roles: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalView:
-    """One approval. `rules` are those that asked for it; `facts` what all matched rules read, origins included."""
+    """One approval. `rules` are those that asked for it; `facts` what all matched rules read, origins included.
+
+    `roles` are all that must say yes, `roles_left` those that have not; `answers` is each yes so far.
+    """
 
     id: UUID
     status: str
@@ -48,6 +61,9 @@ class ApprovalView:
     task_id: UUID | None
     task: str | None
     approver_role: str
+    roles: tuple[str, ...]
+    roles_left: tuple[str, ...]
+    answers: tuple[Yes, ...]
     quorum: int
     answered_by: str | None
     answered_at: datetime | None
@@ -91,6 +107,11 @@ def _view(row: Mapping[str, Any], opened: Opened) -> ApprovalView:
     timed = ("quorum", "answered_by", "answered_at", "created_at", "expires_at")
     return ApprovalView(
         **{name: row[name] for name in (*plain, *timed)},
+        roles=roles_asked(row["answers"], row["roles_left"]) or (row["approver_role"],),
+        roles_left=tuple(row["roles_left"]),
+        answers=tuple(
+            Yes(each["email"], tuple(each["roles"]), datetime.fromisoformat(each["at"])) for each in row["answers"]
+        ),
         act=act_sentence(row["act_kind"], row["act_name"], effect=row["effect"], arguments=shown.get("arguments")),
         kind=row["act_kind"],
         name=row["act_name"],

@@ -1,12 +1,13 @@
 """Approvals: people answer what agents asked for, each once, and what waited for the answer is told.
 
-An answer is bound to the digest that the person saw. A yes does nothing by itself: the same act, repeated, uses it. A no
+An answer is bound to the digest that the person saw. Where rules ask several roles, the approval is given once a person who
+holds it has said yes for each; one no is a no. A yes does nothing by itself: the same act, repeated, uses it. A no
 refuses the act that waited, with the person's words for the agent to read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -42,7 +43,10 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One approval, with what the approver is shown. `status` is as it stands at the database's time."""
+    """One approval, with what the approver is shown. `status` is as it stands at the database's time.
+
+    `roles` are all that must say yes, `roles_left` those that have not.
+    """
 
     id: UUID
     status: str
@@ -53,7 +57,8 @@ class Approval:
     task_id: UUID | None
     chain: tuple[ChainLink, ...]
     rules: tuple[str, ...]
-    approver_role: str
+    roles: tuple[str, ...]
+    roles_left: tuple[str, ...]
     quorum: int
     shown: Json
     answered_by: UUID | None
@@ -80,9 +85,9 @@ class Approvals:
         digest: str | None = None,
         suggested_args: Json = None,
     ) -> Approval:
-        """Answer an approval, exactly once, and return it.
+        """Answer an approval, exactly once, and return it: still pending where another role must say yes as well.
 
-        Raises NotFound, Forbidden without the role it asks for, InvalidRequest for a no without a comment, and Conflict
+        Raises NotFound, Forbidden without a role that must still say yes (to deny: any that it asks for), InvalidRequest for a no without a comment, and Conflict
         where `digest` is not the act's, or the approval was answered or has expired.
         """
         found = await self.load_approval(actor.organization_id, approval_id)
@@ -98,6 +103,7 @@ class Approvals:
             person_id=actor.person_id,
             answer_content_id=content.row.id if content is not None else None,
             error_code="denied" if status == "denied" else None,
+            roles=roles_of(actor, found.roles_left),
         )
         records = [self._answered(actor, found, answer, content)]
         if status == "denied":
@@ -105,7 +111,7 @@ class Approvals:
         contents = [content.row] if content is not None else []
         if not await self._settle([row], [found.task_id], contents, [record_row(each) for each in records]):
             stands = await self.load_approval(actor.organization_id, approval_id)
-            raise Conflict(f"approval `{approval_id}` is {stands.status}: it is answered once and in time")
+            raise Conflict(f"approval `{approval_id}` is {_standing(stands)}: it is answered once and in time")
         return await self.load_approval(actor.organization_id, approval_id)
 
     async def expire(self) -> int:
@@ -238,7 +244,8 @@ class Approvals:
             task_id=row["task_id"],
             chain=chain_of(row["chain"]),
             rules=tuple(rule["id"] for rule in row["rules"]),
-            approver_role=row["approver_role"],
+            roles=roles_asked(row["answers"], row["roles_left"]),
+            roles_left=tuple(row["roles_left"]),
             quorum=row["quorum"],
             shown=shown,
             answered_by=row["answered_by"],
@@ -250,9 +257,12 @@ class Approvals:
 
 def _check_answer(actor: Actor, found: Approval, answer: Answer, *, comment: str, digest: str | None) -> None:
     """Raise where this person may not answer this approval so."""
-    roles = {role.value for role in actor.roles}
-    if not actor.may(Permission.APPROVAL_ANSWER) or not roles & {found.approver_role, Role.ADMIN.value}:
-        raise Forbidden(f"approval `{found.id}` is for the role `{found.approver_role}`")
+    left = found.roles_left if answer is Answer.APPROVE and found.status == "pending" else found.roles
+    if not actor.may(Permission.APPROVAL_ANSWER):
+        raise Forbidden(f"to answer approval `{found.id}` needs the permission `{Permission.APPROVAL_ANSWER}`")
+    if not roles_of(actor, left):
+        wanted = " and ".join(f"`{role}`" for role in left)
+        raise Forbidden(f"approval `{found.id}` {'still ' if left != found.roles else ''}waits for the role {wanted}")
     if found.quorum > 1:
         raise Conflict(f"approval `{found.id}` asks for {found.quorum} people; change its rule to ask for one")
     if digest is not None and digest.removeprefix("sha256:") != found.digest:
@@ -261,3 +271,19 @@ def _check_answer(actor: Actor, found: Approval, answer: Answer, *, comment: str
         raise InvalidRequest(f"a comment has at most {COMMENT_LENGTH_MAX} characters")
     if answer is Answer.DENY and not comment.strip():
         raise InvalidRequest("say why: the agent is shown the `comment` of a denial")
+
+
+def roles_of(actor: Actor, wanted: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the wanted roles that a person answers with; an administrator answers with all."""
+    held = {role.value for role in actor.roles}
+    return tuple(role for role in wanted if role in held or Role.ADMIN in actor.roles)
+
+
+def roles_asked(answers: Iterable[Mapping[str, Any]], left: Iterable[str]) -> tuple[str, ...]:
+    """Return every role that an approval asks for: those that said yes, in that order, then those that did not yet."""
+    return tuple(dict.fromkeys([*(role for each in answers for role in each["roles"]), *left]))
+
+
+def _standing(found: Approval) -> str:
+    left = ", ".join(f"`{role}`" for role in found.roles_left)
+    return f"waiting for {left} alone" if found.status == "pending" else found.status

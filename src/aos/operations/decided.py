@@ -76,7 +76,8 @@ def escalation(
 ) -> Admission:
     """Return the admission of an act that waits for a person, with the approval to open.
 
-    `supersedes` is the approval that was given before and no longer covers the act: it ends with this admission.
+    `supersedes` is the approval that was given before and no longer covers the act: it ends with this admission, and the new
+    one asks for every rule that matched, so that it satisfies them all.
     """
     arguments, shown = _contents(decided, drivers)
     approvers = decided.decision.approvers
@@ -84,14 +85,15 @@ def escalation(
     rules = [
         {"id": rule.id, "version": rule.version}
         for rule in decided.decision.matched
-        if rule.outcome is Outcome.ESCALATE and not rule.satisfied
+        if rule.outcome is Outcome.ESCALATE
     ]
     approval = ApprovalRow(
         n=0,
         organization_id=decided.facts.id,
         id=approval_id,
         rules=rules,
-        approver_role=approvers.role,
+        approver_role=approvers.roles[0],
+        roles_left=approvers.roles,
         quorum=approvers.quorum,
         shown_content_id=shown.row.id,
         expires_seconds=approvers.expires_seconds,

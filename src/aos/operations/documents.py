@@ -33,7 +33,7 @@ def read_part(registry: Registry, kind: str, name: str, *, fields: Fields) -> Ma
     part: Json = [{key: name, **fields}] if key else {name: fields}
     at = pointer(f"/{kind}", 0 if key else name)
     try:
-        return parse_manifest({"aos": 1, kind: part}, registry.manifest)
+        return parse_manifest({"aos": 1, kind: part}, registry.known())
     except InvalidManifest as error:
         errors = [FieldError(_within(each.pointer, at, key=key), each.detail) for each in error.errors]
         raise refuse_fields(errors) from error

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from aos.kernel.agents import AgentStatus
 from aos.kernel.errors import FieldError, InvalidCondition
 from aos.kernel.json import Json
 from aos.kernel.manifest.diff import Change, Mark, diff, merge
+from aos.kernel.manifest.echoes import echo_warnings
 from aos.kernel.manifest.parse import parse_manifest
 from aos.kernel.manifest.values import Manifest
-from aos.kernel.people import Permission
+from aos.kernel.people import ROLE_PERMISSIONS, Permission
 from aos.kernel.tools import Tool
 from aos.operations.agents import change_agent, move_agent, register_agent
 from aos.operations.budgets import change_budget, create_budget, retire_budget
@@ -28,20 +29,25 @@ from aos.operations.workflows import change_workflow, create_workflow, retire_wo
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What applying changed; `waits` names the changes that wait for somebody's permission: policies kept as drafts."""
+    """What applying changed; `waits` names the changes that are kept as drafts, `waits_for` the people who may accept them.
+
+    `warnings` are sentences about what the changed parts declare; they hold nothing up.
+    """
 
     changes: tuple[Change, ...]
     waits: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applied:
     """Make the organization what the manifest says and return what that changed; what it does not name stays.
 
-    With `prune`, what it does not name is retired, departments and people aside. Policies of an actor who may not publish
-    become drafts. Raises InvalidManifest with a pointer for each problem, InvalidCondition, Conflict, Forbidden.
+    With `prune`, what it does not name is retired, departments and people aside. Policies of an actor who may not publish, and
+    what gives agents or tools more than they have, become drafts. Raises InvalidManifest with a pointer for each problem, InvalidCondition, Conflict, Forbidden.
     """
     current = edit.registry.manifest
-    wanted = parse_manifest(document, current)
+    wanted = parse_manifest(document, edit.registry.known())
     changes = [
         each for each in diff(current, wanted, prune=prune) if each.mark is not Mark.REMOVE or each.kind in _REMOVE
     ]
@@ -55,8 +61,23 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
         edit.registry.manifest = merge(current, Manifest(organization=wanted.organization))
     for change in sorted(changes, key=lambda each: _ORDER.index(each.kind)):
         _apply(edit, change, current, after=after)
-    drafts = () if edit.actor.may(Permission.POLICY_PUBLISH) else _drafted(changes, after)
-    return Applied(tuple(changes), drafts)
+    changes = [_marked(each, edit.waiting) for each in changes]
+    waits = tuple(each.name for each in changes if each.waits)
+    may = [role for role, permissions in ROLE_PERMISSIONS.items() if Permission.POLICY_PUBLISH in permissions]
+    people = [person.email for person in current.people if any(role in person.roles for role in may)]
+    touched = {each.name for each in changes if each.kind == "tool"}
+    warnings = echo_warnings(tool for tool in after.tools if tool.name in touched)
+    return Applied(tuple(changes), waits, tuple(people) if waits else (), tuple(warnings))
+
+
+def _marked(change: Change, waiting: Mapping[tuple[str, str], tuple[str, ...]]) -> Change:
+    """Return a change as it was made: marked `!` where it gives something and therefore waits."""
+    reasons = waiting.get((change.kind, change.name))
+    if reasons is None:
+        return change
+    new = [reason for reason in reasons if reason not in change.detail]
+    detail = "; ".join([*new, *([change.detail] if change.detail else [])])
+    return replace(change, mark=Mark.WIDEN if reasons else change.mark, detail=detail, waits=True)
 
 
 _ORDER: Final = ("organization", "department", "person", "tool", "agent", "policy", "budget", "workflow")
@@ -95,10 +116,16 @@ def _apply(edit: Edit, change: Change, current: Manifest, *, after: Manifest) ->
         return  # a glob takes in more though the agent itself is as it was: nothing to store
     elif change.kind == "policy":
         save_policy(edit, spec, checked=True)
-    elif before is None:
+    elif before is None and not _waits_already(edit, change):
         _ADD[change.kind](edit, spec)
     else:
         _CHANGE[change.kind](edit, spec)
+
+
+def _waits_already(edit: Edit, change: Change) -> bool:
+    """Say whether this agent or tool is registered, though no version of it is in force."""
+    entry = edit.registry.find(change.kind, change.name)
+    return change.kind in ("agent", "tool") and entry is not None and not entry.retired
 
 
 def _find(manifest: Manifest, change: Change) -> Any:
@@ -139,8 +166,3 @@ _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
     "budget": retire_budget,
     "workflow": retire_workflow,
 }
-
-
-def _drafted(changes: list[Change], after: Manifest) -> tuple[str, ...]:
-    standing = {rule.id for rule in after.policies}
-    return tuple(each.name for each in changes if each.kind == "policy" and each.name in standing)

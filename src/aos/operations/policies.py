@@ -7,7 +7,7 @@ that it may match.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -78,6 +78,10 @@ def save_policy(edit: Edit, rule: Rule, *, new: bool | None = None, checked: boo
         raise Conflict(f"policy `{rule.id}` exists already")
     if new is False and not live:
         raise NotFound(f"there is no policy `{rule.id}`")
+    waits = edit.must_wait("policy", rule.id)
+    waiting = edit.registry.drafts.get(("policy", rule.id))
+    if waits and new is None and waiting == replace(rule, version=found.version if found else 0):
+        return rule
     entry = Entry(found.id, found.version + 1) if found else Entry(edit.drivers.ids.new(), 1)
     stored = spec_of(rule)
     params = {
@@ -94,7 +98,7 @@ def save_policy(edit: Edit, rule: Rule, *, new: bool | None = None, checked: boo
         raise Conflict(f"policy `{rule.id}` was changed meanwhile: try again")
     edit.registry.entries["policy", rule.id] = entry
     saved = rule_from(stored, entry.version)
-    if edit.actor.may(Permission.POLICY_PUBLISH):
+    if not waits:
         _activate(edit, saved, entry)
     else:
         edit.record(
@@ -223,7 +227,7 @@ def explain_action(actor: Actor, agent: str, action: str) -> Explained:
     known, _ = registry.get("agent", agent)
     found = next((each for each in registry.agents() if each.name == known), None)
     if found is None:
-        raise Conflict(f"agent `{known}` is retired: it meets no rules")
+        raise Conflict(f"agent `{known}` is not in force: it meets no rules")
     tool = next((each for each in registry.tools() if kind == ActKind.TOOL and each.name == name), None)
     rules = [rule for rule in registry.manifest.policies if meets_agent(rule, found)]
     rules += permission_rules(found)

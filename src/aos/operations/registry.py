@@ -7,14 +7,14 @@ transaction finds what was just made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from aos.kernel.agents import Agent, AgentStatus
-from aos.kernel.errors import NotFound
+from aos.kernel.errors import Conflict, NotFound
 from aos.kernel.manifest.values import (
     AgentSpec,
     BudgetSpec,
@@ -26,7 +26,6 @@ from aos.kernel.manifest.values import (
     WorkflowSpec,
 )
 from aos.kernel.money import Money, convert
-from aos.kernel.policy.values import Rule
 from aos.kernel.specs import rule_from
 from aos.kernel.tools import Tool
 from aos.store.cold.connection import run_sql
@@ -34,22 +33,43 @@ from aos.store.cold.connection import run_sql
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a registered thing stands: its id, its newest version, and whether it is retired. People count as version 0."""
+    """Where a registered thing stands: its id, its version, whether it is retired. People count as version 0.
+
+    Of agents and tools, `version` is the one in force, 0 where none is, and `draft` the newest that waits, 0 where none does.
+    Of all else, `version` is the newest.
+    """
 
     id: UUID
     version: int = 0
     retired: bool = False
     status: str = ""
+    draft: int = 0
+
+    @property
+    def next(self) -> int:
+        """Return the number of the version that is stored next."""
+        return max(self.version, self.draft) + 1
+
+    def waiting(self, what: str, version: int | None) -> int:
+        """Return the number of the version that waits; raise Conflict where none does, or another than `version`."""
+        if not self.draft:
+            raise Conflict(f"no version of {what} waits to be in force")
+        if version not in (None, self.draft):
+            raise Conflict(f"version {version} of {what} does not wait: {self.draft} does")
+        return self.draft
 
 
 @dataclass(slots=True)
 class Registry:
-    """The registry: `manifest` is what is in force, `entries` everything ever registered, by kind and name."""
+    """The registry: `manifest` is what is in force, `entries` everything ever registered, by kind and name.
+
+    `drafts` holds what waits to be in force, by kind and name: an AgentSpec, a ToolSpec or a Rule.
+    """
 
     organization_id: UUID
     manifest: Manifest
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
-    drafts: Mapping[str, Rule] = field(default_factory=dict)
+    drafts: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     active_versions: Mapping[str, int] = field(default_factory=dict)
 
     def find(self, kind: str, name: str) -> Entry | None:
@@ -65,6 +85,15 @@ class Registry:
             if found_kind == kind and str(found.id) == key.lower():
                 return name, found
         raise NotFound(f"there is no {kind} `{key[:80]}`")
+
+    def known(self) -> Manifest:
+        """Return what may be referred to: what is in force, and agents and tools that wait to be."""
+        waiting = {
+            kind: [spec for (each, _), spec in self.drafts.items() if each == kind] for kind in ("agent", "tool")
+        }
+        tools = {spec.name: spec for spec in (*waiting["tool"], *self.manifest.tools)}
+        agents = {spec.name: spec for spec in (*waiting["agent"], *self.manifest.agents)}
+        return replace(self.manifest, tools=tuple(tools.values()), agents=tuple(agents.values()))
 
     def tools(self) -> tuple[Tool, ...]:
         """Return the tools in force as the kernel's own values."""
@@ -121,7 +150,11 @@ def read_registry(organization_id: UUID) -> Registry:
     for kind, column, key in _KINDS:
         for item in row[column]:
             entries[kind, item[key]] = Entry(
-                UUID(item["id"]), item.get("version", 0), item.get("retired", False), item.get("status", "")
+                UUID(item["id"]),
+                item.get("version", 0),
+                item.get("retired", False),
+                item.get("status", ""),
+                item.get("draft_version") or 0,
             )
     manifest = Manifest(
         organization=_organization(row),
@@ -137,13 +170,8 @@ def read_registry(organization_id: UUID) -> Registry:
         budgets=_specs([{**each, "id": each["name"]} for each in row["budgets"]], BudgetSpec, key="id"),
         workflows=_specs(row["workflows"], WorkflowSpec),
     )
-    drafts = {
-        item["name"]: rule_from(item["spec"], item["version"])
-        for item in row["policies"]
-        if item["state"] == "draft" and not item["retired"]
-    }
     active = {item["name"]: item["active_version"] for item in row["policies"] if item["active_version"] is not None}
-    return Registry(organization_id, manifest, entries, drafts, active)
+    return Registry(organization_id, manifest, entries, _drafts(row), active)
 
 
 _KINDS = (
@@ -157,9 +185,32 @@ _KINDS = (
 )
 
 
+def _drafts(row: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return what waits to be in force."""
+    found: dict[tuple[str, str], Any] = {
+        ("policy", item["name"]): rule_from(item["spec"], item["version"])
+        for item in row["policies"]
+        if item["state"] == "draft" and not item["retired"]
+    }
+    for item in row["tools"]:
+        if item["draft_spec"] is not None:
+            found["tool", item["name"]] = msgspec.convert({**item["draft_spec"], "name": item["name"]}, ToolSpec)
+    for item in row["agents"]:
+        if item["draft_spec"] is not None and not item["retired"]:
+            columns = {
+                "name": item["name"],
+                "type": item["draft_spec"]["columns"]["type"],
+                "department": item["draft_department"],
+                "owner": item["draft_owner"],
+            }
+            found["agent", item["name"]] = msgspec.convert({**item["draft_spec"], **columns}, AgentSpec)
+    return found
+
+
 def _specs(items: Iterable[Mapping[str, Any]], spec: type[Any], *, key: str = "name") -> tuple[Any, ...]:
     """Return what is in force of one kind as specs, by name: a row's columns beside what its version holds."""
-    live = sorted((item for item in items if not item.get("retired")), key=lambda item: str(item[key]))
+    standing = (item for item in items if not item.get("retired") and item.get("spec", item) is not None)
+    live = sorted(standing, key=lambda item: str(item[key]))
     return tuple(msgspec.convert({**(item.get("spec") or {}), **item}, spec) for item in live)
 
 

@@ -7,7 +7,7 @@ own transaction with `reading`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +37,8 @@ class Edit:
     epoch: int
     now: datetime
     records: list[RecordRow] = field(default_factory=list)
+    waiting: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """What was stored and does not count yet, by kind and name, with the reasons."""
 
     @property
     def organization_id(self) -> UUID:
@@ -51,6 +53,13 @@ class Edit:
     def require(self, permission: Permission) -> None:
         """Raise Forbidden where none of the actor's roles has this permission."""
         require(self.actor, permission)
+
+    def must_wait(self, kind: str, name: str, gains: Sequence[str] = ()) -> bool:
+        """Say whether this change is stored as a draft, and note it: it gives something, and the actor may not publish."""
+        waits = not self.actor.may(Permission.POLICY_PUBLISH) and (kind == "policy" or bool(gains))
+        if waits:
+            self.waiting[kind, name] = tuple(gains)
+        return waits
 
     def record(
         self, kind: RecordKind, change: str, *, subject: str, version: int | None = None, digest: bytes | None = None

@@ -1,12 +1,14 @@
 """Tools in the registry: what agents can do to the world, in immutable versions.
 
-A change after which a policy in force would no longer compile is refused: such a rule would fail closed for every act.
+A change after which a policy in force would no longer compile is refused: such a rule would fail closed for every act. Every
+policy believes what a tool declares: a new tool, or one that declares less, waits, unless its author may publish policies,
+until somebody who may accepts it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +17,7 @@ import msgspec
 
 from aos.kernel.errors import Conflict, FieldError, InvalidRequest
 from aos.kernel.ledger.record import RecordKind
+from aos.kernel.manifest.gains import tool_gains
 from aos.kernel.manifest.values import ToolSpec
 from aos.kernel.people import Actor, Permission
 from aos.kernel.specs import spec_digest, spec_of
@@ -27,7 +30,10 @@ from aos.store.cold.connection import run_sql
 
 @dataclass(frozen=True, slots=True)
 class ToolDetail:
-    """One tool at its current version, as it is shown."""
+    """One tool at the version in force, as it is shown.
+
+    Version 0: none is in force yet, and `spec` is what waits. `draft_version` is a newer one that waits, None where none does.
+    """
 
     id: UUID
     spec: ToolSpec
@@ -35,6 +41,7 @@ class ToolDetail:
     created_at: datetime
     updated_at: datetime
     retired_at: datetime | None
+    draft_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +66,46 @@ def register_tool(edit: Edit, spec: ToolSpec, *, checked: bool = False) -> UUID:
     if found is not None and not found.retired:
         raise Conflict(f"tool `{spec.name}` exists already")
     _check_collision(edit, spec.name)
-    entry = Entry(found.id, found.version + 1) if found else Entry(edit.drivers.ids.new(), 1)
-    _write(edit, spec, entry, change="tool.registered", statement="update_tool" if found else "insert_tool")
+    before = found or Entry(edit.drivers.ids.new())
+    entry = _write(edit, spec, before, change="registered", statement="update_tool" if found else "insert_tool")
     if not checked:
         check_rules_with_tools(edit, spec)
     return entry.id
 
 
 def change_tool(edit: Edit, spec: ToolSpec, *, checked: bool = False) -> int:
-    """Give a tool a new version and return its number; raise as `register_tool` does, and NotFound."""
+    """Give a tool a new version and return its number; raise as `register_tool` does, and NotFound.
+
+    A version that waits replaces one that waited; what waits already as it is wanted is not stored again.
+    """
     edit.require(Permission.REGISTRY_WRITE)
-    name, entry = edit.registry.get("tool", spec.name)
-    if entry.retired:
+    name, before = edit.registry.get("tool", spec.name)
+    if before.retired:
         raise Conflict(f"tool `{name}` is retired: register it again")
-    entry = Entry(entry.id, entry.version + 1)
-    _write(edit, spec, entry, change="tool.changed", statement="update_tool")
+    entry = _write(edit, spec, before, change="changed", statement="update_tool")
     if not checked:
         check_rules_with_tools(edit, spec)
-    return entry.version
+    return max(entry.version, entry.draft)
+
+
+def publish_tool(edit: Edit, key: str, *, version: int | None = None) -> int:
+    """Put the version of a tool that waits in force and return its number; `version` says which one is meant.
+
+    Raises NotFound, Conflict where nothing waits or another version than that one does, and as `register_tool`.
+    """
+    edit.require(Permission.POLICY_PUBLISH)
+    name, entry = edit.registry.get("tool", key)
+    chosen = entry.waiting(f"tool `{name}`", version)
+    _check_collision(edit, name)
+    rows = run_sql("publish_tool", {"organization_id": edit.organization_id, "id": entry.id, "version": chosen})
+    if not rows:
+        raise Conflict(f"tool `{name}` was changed meanwhile: try again")
+    edit.registry.entries["tool", name] = Entry(entry.id, chosen)
+    edit.record(
+        RecordKind.REGISTRY_CHANGED, "tool.published", subject=f"tool:{name}", version=chosen, digest=rows[0]["digest"]
+    )
+    check_rules_with_tools(edit, edit.registry.drafts["tool", name])
+    return chosen
 
 
 def retire_tool(edit: Edit, key: str) -> None:
@@ -127,14 +156,21 @@ def list_tool_versions(actor: Actor, key: str, query: PageQuery) -> Page[ToolVer
         )
 
 
-def _write(edit: Edit, spec: ToolSpec, entry: Entry, *, change: str, statement: str) -> None:
-    stored = spec_of(tool_of(spec, entry))
+def _write(edit: Edit, spec: ToolSpec, before: Entry, *, change: str, statement: str) -> Entry:
+    """Store the tool's next version, in force or waiting, and return where the tool stands now."""
+    standing = next((each for each in edit.registry.manifest.tools if each.name == spec.name), None)
+    waits = edit.must_wait("tool", spec.name, tool_gains(standing, spec))
+    if waits and edit.registry.drafts.get(("tool", spec.name)) == spec:
+        return before
+    stored = spec_of(tool_of(spec, before))
     digest = spec_digest(stored)
     params = {
         "organization_id": edit.organization_id,
-        "id": entry.id,
+        "id": before.id,
         "name": spec.name,
-        "version": entry.version - 1,
+        "version": before.version,
+        "next": before.next,
+        "in_force": not waits,
         "version_id": edit.drivers.ids.new(),
         "spec": msgspec.json.encode(stored).decode(),
         "digest": digest,
@@ -142,8 +178,11 @@ def _write(edit: Edit, spec: ToolSpec, entry: Entry, *, change: str, statement: 
     }
     if not run_sql(statement, params):
         raise Conflict(f"tool `{spec.name}` exists already")
+    entry = replace(before, draft=before.next) if waits else Entry(before.id, before.next)
     edit.registry.entries["tool", spec.name] = entry
-    edit.record(RecordKind.REGISTRY_CHANGED, change, subject=f"tool:{spec.name}", version=entry.version, digest=digest)
+    change = f"tool.{'drafted' if waits else change}"
+    edit.record(RecordKind.REGISTRY_CHANGED, change, subject=f"tool:{spec.name}", version=before.next, digest=digest)
+    return entry
 
 
 def _check_collision(edit: Edit, name: str) -> None:
@@ -156,7 +195,9 @@ def _check_collision(edit: Edit, name: str) -> None:
 
 def _detail(row: Mapping[str, Any]) -> ToolDetail:
     spec = _spec(row["name"], row["spec"])
-    return ToolDetail(row["id"], spec, row["version"], row["created_at"], row["updated_at"], row["retired_at"])
+    return ToolDetail(
+        row["id"], spec, row["version"], row["created_at"], row["updated_at"], row["retired_at"], row["draft_version"]
+    )
 
 
 def _spec(name: str, stored: Mapping[str, Any]) -> ToolSpec:

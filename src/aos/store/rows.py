@@ -101,6 +101,7 @@ class ApprovalRow(msgspec.Struct, kw_only=True):
     id: UUID
     rules: object
     approver_role: str
+    roles_left: tuple[str, ...]
     quorum: int
     shown_content_id: UUID
     expires_seconds: float

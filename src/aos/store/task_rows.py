@@ -244,7 +244,7 @@ class FinishRow(msgspec.Struct, kw_only=True):
 
 
 class SettleRow(msgspec.Struct, kw_only=True):
-    """One approval that is answered or expires."""
+    """One approval that is answered or expires; `roles` are those that a yes is given with."""
 
     n: int
     organization_id: UUID
@@ -253,3 +253,4 @@ class SettleRow(msgspec.Struct, kw_only=True):
     person_id: UUID | None = None
     answer_content_id: UUID | None = None
     error_code: str | None = None
+    roles: tuple[str, ...] = ()

@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from aos.kernel.agents import ToolPermission
+from aos.kernel.manifest.gains import agent_gains, tool_gains
 from aos.kernel.manifest.values import AgentSpec, Manifest, OrganizationSpec, PersonSpec, ToolSpec, WorkflowSpec
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
-from aos.kernel.tools import Repeat, ResultTrust
 
 
 class Mark(StrEnum):
@@ -30,12 +30,16 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that applying would change; `detail` names the fields, or why it is marked `!`."""
+    """One thing that applying would change; `detail` names the fields, or why it is marked `!`.
+
+    `waits`: it is stored, and counts once somebody who may publish policies accepts it.
+    """
 
     mark: Mark
     kind: str
     name: str
     detail: str = ""
+    waits: bool = False
 
 
 class _Named(Protocol):
@@ -47,8 +51,6 @@ class _Named(Protocol):
 Spec = TypeVar("Spec", bound=object)
 
 _LOOSER: Final = {Outcome.DENY: 2, Outcome.ESCALATE: 1, Outcome.ALLOW: 0}
-_TRUST: Final = {ResultTrust.UNTRUSTED: 0, ResultTrust.OWN: 1, ResultTrust.TRUSTED: 2}
-_REPEAT: Final = {Repeat.NEVER: 0, Repeat.KEYED: 1, Repeat.SAFE: 2}
 _IGNORED: Final = frozenset({"name", "id", "email", "version", "source"})
 
 
@@ -150,7 +152,7 @@ def _widened(old: object, new: object) -> list[str]:
     if isinstance(old, Rule) and isinstance(new, Rule):
         return _rule_widened(old, new)
     if isinstance(old, ToolSpec) and isinstance(new, ToolSpec):
-        return _tool_widened(old, new)
+        return tool_gains(old, new)
     if isinstance(old, PersonSpec) and isinstance(new, PersonSpec):
         return [f"gains the role `{role}`" for role in new.roles if role not in old.roles]
     return []
@@ -184,17 +186,6 @@ def _covers(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
     return not wide or (bool(narrow) and set(narrow) <= set(wide))
 
 
-def _tool_widened(old: ToolSpec, new: ToolSpec) -> list[str]:
-    reasons = [f"`{sink}` is no longer a sink" for sink in old.sinks if sink not in new.sinks]
-    if old.effect != new.effect:
-        reasons.append(f"its effect is `{new.effect}` and no longer `{old.effect}`")
-    if _TRUST[new.result_trust] > _TRUST[old.result_trust]:
-        reasons.append(f"its results are trusted as `{new.result_trust}`")
-    if _REPEAT[new.repeat] > _REPEAT[old.repeat]:
-        reasons.append(f"it may be repeated: `{new.repeat}`")
-    return reasons
-
-
 def _agents(current: Manifest, after: Manifest) -> list[Change]:
     """Return the agents' changes; a glob that takes in more is a change of an agent that was not touched itself."""
     before = {each.name: each for each in current.agents}
@@ -223,16 +214,8 @@ def _agent_widened(old: AgentSpec, new: AgentSpec, current: Manifest, *, after: 
         if not foreseen:
             glob = next((entry.pattern for entry in entries if "*" in entry.pattern and entry in old.tools), None)
             reasons.append(f"`{glob}` now takes in the tool `{name}`" if glob else f"may now call the tool `{name}`")
-    for kind, gained in (
-        ("hand work to", set(new.delegates) - set(old.delegates)),
-        ("ask the model", set(new.models) - set(old.models)),
-        ("use", set(new.permissions) - set(old.permissions)),
-        ("act in the role", set(new.roles) - set(old.roles)),
-    ):
-        reasons += [f"may now {kind} `{name}`" for name in sorted(gained)]
-    if old.type != new.type:
-        reasons.append(f"is now of type `{new.type}`")
-    return reasons
+    gained = agent_gains(old, new, current.policies)
+    return [*reasons, *(reason for reason in gained if reason not in reasons)]
 
 
 def _differences(old: object, new: object) -> list[str]:

@@ -144,7 +144,8 @@ _TOOL: Final[_JsonObject] = {
             ),
             "result_trust": _one_of(
                 ResultTrust,
-                "How far the result may direct later acts: a record of ours, our own text, or an outsider's words",
+                "How far the result may direct later acts: a record of ours, our own text, or an outsider's words. "
+                "Never `trusted` for a tool that repeats its arguments",
                 default=ResultTrust.UNTRUSTED,
             ),
             "sinks": _list(
@@ -245,7 +246,11 @@ _POLICY: Final = _object(
         "outcome": _one_of(Outcome, "What is decided; deny beats escalate beats allow"),
         "approvers": _object(
             {
-                "role": _one_of(Role, "Who may answer", default=Role.APPROVER),
+                "role": _one_of(
+                    Role,
+                    "Who may answer; of several rules that ask, each needs a yes of its role",
+                    default=Role.APPROVER,
+                ),
                 "quorum": {"const": 1, "default": 1, "description": "How many must agree"},
                 "expires": _ref("duration", "For how long the question stands; 4h unless it says so"),
             },

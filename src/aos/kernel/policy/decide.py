@@ -6,8 +6,8 @@ Rules a reader must not break:
 - A deny or escalate rule whose condition fails counts as matched; an allow rule whose condition fails does not.
 - An approval satisfies only the escalate rules named on it, each in the version that the approver saw. No approval
   satisfies a denial.
-- Escalations together ask for the strictest approvers: the largest quorum; among rules of that quorum the role of the
-  first by id; the shortest time of all.
+- Escalations together ask everybody: each role that one of them names, the largest quorum, the shortest time of all. Where one
+  of them is not satisfied, all are asked anew.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aos.kernel.policy.compile import CompiledRule
 from aos.kernel.policy.facts import Fact, shown
 from aos.kernel.policy.index import ActRules, PolicySet
 from aos.kernel.policy.permissions import built_in_denials
-from aos.kernel.policy.values import Approvers, Decision, Facts, Matched, Outcome
+from aos.kernel.policy.values import Approvers, Asked, Decision, Facts, Matched, Outcome
 from aos.kernel.tools import Tool
 
 _Hit: TypeAlias = tuple[CompiledRule, Matched]
@@ -48,7 +48,7 @@ def decide(policies: PolicySet, act: Act, *, agents: Mapping[UUID, Agent], tool:
     hits = _match(found, act, facts, read=read)
     matched = (*denials, *[each for _, each in hits])
     outcome, reason = _outcome(matched, act, found=found)
-    approvers = _strictest(hits) if outcome is Outcome.ESCALATE else None
+    approvers = _asked(hits) if outcome is Outcome.ESCALATE else None
     return Decision(outcome, matched, reason, facts.decided_at, facts.now, approvers, read)
 
 
@@ -125,14 +125,15 @@ def _outcome(matched: Sequence[Matched], act: Act, *, found: ActRules) -> tuple[
     return (Outcome.ALLOW, allowed.reason) if waits is None else (Outcome.ESCALATE, waits.reason)
 
 
-def _strictest(hits: Sequence[_Hit]) -> Approvers:
+def _asked(hits: Sequence[_Hit]) -> Asked:
     """Return who must answer: see the module's rules."""
     asked = [
         compiled.rule.approvers or _DEFAULT_APPROVERS
         for compiled, matched in hits
-        if matched.outcome is Outcome.ESCALATE and not matched.satisfied
+        if matched.outcome is Outcome.ESCALATE
     ]
-    if len(asked) == 1:
-        return asked[0]
-    largest = max(asked, key=lambda each: each.quorum)
-    return Approvers(largest.role, largest.quorum, min(each.expires_seconds for each in asked))
+    return Asked(
+        tuple(dict.fromkeys(each.role for each in asked)),
+        max(each.quorum for each in asked),
+        min(each.expires_seconds for each in asked),
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentType
@@ -30,6 +30,17 @@ KEPT_MAX: Final = 20_000
 _SEVERITY: Final = {Outcome.DENY: 0, Outcome.ESCALATE: 1, Outcome.ALLOW: 2}
 _SUBJECT_TYPES: Final = frozenset({*(each.value for each in AgentType), "person", "schedule", "system"})
 _KINDS: Final = frozenset(each.value for each in ActKind)
+
+
+class Selected(Protocol):
+    """What a rule's `agents` choose by: an agent, registered or only described."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> AgentType: ...
+    @property
+    def department(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +151,12 @@ def meets_action(rule: Rule, kind: ActKind, *, name: str, tool: Tool | None) -> 
     return not rule.actions or any(glob_matches(pattern, action) for pattern in rule.actions)
 
 
-def meets_agent(rule: Rule, agent: Agent) -> bool:
+def meets_agent(rule: Rule, agent: Selected) -> bool:
     """Return whether the rule is about this agent."""
     return _meets_actor(rule, agent, name=agent.name, kind=PrincipalKind.AGENT)
 
 
-def _meets_actor(rule: Rule, agent: Agent | None, *, name: str, kind: PrincipalKind) -> bool:
+def _meets_actor(rule: Rule, agent: Selected | None, *, name: str, kind: PrincipalKind) -> bool:
     if not rule.agents:
         return True
     kind_name = kind.value if agent is None else agent.type.value

@@ -45,6 +45,15 @@ class Approvers:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Who must answer an act: a yes from each of the roles, in the order of the rules that ask; one person may hold several."""
+
+    roles: tuple[str, ...]
+    quorum: int
+    expires_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `agents`: names, globs, `type:NAME`, `department:NAME`; `actions`: `tool:NAME` with globs; empty = all.
 
@@ -116,7 +125,7 @@ class Decision:
     reason: str
     decided_at: datetime
     clock: datetime
-    approvers: Approvers | None = None
+    approvers: Asked | None = None
     read: Mapping[str, Json] = field(default_factory=dict)
 
     def __bool__(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -70,6 +71,8 @@ class Approval(models.Model):
     rules = models.JSONField()
     approver_role = models.TextField()
     quorum = models.IntegerField(db_default=1)
+    roles_left = ArrayField(models.TextField(), db_default=[])
+    answers = models.JSONField(db_default=[])
     status = models.TextField()
     shown_content_id = models.UUIDField()
     answered_by = models.UUIDField(null=True)

@@ -78,12 +78,12 @@ with member as (
     and a.organization_id = g.organization_id and a.id = g.approval_id
 ), asked as (
   insert into approval (organization_id, id, action_id, act_kind, act_name, digest, agent_id, chain, run_id, task_id,
-    call_key, idempotency_key, rules, approver_role, quorum, status, shown_content_id, expires_at)
+    call_key, idempotency_key, rules, approver_role, roles_left, quorum, status, shown_content_id, expires_at)
   select p.organization_id, p.id, g.action_id, g.kind, g.name, g.digest, g.agent_id, g.chain, g.run_id, g.task_id,
-    g.call_key, g.idempotency_key, p.rules, p.approver_role, p.quorum, 'pending', p.shown_content_id,
+    g.call_key, g.idempotency_key, p.rules, p.approver_role, p.roles_left, p.quorum, 'pending', p.shown_content_id,
     aos_now() + p.expires_seconds * interval '1 second'
   from json_to_recordset(%(approvals)s::json) as p(n int, organization_id uuid, id uuid, rules jsonb,
-    approver_role text, quorum int, shown_content_id uuid, expires_seconds double precision)
+    approver_role text, roles_left text[], quorum int, shown_content_id uuid, expires_seconds double precision)
   join granted g on g.n = p.n
 ), held as (
   update budget_account a set held_nanos = a.held_nanos + h.nanos

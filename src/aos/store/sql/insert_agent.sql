@@ -1,7 +1,9 @@
--- Registers an agent with its first version; no row where the name is or was taken.
+-- Registers an agent with its first version, in force or waiting to be; no row where the name is or was taken.
 with made as (
   insert into agent (organization_id, id, name, type, status, version, department_id, owner_id)
-  values (%(organization_id)s, %(id)s, %(name)s, %(type)s, 'running', 1, %(department_id)s, %(owner_id)s)
+  values (%(organization_id)s, %(id)s, %(name)s, %(type)s,
+    case when %(in_force)s::boolean then 'running' else 'paused' end,
+    case when %(in_force)s::boolean then 1 else 0 end, %(department_id)s, %(owner_id)s)
   on conflict (organization_id, name) do nothing
   returning organization_id, id
 ), versioned as (

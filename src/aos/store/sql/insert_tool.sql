@@ -1,6 +1,7 @@
--- Registers a tool with its first version; no row where the name is or was taken.
+-- Registers a tool with its first version, in force or waiting to be; no row where the name is or was taken.
 with made as (
-  insert into tool (organization_id, id, name, version) values (%(organization_id)s, %(id)s, %(name)s, 1)
+  insert into tool (organization_id, id, name, version)
+  values (%(organization_id)s, %(id)s, %(name)s, case when %(in_force)s::boolean then 1 else 0 end)
   on conflict (organization_id, name) do nothing
   returning organization_id, id
 ), versioned as (

@@ -1,11 +1,16 @@
--- A page of tools, each at its current version.
-select t.id, t.name, t.version, v.spec, t.created_at, t.updated_at, t.retired_at
+-- A page of tools, each at the version in force, else at the newest that waits.
+select t.id, t.name, t.version, coalesce(v.spec, n.spec) as spec, n.version as draft_version, t.created_at, t.updated_at,
+  t.retired_at
 from tool t
-join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+left join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+left join lateral (
+  select w.version, w.spec from tool_version w
+  where w.organization_id = t.organization_id and w.tool_id = t.id and w.version > t.version
+  order by w.version desc limit 1) n on true
 where t.organization_id = %(organization_id)s
   and (%(id)s::uuid is null or t.id = %(id)s)
   and (%(name)s::text is null or t.name = %(name)s)
-  and (%(effect)s::text is null or v.spec->>'effect' = %(effect)s)
+  and (%(effect)s::text is null or coalesce(v.spec, n.spec)->>'effect' = %(effect)s)
   and (%(retired)s::boolean is null or (t.retired_at is not null) = %(retired)s)
   and (%(from)s::timestamptz is null or t.created_at >= %(from)s)
   and (%(to)s::timestamptz is null or t.created_at < %(to)s)

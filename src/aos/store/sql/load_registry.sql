@@ -6,17 +6,29 @@ select o.id, o.name,
   (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'email', p.email, 'name', p.name, 'roles', m.roles)), '[]')
     from member m join person p on p.id = m.person_id where m.organization_id = o.id) as people,
   (select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'name', t.name, 'version', t.version,
-      'retired', t.retired_at is not null, 'spec', v.spec)), '[]')
+      'retired', t.retired_at is not null, 'spec', v.spec, 'draft_version', n.version, 'draft_spec', n.spec)), '[]')
     from tool t
-    join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+    left join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+    left join lateral (
+      select w.version, w.spec from tool_version w
+      where w.organization_id = t.organization_id and w.tool_id = t.id and w.version > t.version
+      order by w.version desc limit 1) n on true
     where t.organization_id = o.id) as tools,
   (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'version', a.version,
       'retired', a.status = 'retired', 'status', a.status, 'type', a.type, 'department_id', a.department_id,
-      'department', coalesce(d.name, ''), 'owner', p.email, 'spec', v.spec)), '[]')
+      'department', coalesce(d.name, ''), 'owner', p.email, 'spec', v.spec, 'draft_version', n.version,
+      'draft_spec', n.spec, 'draft_department', coalesce(nd.name, ''), 'draft_owner', np.email)), '[]')
     from agent a
-    join agent_version v on v.organization_id = a.organization_id and v.agent_id = a.id and v.version = a.version
+    left join agent_version v on v.organization_id = a.organization_id and v.agent_id = a.id and v.version = a.version
     join person p on p.id = a.owner_id
     left join department d on d.organization_id = a.organization_id and d.id = a.department_id
+    left join lateral (
+      select w.version, w.spec from agent_version w
+      where w.organization_id = a.organization_id and w.agent_id = a.id and w.version > a.version
+      order by w.version desc limit 1) n on true
+    left join department nd on nd.organization_id = a.organization_id
+      and nd.id = (n.spec->'columns'->>'department_id')::uuid
+    left join person np on np.id = (n.spec->'columns'->>'owner_id')::uuid
     where a.organization_id = o.id) as agents,
   (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'version', p.version,
       'retired', p.retired_at is not null, 'spec', v.spec, 'state', v.state, 'active_version', c.version,

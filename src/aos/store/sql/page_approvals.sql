@@ -1,7 +1,11 @@
 -- A page of approvals, each with what the approver is shown, sealed, and what was answered. One whose time is over counts
 -- as expired, whether or not that is written yet.
 select a.id, a.action_id, a.act_kind, a.act_name, x.effect, a.digest, g.name as agent, a.chain, a.run_id, r.name as run,
-  a.task_id, coalesce(t.label, f.label) as task_label, a.rules, a.approver_role, a.quorum,
+  a.task_id, coalesce(t.label, f.label) as task_label, a.rules, a.approver_role, a.roles_left, a.quorum,
+  (select coalesce(jsonb_agg(jsonb_build_object('email', p.email, 'roles', e.answer->'roles', 'at', e.answer->'at')
+      order by e.place), '[]')
+    from jsonb_array_elements(a.answers) with ordinality as e(answer, place)
+    left join person p on p.id = (e.answer->>'person_id')::uuid) as answers,
   case when a.status in ('pending', 'approved') and a.expires_at <= aos_now() then 'expired' else a.status end as status,
   a.shown_content_id, a.answer_content_id, h.email as answered_by, a.answered_at, a.expires_at, a.created_at,
   a.used_by_action_id

@@ -1,16 +1,31 @@
--- Answers a batch of approvals, each once: given or denied before it expires, expired after. A denial refuses the act that
+-- Answers a batch of approvals, each once: given or denied before it expires, expired after. A yes counts for the roles that
+-- it is given with; it is pending until no role is left, and a yes that no role is left for writes nothing. A denial refuses the act that
 -- waited and its call; expiry does so inside a run, while outside the same act may ask again. The tasks that waited are
 -- told. Those tasks were locked before, so the edges read here are all there are. Returns the members written.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
-    n int, organization_id uuid, approval_id uuid, status text, person_id uuid, answer_content_id uuid, error_code text)
+    n int, organization_id uuid, approval_id uuid, status text, person_id uuid, answer_content_id uuid, error_code text,
+    roles text[])
 ), settled as (
-  update approval a set status = m.status, answered_by = m.person_id, answer_content_id = m.answer_content_id,
-    answered_at = case when m.status = 'expired' then a.answered_at else aos_now() end
+  update approval a set
+    status = case when m.status = 'approved' and not a.roles_left <@ m.roles then 'pending' else m.status end,
+    roles_left = case when m.status = 'approved' then array(
+        select r from unnest(a.roles_left) with ordinality as left_over(r, place) where r <> all(m.roles) order by place)
+      else a.roles_left end,
+    answers = case when m.status = 'approved' then a.answers || jsonb_build_object('person_id', m.person_id,
+        'roles', array(select r from unnest(a.roles_left) as given(r) where r = any(m.roles)),
+        'content_id', m.answer_content_id, 'at', aos_now())
+      else a.answers end,
+    answered_by = case when m.status = 'approved' and not a.roles_left <@ m.roles then null else m.person_id end,
+    answer_content_id = case when m.status = 'approved' and not a.roles_left <@ m.roles then null
+      else m.answer_content_id end,
+    answered_at = case when m.status = 'expired' or (m.status = 'approved' and not a.roles_left <@ m.roles)
+      then a.answered_at else aos_now() end
   from member m
   where a.organization_id = m.organization_id and a.id = m.approval_id
     and case m.status when 'expired' then a.status in ('pending', 'approved') and a.expires_at <= aos_now()
                       else a.status = 'pending' and a.expires_at > aos_now() end
+    and (m.status <> 'approved' or a.roles_left && m.roles)
   returning m.n, a.organization_id, a.id, a.status, a.action_id, a.task_id, a.call_key, a.idempotency_key,
     (a.chain -> -1 ->> 'id')::uuid as actor_id, m.answer_content_id, m.error_code
 ), refused as (
@@ -35,6 +50,7 @@ with member as (
 ), released as (
   select e.organization_id, e.target_id, count(*)::int as count
   from settled s join edge e on e.organization_id = s.organization_id and e.source_id = s.id
+  where s.status <> 'pending'
   group by 1, 2
 ), locked as (
   select t.organization_id, t.id, r.count
@@ -42,7 +58,8 @@ with member as (
   where t.state = 'waiting'
   order by t.organization_id, t.id for update of t
 ), unlinked as (
-  delete from edge e using settled s where e.organization_id = s.organization_id and e.source_id = s.id
+  delete from edge e using settled s
+  where e.organization_id = s.organization_id and e.source_id = s.id and s.status <> 'pending'
 ), woken as (
   update task t set blockers = t.blockers - l.count,
     state = case when t.blockers = l.count then 'ready' else t.state end,

@@ -1,0 +1,121 @@
+"""What somebody gains when an agent or a tool is registered or changed: the reasons why a person must accept it first.
+
+Closed by default: a field that differs counts, unless it stands below as harmless or is known to have become stricter. So
+a field that is added later counts until somebody says that it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Final
+
+from aos.kernel.agents import ToolPermission
+from aos.kernel.manifest.values import AgentSpec, ToolSpec
+from aos.kernel.money import Money
+from aos.kernel.policy.index import meets_agent
+from aos.kernel.policy.permissions import glob_matches
+from aos.kernel.policy.values import Outcome, Rule
+from aos.kernel.tools import Repeat, ResultTrust
+
+_TRUST: Final = {ResultTrust.UNTRUSTED: 0, ResultTrust.OWN: 1, ResultTrust.TRUSTED: 2}
+_REPEAT: Final = {Repeat.NEVER: 0, Repeat.KEYED: 1, Repeat.SAFE: 2}
+_HARMLESS_OF_TOOLS: Final = frozenset({"name", "description", "timeout_seconds"})
+_HARMLESS_OF_AGENTS: Final = frozenset({"name", "goal", "objectives"})
+_LISTS: Final = {
+    "models": "ask the model",
+    "delegates": "hand work to",
+    "permissions": "use",
+    "roles": "act in the role",
+}
+_WORDS: Final = {
+    "entry": "it runs another program",
+    "transport": "it is reached in another way",
+    "schema": "its arguments, which policies read, are declared anew",
+    "money": "which of its arguments are money changed",
+    "lookups": "the facts that policies read of it changed",
+    "fixed": "the arguments that only the operator sets changed",
+}
+
+
+def tool_gains(old: ToolSpec | None, new: ToolSpec) -> list[str]:
+    """Return why calls of `new` may be held back less than those of `old`; a tool that is not in force declares all anew.
+
+    What a tool declares is believed by every policy: its effect, its sinks, how far its results are trusted.
+    """
+    if old is None:
+        return [f"a new tool, believed to be `{new.effect}` with results `{new.result_trust}`"]
+    reasons: list[str] = []
+    for name in (each.name for each in fields(ToolSpec) if each.name not in _HARMLESS_OF_TOOLS):
+        if getattr(old, name) != getattr(new, name):
+            reasons += _tool_gain(name, old, new)
+    return reasons
+
+
+def _tool_gain(name: str, old: ToolSpec, new: ToolSpec) -> list[str]:
+    """Return what a field that differs gives."""
+    match name:
+        case "effect":
+            return [f"its effect is `{new.effect}` and no longer `{old.effect}`"]
+        case "sinks":
+            return [f"`{sink}` is no longer a sink" for sink in old.sinks if sink not in new.sinks]
+        case "result_trust":
+            looser = _TRUST[new.result_trust] > _TRUST[old.result_trust]
+            return [f"its results are trusted as `{new.result_trust}`"] if looser else []
+        case "repeat":
+            return [f"it may be repeated: `{new.repeat}`"] if _REPEAT[new.repeat] > _REPEAT[old.repeat] else []
+        case "reversible":
+            return ["it counts as reversible"] if new.reversible else []
+        case "price":
+            return _cheaper(old.price, new.price)
+        case _:
+            return [_WORDS.get(name, f"its {name} changed")]
+
+
+def agent_gains(old: AgentSpec | None, new: AgentSpec, rules: Iterable[Rule]) -> list[str]:
+    """Return what `new` may do that `old`, None for an agent that is not in force, may not; `rules` are those in force.
+
+    What policies choose agents by (type, department, owner, risk) counts as well: a rule may no longer hold it back.
+    """
+    had = old.tools if old else ()
+    reasons = [_may_call(entry) for entry in new.tools if not any(_covers(each, entry) for each in had)]
+    for name, words in _LISTS.items():
+        before: tuple[str, ...] = getattr(old, name) if old else ()
+        reasons += [f"may now {words} `{each}`" for each in sorted(set(getattr(new, name)) - set(before))]
+    if new.runtime is not None and new.runtime.inline and not (old and old.runtime and old.runtime.inline):
+        reasons.append("runs in the worker itself")
+    if old is None:
+        met = (rule.id for rule in rules if rule.outcome is Outcome.ALLOW and meets_agent(rule, new))
+        return [*reasons, *(f"the policy `{id}` allows it more" for id in met)]
+    seen = {*_HARMLESS_OF_AGENTS, *_LISTS, "tools", "runtime", "price_per_second", "type"}
+    if old.type != new.type:
+        reasons.append(f"is now of type `{new.type}`")
+    reasons += _cheaper(old.price_per_second, new.price_per_second)
+    return reasons + [
+        f"its {name}, which policies may read, is `{getattr(new, name) or 'none'}`"
+        for name in (each.name for each in fields(AgentSpec) if each.name not in seen)
+        if getattr(old, name) != getattr(new, name)
+    ]
+
+
+def _may_call(entry: ToolPermission) -> str:
+    if "*" not in entry.pattern:
+        return f"may now call the tool `{entry.pattern}`"
+    effects = f" with the effects {', '.join(entry.effects)}" if entry.effects else ""
+    return f"may now call every tool like `{entry.pattern}`{effects}"
+
+
+def _covers(wide: ToolPermission, narrow: ToolPermission) -> bool:
+    """Say whether one entry surely permits all that the other does."""
+    if wide.effects and not (narrow.effects and set(narrow.effects) <= set(wide.effects)):
+        return False
+    same = wide.pattern == narrow.pattern
+    return same or ("*" not in narrow.pattern and glob_matches(wide.pattern, narrow.pattern))
+
+
+def _cheaper(old: Money | None, new: Money | None) -> list[str]:
+    """Return that budgets hold less back, unless the price surely rose."""
+    if old is None or old == new:
+        return []
+    rose = new is not None and new.currency == old.currency and new.nanos > old.nanos
+    return [] if rose else [f"its price is {new or 'nothing'} and no longer {old}"]
