@@ -11,7 +11,7 @@ from aos.store.schema_files import run_files
 class Migration(migrations.Migration):
     """Two columns; what stands needs the one role that it asked for."""
 
-    dependencies = [("store", "0005_workflows")]
+    dependencies = [("store", "0003_workflows")]
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[run_files("m0004")],
