@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.limits import CLAIMS_MAX, LEASE_SECONDS
@@ -19,6 +20,12 @@ from aos.operations.run_ends import RunEnds
 from aos.store.hot.database import Database, MachineTransaction, Row
 from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
 from aos.store.task_rows import ClaimRow, CompleteRow, ParkRow, ReleaseRow, StartRow, TaskInputRow, TaskKey, WaitRow
+
+LANES_MAX: Final = 64
+"""Lanes that one claim serves; where more have something ready, the next claim goes on with those that come after."""
+Turn: TypeAlias = tuple[UUID, UUID]
+"""The organization and the lane that were served last."""
+FIRST_TURN: Final[Turn] = (UUID(int=0), UUID(int=0))
 
 
 @dataclass(slots=True)
@@ -55,6 +62,7 @@ class Tasks:
         self._database = database
         self._ends = ends
         self._worker_id = worker_id
+        self._turn = FIRST_TURN
         self._starts = GroupCommit(self._write_starts, name="start")
         self._completions = GroupCommit(self._write_completions, name="complete")
         self._parkings = GroupCommit(self._write_parkings, name="park")
@@ -64,16 +72,17 @@ class Tasks:
         """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to, in one transaction."""
 
         async def work(transaction: MachineTransaction) -> list[Taken]:
-            rows = await transaction.run(
-                "claim_tasks",
-                {"tasks_max": tasks_max, "worker_id": self._worker_id, "lease_seconds": LEASE_SECONDS},
-            )
+            limits = [row["id"] for row in await transaction.run("lock_limits")]
+            rows = await transaction.run("claim_tasks", claim_params(self._worker_id, tasks_max, turn, limits=limits))
             taken = [Taken(claimed_task(row)) for row in rows]
             await _load_contents(transaction, taken)
             await load_calls(transaction, [each for each in taken if each.task.has_calls])
             return taken
 
-        return await self._database.write(work)
+        turn = self._turn
+        taken = await self._database.write(work)
+        self._turn = _next_turn([each.task for each in taken])
+        return taken
 
     async def start(self, member: Start) -> bool:
         """Write that a task has started; False where its claim, facts or approval no longer stand."""
@@ -211,6 +220,25 @@ class Tasks:
 
         written = {row["n"] for row in await self._database.write(work)}
         return [n in written for n in range(len(rows))]
+
+
+def claim_params(worker_id: UUID, tasks_max: int, turn: Turn, *, limits: Sequence[UUID]) -> dict[str, object]:
+    """Return the parameters of `claim_tasks`; `limits` are those that `lock_limits` locked before."""
+    return {
+        "tasks_max": tasks_max,
+        "lanes_max": LANES_MAX,
+        "worker_id": worker_id,
+        "lease_seconds": LEASE_SECONDS,
+        "after_organization_id": turn[0],
+        "after_lane": turn[1],
+        "limits": list(limits),
+    }
+
+
+def _next_turn(taken: Sequence[ClaimedTask]) -> Turn:
+    """Return after which lane the next claim begins: where this one ended, or the first where it saw them all."""
+    lanes = {(task.organization_id, task.lane) for task in taken}
+    return max(lanes) if len(lanes) >= LANES_MAX // 2 else FIRST_TURN
 
 
 async def load_calls(transaction: MachineTransaction, taken: Sequence[Taken]) -> None:
