@@ -176,7 +176,7 @@ class World:
     # --- what workers do ---------------------------------------------------------------------------------------------
 
     async def claim(self, actor: Actor) -> None:
-        params = claim_params(IDS.new(), self.chance.randint(1, 4), FIRST_TURN, limits=())
+        params = claim_params(IDS.new(), self.chance.randint(1, 4), FIRST_TURN)
         rows = await self.run(actor, "claim_tasks", params)
         for row in rows:
             assert row["id"] not in self.holders, "two workers hold one task"

@@ -77,9 +77,8 @@ def claim(connection: psycopg.Connection[Any], most: int, turn: Turn = FIRST_TUR
     """Claim in one transaction."""
     connection.execute(prefer_indexes().encode())
     with connection.transaction():
-        limits = [row["id"] for row in connection.execute(sql("lock_limits").encode()).fetchall()]
-        params = claim_params(WORKER, most, turn, limits=limits)
-        return connection.execute(sql("claim_tasks").encode(), params).fetchall()
+        connection.execute(sql("lock_limits").encode())
+        return connection.execute(sql("claim_tasks").encode(), claim_params(WORKER, most, turn)).fetchall()
 
 
 def counted(rows: Sequence[dict[str, Any]], column: str) -> Counter[Any]:

@@ -1,7 +1,8 @@
 -- Takes up to `tasks_max` ready tasks for one worker: a lease and a fresh random claim token each. Organizations take
 -- turns, and lanes (departments) inside each: every one is given an equal share of the batch, whatever stands ready in
 -- the others. A task that another transaction holds is passed over, and so is one whose agent or queue has as many
--- under way as its limit allows: limits were locked before, so that two workers never count the same room.
+-- under way as its limit allows: `lock_limits` ran before it in the same
+-- transaction, so that two workers never count the same room.
 -- Returns what the worker needs to know before it loads any content.
 with recursive turn as (
   -- One step down the index for each lane that has something ready.
@@ -28,7 +29,7 @@ with recursive turn as (
 ), room as materialized (
   -- What each limit leaves; one that was not locked for this claim leaves nothing, since another claim is counting it.
   select c.organization_id, a.id as agent_id, case c.kind when 'queue' then c.name end as queue,
-    case when c.id = any(%(limits)s::uuid[]) then c.at_most - (
+    case when c.id = any(string_to_array(nullif(current_setting('aos.limits', true), ''), ',')::uuid[]) then c.at_most - (
       select count(*) from busy b
       where b.organization_id = c.organization_id
         and case c.kind when 'agent' then b.agent_id = a.id else b.queue = c.name end) else 0 end as room
