@@ -317,10 +317,12 @@ def measure(workload: str, *, hosts: bool, workers: int) -> dict[str, Any]:
 def _measured(
     world: World, place: Place, workload: str, running: Sequence[subprocess.Popen[str]], *, postmaster: int
 ) -> dict[str, Any]:
-    meter = Meter([os.getpid(), *(process.pid for process in running), postmaster])
+    client, server = Meter([os.getpid()]), Meter([postmaster])
     memory = Meter([process.pid for process in running])
     tasks, runs, seconds, latencies = asyncio.run(run_workload(world, place, workload))
-    cpu, rss_mb = meter.seconds(), memory.rss_mb()
+    spent = {"postgres": server.seconds(), "workers": memory.seconds()}
+    spent["client"] = client.seconds() - spent["workers"]  # whose children they are
+    rss_mb = max(Meter([process.pid]).rss_mb() for process in running)
     void = books(world, tasks, runs)
     line: dict[str, Any] = {
         "bench": "orchestration",
@@ -329,7 +331,8 @@ def _measured(
         "mode": "hosts" if place.hosts else "inline",
         "tasks": tasks,
         "tasks_per_second": round(tasks / seconds, 1),
-        "cpu_ms_per_task": round(1_000 * cpu / tasks, 3),
+        "cpu_ms_per_task": round(1_000 * sum(spent.values()) / tasks, 3),
+        "cpu_ms_of": {name: round(1_000 * seconds / tasks, 3) for name, seconds in spent.items()},
         "rss_mb": rss_mb,
         "workers": len(running),
         "fdatasync_us": fdatasync_us(),

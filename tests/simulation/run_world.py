@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from aos.drivers.ids import StandardIds
 from aos.kernel.limits import CLAIMS_MAX
 from aos.kernel.workflow.states import FINAL, TaskState, may_move
+from aos.operations.tasks import FIRST_TURN, claim_params
 from aos.store.rows import RecordRow, hex_bytes, rows_json
 from aos.store.sql_files import sql
 from aos.store.task_rows import (
@@ -175,9 +176,8 @@ class World:
     # --- what workers do ---------------------------------------------------------------------------------------------
 
     async def claim(self, actor: Actor) -> None:
-        rows = await self.run(
-            actor, "claim_tasks", {"tasks_max": self.chance.randint(1, 4), "worker_id": IDS.new(), "lease_seconds": 60}
-        )
+        params = claim_params(IDS.new(), self.chance.randint(1, 4), FIRST_TURN)
+        rows = await self.run(actor, "claim_tasks", params)
         for row in rows:
             assert row["id"] not in self.holders, "two workers hold one task"
             self.holders[row["id"]] = row["claim_token"]

@@ -28,7 +28,7 @@ MUTANTS = [
     Mutant("no fence at parking", "park_tasks", "t.claim_token = m.claim_token", "t.state = 'running'"),
     Mutant("no fence at giving back", "release_tasks", "t.claim_token = m.claim_token", "t.state = 'running'"),
     Mutant("no fence at spawning", "spawn_tasks", "= m.claim_token", "is not null"),
-    Mutant("claims wait and take", "claim_tasks", "limit %(tasks_max)s for update skip locked", "limit %(tasks_max)s"),
+    Mutant("claims wait and take", "claim_tasks", "limit s.share for update of t skip locked", "limit s.share"),
     Mutant(
         "children counted whole", "park_tasks", "and s.state not in ('succeeded', 'failed', 'skipped', 'cancelled')"
     ),

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from aos.kernel.agents import Agent
 from aos.kernel.identity import ChainLink, Claim, Principal, PrincipalKind
 from aos.kernel.workflow.spec import TaskWork, work_from
 
+NO_LANE = UUID(int=0)
+"""The lane of tasks whose agent has no department."""
+TEXTS_KEPT = 4_096
 START_KEY = "aos:start"
 """The call key under which a task's own delegation waits for a person; no call of an agent has it."""
 
@@ -59,6 +65,7 @@ class ClaimedTask:
     input_content_id: UUID | None
     claimed_at: datetime
     run: ClaimedRun
+    lane: UUID = NO_LANE
 
     @property
     def claim(self) -> Claim:
@@ -89,8 +96,8 @@ def claimed_task(row: Mapping[str, Any]) -> ClaimedTask:
         agent_id=row["agent_id"],
         parent_id=row["parent_id"],
         item_index=row["item_index"],
-        asker=Principal(organization_id, chain_of(row["chain"]), roles_of(row["run_chain"]), claim=claim),
-        work=work_from(row["spec"]),
+        asker=Principal(organization_id, _chain(row["chain"]), _roles(row["run_chain"]), claim=claim),
+        work=_work(row["spec"]),
         attempt=row["attempt"],
         claims=row["claims"],
         token=row["claim_token"],
@@ -110,7 +117,26 @@ def claimed_task(row: Mapping[str, Any]) -> ClaimedTask:
             goal_content_id=row["goal_content_id"],
             input_content_id=row["run_input_content_id"],
         ),
+        lane=row["lane"],
     )
+
+
+# A batch holds many tasks of few runs, each with the same chain: what is read of a text is kept by the text.
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _chain(text: str) -> tuple[ChainLink, ...]:
+    return chain_of(msgspec.json.decode(text))
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _roles(text: str) -> tuple[str, ...]:
+    return roles_of(msgspec.json.decode(text))
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _work(text: str) -> TaskWork:
+    return work_from(msgspec.json.decode(text))
 
 
 def chain_of(links: list[Mapping[str, Any]]) -> tuple[ChainLink, ...]:

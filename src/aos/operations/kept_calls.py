@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aos.operations.group_commit import GroupCommit
 from aos.operations.records import place
-from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.hot.database import Database
 from aos.store.rows import ContentRow, RecordRow, rows_json
 from aos.store.task_rows import CallRow, TaskKey
 
@@ -54,9 +54,6 @@ class KeptCalls:
             "records": rows_json(place([row for member in batch for row in member.records])),
         }
 
-        async def work(transaction: MachineTransaction) -> list[Row]:
-            await transaction.run("lock_tasks", {"tasks": rows_json(keys)})
-            return await transaction.run("append_calls", params)
-
-        written = {row["n"] for row in await self._database.write(work)}
+        rows = await self._database.write_in_order(("lock_tasks", {"tasks": rows_json(keys)}), ("append_calls", params))
+        written = {row["n"] for row in rows}
         return [n in written for n in range(len(batch))]

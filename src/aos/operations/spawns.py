@@ -25,7 +25,7 @@ from aos.operations.group_commit import GroupCommit
 from aos.operations.own_acts import Allowed, OwnActs, Ruling
 from aos.operations.passes import PassState
 from aos.operations.records import place, record_row
-from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.hot.database import Database
 from aos.store.rows import ContentRow, RecordRow, hex_bytes, rows_json
 from aos.store.task_rows import SpawnRow, TaskKey
 
@@ -157,9 +157,6 @@ class Spawns:
             "tasks_max": TASKS_PER_RUN_MAX,
         }
 
-        async def work(transaction: MachineTransaction) -> list[Row]:
-            await transaction.run("lock_tasks", {"tasks": rows_json(keys)})
-            return await transaction.run("spawn_tasks", params)
-
-        written = {row["n"] for row in await self._database.write(work)}
+        rows = await self._database.write_in_order(("lock_tasks", {"tasks": rows_json(keys)}), ("spawn_tasks", params))
+        written = {row["n"] for row in rows}
         return [n in written for n in range(len(batch))]

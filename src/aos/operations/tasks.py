@@ -6,10 +6,13 @@ together: one transaction locks the tasks in their order and then writes them al
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 from uuid import UUID
 
+from aos.kernel.errors import AosError
 from aos.kernel.limits import CLAIMS_MAX, LEASE_SECONDS
 from aos.operations.claimed import ClaimedTask, claimed_task
 from aos.operations.ends import Completion
@@ -19,6 +22,12 @@ from aos.operations.run_ends import RunEnds
 from aos.store.hot.database import Database, MachineTransaction, Row
 from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
 from aos.store.task_rows import ClaimRow, CompleteRow, ParkRow, ReleaseRow, StartRow, TaskInputRow, TaskKey, WaitRow
+
+LANES_MAX: Final = 64
+"""Lanes that one claim serves; where more have something ready, the next claim goes on with those that come after."""
+Turn: TypeAlias = tuple[UUID, UUID]
+"""The organization and the lane that were served last."""
+FIRST_TURN: Final[Turn] = (UUID(int=0), UUID(int=0))
 
 
 @dataclass(slots=True)
@@ -55,25 +64,40 @@ class Tasks:
         self._database = database
         self._ends = ends
         self._worker_id = worker_id
+        self._turn = FIRST_TURN
         self._starts = GroupCommit(self._write_starts, name="start")
         self._completions = GroupCommit(self._write_completions, name="complete")
         self._parkings = GroupCommit(self._write_parkings, name="park")
         self._releases = GroupCommit(self._write_releases, name="release")
 
     async def claim(self, tasks_max: int) -> list[Taken]:
-        """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to, in one transaction."""
+        """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to.
 
-        async def work(transaction: MachineTransaction) -> list[Taken]:
-            rows = await transaction.run(
-                "claim_tasks",
-                {"tasks_max": tasks_max, "worker_id": self._worker_id, "lease_seconds": LEASE_SECONDS},
-            )
-            taken = [Taken(claimed_task(row)) for row in rows]
-            await _load_contents(transaction, taken)
-            await load_calls(transaction, [each for each in taken if each.task.has_calls])
-            return taken
+        Where those cannot be read the claims are given back. Raises Unavailable.
+        """
+        params = claim_params(self._worker_id, tasks_max, self._turn)
+        rows = await self._database.write_in_order(("lock_limits", {}), ("claim_tasks", params))
+        taken = [Taken(claimed_task(row)) for row in rows]
+        self._turn = _next_turn([each.task for each in taken])
+        try:
+            await self._load(taken)
+        except AosError:
+            await asyncio.gather(
+                *(self.release(each.task, counted=False) for each in taken), return_exceptions=True
+            )  # whose release fails as well has a lease, which runs out
+            raise
+        return taken
 
-        return await self._database.write(work)
+    async def _load(self, taken: Sequence[Taken]) -> None:
+        """Load what claimed tasks need before they run; nothing where none needs any."""
+        wanted, with_calls = _inputs_wanted(taken), [each for each in taken if each.task.has_calls]
+        if not wanted and not with_calls:
+            return
+        async with self._database.machine() as transaction:
+            if wanted:
+                for found in await transaction.run("load_task_inputs", {"tasks": rows_json(wanted)}):
+                    taken[found["n"]].contents.append(found)
+            await load_calls(transaction, with_calls)
 
     async def start(self, member: Start) -> bool:
         """Write that a task has started; False where its claim, facts or approval no longer stand."""
@@ -167,11 +191,8 @@ class Tasks:
             "usage": rows_json([row for member in batch for row in member.usage]),
         }
 
-        async def work(transaction: MachineTransaction) -> list[Row]:
-            await transaction.run("lock_tasks", {"tasks": _keys([member.row for member in batch])})
-            return await transaction.run("complete_tasks", params)
-
-        rows = await self._database.write(work)
+        keys = _keys([member.row for member in batch])
+        rows = await self._database.write_in_order(("lock_tasks", {"tasks": keys}), ("complete_tasks", params))
         for organization_id, run_id in {
             (row["organization_id"], row["run_id"]) for row in rows if row["tasks_open"] == 0
         }:
@@ -190,11 +211,8 @@ class Tasks:
             locked += [TaskKey(organization_id=member.row.organization_id, id=each) for each in ids]
         params = {"members": rows_json([member.row for member in batch]), "waits": rows_json(waits)}
 
-        async def work(transaction: MachineTransaction) -> list[Row]:
-            await transaction.run("lock_tasks", {"tasks": rows_json(locked)})
-            return await transaction.run("park_tasks", params)
-
-        written = {row["n"] for row in await self._database.write(work)}
+        rows = await self._database.write_in_order(("lock_tasks", {"tasks": rows_json(locked)}), ("park_tasks", params))
+        written = {row["n"] for row in rows}
         return [n in written for n in range(len(batch))]
 
     async def _write_releases(self, batch: Sequence[ReleaseRow]) -> list[bool]:
@@ -205,12 +223,27 @@ class Tasks:
     async def _write(
         self, statement: str, params: Mapping[str, object], *, rows: Sequence[StartRow | ReleaseRow]
     ) -> list[bool]:
-        async def work(transaction: MachineTransaction) -> list[Row]:
-            await transaction.run("lock_tasks", {"tasks": _keys(rows)})
-            return await transaction.run(statement, params)
-
-        written = {row["n"] for row in await self._database.write(work)}
+        done = await self._database.write_in_order(("lock_tasks", {"tasks": _keys(rows)}), (statement, params))
+        written = {row["n"] for row in done}
         return [n in written for n in range(len(rows))]
+
+
+def claim_params(worker_id: UUID, tasks_max: int, turn: Turn) -> dict[str, object]:
+    """Return the parameters of `claim_tasks`, which follows `lock_limits` in one transaction."""
+    return {
+        "tasks_max": tasks_max,
+        "lanes_max": LANES_MAX,
+        "worker_id": worker_id,
+        "lease_seconds": LEASE_SECONDS,
+        "after_organization_id": turn[0],
+        "after_lane": turn[1],
+    }
+
+
+def _next_turn(taken: Sequence[ClaimedTask]) -> Turn:
+    """Return after which lane the next claim begins: where this one ended, or the first where it saw them all."""
+    lanes = {(task.organization_id, task.lane) for task in taken}
+    return max(lanes) if len(lanes) >= LANES_MAX // 2 else FIRST_TURN
 
 
 async def load_calls(transaction: MachineTransaction, taken: Sequence[Taken]) -> None:
@@ -225,8 +258,8 @@ async def load_calls(transaction: MachineTransaction, taken: Sequence[Taken]) ->
         by_id[row["task_id"]].calls.append(row)
 
 
-async def _load_contents(transaction: MachineTransaction, taken: Sequence[Taken]) -> None:
-    """Load the sealed content that tasks need before they run; nothing where none needs any."""
+def _inputs_wanted(taken: Sequence[Taken]) -> list[TaskInputRow]:
+    """Return what has to be read before tasks run: inputs, goals, and outputs that templates name."""
     wanted = []
     for n, each in enumerate(taken):
         task = each.task
@@ -242,10 +275,7 @@ async def _load_contents(transaction: MachineTransaction, taken: Sequence[Taken]
         )
         if row.reads or row.input_content_id or row.run_input_content_id or row.goal_content_id:
             wanted.append(row)
-    if not wanted:
-        return
-    for found in await transaction.run("load_task_inputs", {"tasks": rows_json(wanted)}):
-        taken[found["n"]].contents.append(found)
+    return wanted
 
 
 def _number(n: int, rows: Sequence[ContentRow | RecordRow | UsageRow]) -> None:

@@ -15,9 +15,11 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+import msgspec
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from aos.kernel.errors import Unavailable
@@ -112,6 +114,39 @@ class Database:
         async with self.machine() as transaction:
             return await work(transaction)
 
+    async def write_in_order(self, *statements: tuple[str, Params]) -> list[Row]:
+        """Run listed statements in one transaction and one round trip; return the rows of the last.
+
+        Each sees what those before it have locked and written. Repeated as `write` does, under the same conditions.
+        """
+        for _ in range(_BROKEN_TRIES_MAX - 1):
+            try:
+                return await self._in_one_trip(statements)
+            except _BROKEN:
+                continue
+        return await self._in_one_trip(statements)
+
+    async def _in_one_trip(self, statements: Sequence[tuple[str, Params]]) -> list[Row]:
+        for name, _ in statements:
+            _check_listed(name)
+        clock = asyncio.get_running_loop()
+        try:
+            async with self._machine.connection() as connection:
+                await self._plans.renew(connection)
+                began = clock.time()
+                async with connection.pipeline(), connection.transaction():
+                    cursors = [
+                        await connection.execute(sql(name).encode("utf-8"), params, prepare=True)
+                        for name, params in statements
+                    ]
+                rows = await cursors[-1].fetchall()
+                self._plans.ran(clock.time(), clock.time() - began)
+                return rows
+        except _BROKEN:
+            raise
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
     async def read(self, name: str, params: Params | None = None) -> list[Row]:
         """Run one listed statement that only reads, once more if the connection was lost."""
         try:
@@ -171,8 +206,7 @@ class MachineTransaction:
 
     async def run(self, name: str, params: Params | None = None) -> list[Row]:
         """Run the statement `sql/<name>.sql` and return its rows; it must be listed."""
-        if name not in MACHINE_STATEMENTS:
-            raise KeyError(f"`{name}` is not a statement of the machine role")
+        _check_listed(name)
         clock = asyncio.get_running_loop()
         began = clock.time()
         rows = await _run(self.connection, name, params)
@@ -189,6 +223,11 @@ class AppTransaction:
     async def run(self, name: str, params: Params | None = None) -> list[Row]:
         """Run the statement `sql/<name>.sql` and return its rows."""
         return await _run(self.connection, name, params)
+
+
+def _check_listed(name: str) -> None:
+    if name not in MACHINE_STATEMENTS:
+        raise KeyError(f"`{name}` is not a statement of the machine role")
 
 
 async def _run(connection: AsyncConnection[DictRow], name: str, params: Params | None) -> list[Row]:
@@ -221,6 +260,7 @@ async def _look_up_by_index(connection: AsyncConnection[DictRow]) -> None:
     stand until the next analysis of the table. Their parameters are documents that no plan could depend on, and planning
     takes longer than most of them run: each is planned once.
     """
+    set_json_loads(msgspec.json.decode, connection)
     await connection.execute(prefer_indexes().encode("utf-8"))
 
 

@@ -46,6 +46,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "load_task_inputs",
         "lock_budgets",
         "lock_head",
+        "lock_limits",
         "lock_members",
         "lock_run_tasks",
         "lock_tasks",

@@ -15,11 +15,12 @@ with lost as (
   where t.organization_id = l.organization_id and t.id = l.id
   returning t.*
 )
-select f.organization_id, f.id, f.run_id, f.name, f.label, f.kind, f.agent_id, f.parent_id, f.item_index, f.chain, f.spec, f.attempt,
+select f.organization_id, f.id, f.run_id, f.name, f.label, f.kind, f.agent_id, f.parent_id, f.item_index,
+  f.chain::text as chain, f.spec::text as spec, f.attempt,
   f.attempts_max, f.claims, f.claim_token, f.upstream_failed, f.runtime_ms, f.input_content_id, f.state,
   f.started_at is not null as started, f.waits_for, f.started_at, aos_now() as now, false as has_calls,
-  r.name as run_name, r.chain as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
-  r.goal_content_id, r.input_content_id as run_input_content_id,
+  r.name as run_name, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
+  r.goal_content_id, r.input_content_id as run_input_content_id, f.lane,
   (select pg_notify('aos_ready', '') where exists (select from freed where state = 'ready')) as bell
 from freed f
 join run r on r.organization_id = f.organization_id and r.id = f.run_id

@@ -1,0 +1,364 @@
+"""Durable tasks a second with full bookkeeping: fan-out, chains, a layered graph, and the latency of a single task.
+
+Each task is decided (its delegation), has a `started` and a `finished` record that become leaves, and one usage event; the
+integrator runs beside it. A run whose tasks, records, leaves and usage events do not agree is void and says so.
+`python -m bench orchestration [--hosts] [--workers N] [--layers N] [WORKLOAD...]`, workloads fan_out chains dag latency.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from aos.drivers.clock import MonotonicTicker
+from aos.drivers.crypto import StandardCrypto
+from aos.drivers.embedded_postgres import throwaway_cluster
+from aos.drivers.hosts.pool import HostPool
+from aos.drivers.hosts.values import HostsConfig
+from aos.drivers.ids import StandardIds
+from aos.drivers.key_file import KeyFile
+from aos.kernel.agents import Runtime
+from aos.kernel.identity import ChainLink, Principal, PrincipalKind
+from aos.kernel.json import Json
+from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
+from aos.operations.bell import Bell
+from aos.operations.drivers import Drivers
+from aos.operations.facts import FactsCache
+from aos.operations.gate import Gate
+from aos.operations.orchestration import Orchestration, orchestration
+from aos.operations.run_facts import RunFactsCache
+from aos.operations.run_rows import RunRequest
+from aos.operations.runs import RunStarted
+from aos.store.hot.database import Database, DatabaseConfig
+from aos.store.migrate import migrate
+from aos.store.roles import RolePasswords, ensure_roles
+from aos.workers.inline import InlineRunner
+from aos.workers.runners import Runners
+from aos.workers.worker import Worker
+from tests.databases import Database as Logins
+from tests.working import add_workflow
+from tests.worlds import World, agent, make_world
+
+ROOT = Path(__file__).resolve().parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+FAN_OUT, CHAINS, CHAIN, WIDTH, NEEDS, LATENCIES = 1_000, 100, 10, 100, 3, 100
+WORKLOADS = ("fan_out", "chains", "dag", "latency")
+
+
+async def noop(ctx: Any) -> Any:
+    """The no-op that every peer runs."""
+    return {"ok": True}
+
+
+# --- the database and the world --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def durable_world(hosts: bool) -> Iterator[tuple[World, int]]:
+    """Yield an organization on a server of its own that loses nothing in a crash, and the server's pid."""
+    with ExitStack() as stack:
+        cluster = stack.enter_context(throwaway_cluster(durable=True))
+        with psycopg.connect(cluster.superuser_dsn(), autocommit=True) as connection:
+            connection.execute("create role bench_owner login createdb createrole password 'bench'")
+            connection.execute("create database bench owner bench_owner")
+        owner = make_conninfo(cluster.superuser_dsn(), dbname="bench", user="bench_owner", password="bench")
+        migrate(owner)
+        logins = ensure_roles(owner, RolePasswords(app="a" * 32, machine="m" * 32))
+        database = Logins("bench", owner, logins.app, logins.machine, "", "", "", logins.names)
+        runtime = Runtime("python", "bench.orchestration:noop", inline=not hosts)
+        world = make_world(database, agents=[replace(agent("noop"), runtime=runtime)])
+        for workflow in workflows(int(os.environ.get("BENCH_LAYERS", "100"))):
+            add_workflow(world, workflow)
+        yield world, cluster.pid
+
+
+def workflows(layers: int) -> list[WorkflowSpec]:
+    """Return the workloads as workflows."""
+    chance = random.Random(7)
+    chain = [TaskSpec(f"t{n}", "noop", after=(f"t{n - 1}",) if n else ()) for n in range(CHAIN)]
+    layered = [
+        TaskSpec(
+            f"l{layer}c{column}",
+            "noop",
+            after=tuple(f"l{layer - 1}c{other}" for other in chance.sample(range(WIDTH), NEEDS)) if layer else (),
+        )
+        for layer in range(layers)
+        for column in range(WIDTH)
+    ]
+    each = TaskSpec("each", "noop", input="${item}", for_each="${input}")
+    return [
+        WorkflowSpec("fan_out", (each, TaskSpec("join", "noop", after=("each",)))),
+        WorkflowSpec("chains", tuple(chain)),
+        WorkflowSpec("dag", tuple(layered)),
+        WorkflowSpec("latency", (TaskSpec("only", "noop"),)),
+    ]
+
+
+# --- a process -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process of the bench works."""
+
+    app: str
+    machine: str
+    keys: str
+    hosts: bool
+
+
+async def opened(place: Place) -> tuple[Database, Orchestration, Bell]:
+    """Return one process's operations."""
+    database = Database(DatabaseConfig(place.app, place.machine))
+    await database.open()
+    drivers = Drivers(StandardIds(), MonotonicTicker(), StandardCrypto(), KeyFile(Path(place.keys)))
+    facts = FactsCache(database, drivers)
+    await facts.refresh()
+    gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
+    bell = Bell(database)
+    bell.start()
+    return database, orchestration(database, facts, gate, drivers), bell
+
+
+async def work(place: Place) -> None:
+    """Work until standard input closes."""
+    _, do, bell = await opened(place)
+    pool = None
+    if place.hosts:
+        folder = Path(tempfile.mkdtemp(prefix="aos-bench-"))
+        pool = HostPool(HostsConfig(folder / "hosts.sock", agent_hosts=2, tool_hosts=0, python_path=(str(ROOT),)))
+        await pool.start()
+    worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
+    await worker.start()
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await worker.stop()
+    if pool is not None:
+        await pool.close()
+    os._exit(0)
+
+
+def worker_main() -> None:
+    """Run one worker process; its place is the first line of its arguments."""
+    import uvloop
+
+    uvloop.run(work(Place(**json.loads(sys.argv[1]))))
+
+
+# --- measuring -----------------------------------------------------------------------------------------------------------
+
+
+class Meter:
+    """CPU seconds of some processes and of all below them, ended children included."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self.pids = pids
+        self._before = self._seconds()
+
+    def seconds(self) -> float:
+        """Return the CPU seconds since the beginning."""
+        return self._seconds() - self._before
+
+    def rss_mb(self) -> float:
+        """Return the resident memory of the processes now."""
+        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _tree(self.pids)]
+        return round(sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
+
+    def _seconds(self) -> float:
+        total = 0
+        for pid in _tree(self.pids):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except FileNotFoundError:
+                continue
+            total += sum(int(each) for each in fields[11:15])
+        return total / TICKS
+
+
+def _tree(pids: Sequence[int]) -> list[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    found = dict.fromkeys(pids)
+    todo = list(found)
+    while todo:
+        below = [child for child, parent in parents.items() if parent in todo and child not in found]
+        found.update(dict.fromkeys(below))
+        todo = below
+    return list(found)
+
+
+def fdatasync_us() -> float:
+    """Return the median time of one small durable write here."""
+    times = []
+    with tempfile.TemporaryFile(dir="/tmp") as file:
+        for _ in range(100):
+            began = time.perf_counter()
+            os.write(file.fileno(), b"x" * 512)
+            os.fdatasync(file.fileno())
+            times.append((time.perf_counter() - began) * 1e6)
+    return round(statistics.median(times), 1)
+
+
+def books(world: World, tasks: int, runs: int) -> str:
+    """Return why a result is void, empty where tasks, records, leaves and usage events agree."""
+    deadline = time.monotonic() + 30
+    while world.rows("select 1 from ledger_pending limit 1") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (counts,) = world.rows(
+        "select (select count(*) from task where kind = 'agent' and state = 'succeeded'),"
+        " (select count(*) from action where kind = 'delegate' and state = 'performed'),"
+        " (select count(*) from record r join ledger_leaf l on l.record_id = r.id where r.kind = 'task.started'"
+        "   and r.action_id is not null),"
+        " (select count(*) from record r join ledger_leaf l on l.record_id = r.id where r.kind = 'task.finished')"
+        "   - (select count(*) from task where kind = 'fan'),"
+        " (select count(*) from usage_event where kind = 'task_runtime'),"
+        " (select count(*) from usage_event where kind = 'workflow_execution')"
+    )
+    wanted = (tasks, tasks, tasks, tasks, tasks, runs)
+    return "" if counts == wanted else f"counted {counts}, wanted {wanted}"
+
+
+# --- the workloads -------------------------------------------------------------------------------------------------------
+
+
+async def run_workload(world: World, place: Place, workload: str) -> tuple[int, int, float, list[float]]:
+    """Run one workload; return tasks, runs, seconds, and the seconds of each run of the latency workload."""
+    database, do, bell = await opened(place)
+    link = ChainLink(PrincipalKind.PERSON, world.person_id, "maria@larkspur.example")
+    person = Principal(world.organization_id, (link,), roles=("operator",))
+
+    async def start() -> UUID:
+        value: Json = list[Json](range(FAN_OUT)) if workload == "fan_out" else None
+        started = await do.runs.start_run(person, RunRequest(workflow=workload, input=value))
+        assert isinstance(started, RunStarted), started
+        return started.run_id
+
+    async def ended(run_id: UUID) -> None:
+        while True:
+            async with database.app(world.organization_id) as transaction:
+                rows = await transaction.run("find_run", {"organization_id": world.organization_id, "id": run_id})
+            if rows[0]["state"] not in ("running", "paused"):
+                assert rows[0]["state"] == "succeeded", rows[0]["state"]
+                return
+            await bell.wait("aos_run", str(run_id), timeout_seconds=2.0)
+
+    latencies: list[float] = []
+    await do.facts.refresh()
+    began = time.perf_counter()
+    if workload == "latency":
+        for _ in range(LATENCIES):
+            one = time.perf_counter()
+            await do.facts.refresh()
+            await ended(await start())
+            latencies.append(time.perf_counter() - one)
+        tasks, runs = LATENCIES, LATENCIES
+    elif workload == "chains":
+        run_ids = [await start() for _ in range(CHAINS)]
+        await asyncio.gather(*(ended(run_id) for run_id in run_ids))
+        tasks, runs = CHAINS * CHAIN, CHAINS
+    else:
+        await ended(await start())
+        layers = int(os.environ.get("BENCH_LAYERS", "100"))
+        tasks, runs = (FAN_OUT + 1 if workload == "fan_out" else layers * WIDTH), 1
+    seconds = time.perf_counter() - began
+    await bell.stop()
+    await database.close()
+    return tasks, runs, seconds, latencies
+
+
+def measure(workload: str, *, hosts: bool, workers: int) -> dict[str, Any]:
+    """Run one workload on a fresh database with fresh workers and return its line."""
+    with durable_world(hosts) as (world, postmaster):
+        place = Place(world.test_database.app, world.test_database.machine, str(world.keys._path), hosts)
+        command = [
+            sys.executable,
+            "-c",
+            'import sys; sys.path.insert(0,"/tmp"); import hack; from bench.orchestration import worker_main; worker_main()',
+            json.dumps(vars(place)),
+        ]
+        running = [
+            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(workers)
+        ]
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == "ready"
+        try:
+            return _measured(world, place, workload, running, postmaster=postmaster)
+        finally:
+            for process in running:
+                assert process.stdin is not None
+                process.stdin.close()
+                process.kill() if sys.exc_info()[0] else process.wait(30)
+
+
+def _measured(
+    world: World, place: Place, workload: str, running: Sequence[subprocess.Popen[str]], *, postmaster: int
+) -> dict[str, Any]:
+    client, server = Meter([os.getpid()]), Meter([postmaster])
+    memory = Meter([process.pid for process in running])
+    tasks, runs, seconds, latencies = asyncio.run(run_workload(world, place, workload))
+    spent = {"postgres": server.seconds(), "workers": memory.seconds()}
+    spent["client"] = client.seconds() - spent["workers"]  # whose children they are
+    rss_mb = max(Meter([process.pid]).rss_mb() for process in running)
+    void = books(world, tasks, runs)
+    line: dict[str, Any] = {
+        "bench": "orchestration",
+        "target": "aos",
+        "workload": workload,
+        "mode": "hosts" if place.hosts else "inline",
+        "tasks": tasks,
+        "tasks_per_second": round(tasks / seconds, 1),
+        "cpu_ms_per_task": round(1_000 * sum(spent.values()) / tasks, 3),
+        "cpu_ms_of": {name: round(1_000 * seconds / tasks, 3) for name, seconds in spent.items()},
+        "rss_mb": rss_mb,
+        "workers": len(running),
+        "fdatasync_us": fdatasync_us(),
+    }
+    if latencies:
+        ordered = sorted(latencies)
+        line["p50_ms"] = round(1_000 * ordered[len(ordered) // 2], 2)
+        line["p99_ms"] = round(1_000 * ordered[int(len(ordered) * 0.99)], 2)
+    if void:
+        line["void"] = void
+    return line
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print one JSON line for each workload."""
+    parser = argparse.ArgumentParser(prog="orchestration")
+    parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
+    parser.add_argument("--hosts", action="store_true", help="run the agents in hosts too, and not inline alone")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes")
+    parser.add_argument("--layers", type=int, default=100, help="layers of the graph, of 100 tasks each")
+    options = parser.parse_args(list(argv))
+    os.environ["BENCH_LAYERS"] = str(options.layers)
+    failed = False
+    for workload in options.workloads or WORKLOADS:
+        for hosts in (False, True) if options.hosts else (False,):
+            line = measure(workload, hosts=hosts, workers=options.workers)
+            failed = failed or "void" in line
+            print(json.dumps(line), flush=True)
+    return 1 if failed else 0
