@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import socket
 from collections.abc import Generator
 from typing import Final
@@ -23,14 +24,17 @@ from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
 from aos.data_plane.app import App, build_app
 from aos.data_plane.binding import Services
+from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
 from aos.drivers.hosts.python_tools import PythonTools
+from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
 from aos.operations.run_events import RunEvents
 
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
-KEEP_ALIVE_SECONDS: Final = 75
+OWN_FILES: Final = 256
+"""Open files that are no client's: the database's connections, hosts, logs."""
 
 log = logging.getLogger("aos.boot")
 
@@ -62,16 +66,24 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         await front.close()
 
 
+def _connections_max() -> int:
+    """Return how many connections there may be, after allowing this process as many open files as they need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS_MAX + OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    fit = CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else (soft - OWN_FILES) // 2
+    return max(1, min(CONNECTIONS_MAX, fit))
+
+
 class _Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own; it says when it serves."""
 
     def __init__(self, app: App, signal: ReadySignal, ready: Ready) -> None:
         super().__init__(
-            uvicorn.Config(
-                app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-                proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            )
-        )  # fmt: skip
+            serving_config(app, limits=Limits(connections_max=_connections_max()), drain_seconds=DRAIN_SECONDS)
+        )
         self._signal = signal
         self._ready = ready
 

@@ -6,6 +6,18 @@ from typing import Final
 
 BODY_BYTES_MAX: Final = 1_000_000
 """Largest request body a door reads; more is 413."""
+BODY_SECONDS_MAX: Final = 30
+"""How long a request's body may take from the end of its headers; more is 408."""
+TARGET_BYTES_MAX: Final = 60_000
+"""Longest target (path and query) of a request; more is 414."""
+HEAD_BYTES_MAX: Final = 65_536
+"""Target and headers of a request together; more is 431."""
+HEAD_SECONDS_MAX: Final = 10
+"""How long they may take from their first byte, or from the connection's first moment; more is 408."""
+UNREAD_SECONDS_MAX: Final = 30
+"""How long an answer may wait for a client that does not read it, before the connection is cut."""
+CONNECTIONS_MAX: Final = 1_000
+"""Connections that a data plane serves at once; one more is 503."""
 ARGUMENTS_DEPTH_MAX: Final = 32
 ARGUMENTS_LIST_MAX: Final = 1_000
 CONDITION_LENGTH_MAX: Final = 2_000
