@@ -48,7 +48,11 @@ EPOCH_AGE_SECONDS_MAX: Final = 1.0
 """A process that has not read the epochs for this long refuses decisions that write nothing."""
 TOKEN_CACHE_MAX: Final = 50_000
 FLUSH_MEMBERS_MAX: Final = 200
+FLUSH_BYTES_MAX: Final = 8_000_000
+"""Content that one flush writes; a member that alone has more goes alone."""
 FLUSH_QUEUE_MAX: Final = 20_000
+FLUSH_QUEUE_BYTES_MAX: Final = 128_000_000
+"""Content that may wait for a flush; more is 503."""
 TOOL_TIMEOUT_SECONDS: Final = 60
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""

@@ -30,7 +30,7 @@ from aos.kernel.policy.values import Decision, Facts, Outcome, Subject
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.schema import check
 from aos.kernel.tools import Repeat, Tool
-from aos.operations.admission import AdmissionWriter, Written, read_accounts
+from aos.operations.admission import Admission, AdmissionWriter, Written, read_accounts
 from aos.operations.authenticate import claim_stands, credential_stands
 from aos.operations.concluded import conclusion
 from aos.operations.conclusion import Conclusion, ConclusionWriter
@@ -59,8 +59,8 @@ class Gate:
         self._runs = runs
         self._drivers = drivers
         self._prior = PriorReader(database, drivers)
-        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="admit")
-        self._conclusions = GroupCommit(ConclusionWriter(database).flush, name="conclude")
+        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="admit", weigh=Admission.bytes)
+        self._conclusions = GroupCommit(ConclusionWriter(database).flush, name="conclude", weigh=Conclusion.bytes)
         self._concluding: set[asyncio.Task[Recorded]] = set()
 
     async def perform(self, act: Act) -> Performed:
