@@ -39,6 +39,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "load_keyed",
         "load_open_calls",
         "load_origins",
+        "load_outcome",
         "load_outputs",
         "load_overdue_actions",
         "load_run_facts",
