@@ -31,7 +31,7 @@ from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
-from aos.operations.run_events import RunEvents
+from aos.operations.run_feeds import RunFeeds
 from aos.operations.tokens import TokenKind, new_token, token_hash
 from tests.worlds import IDS, Caller, Running, World
 
@@ -261,7 +261,8 @@ async def _serve(
     async with world.running(caller) as running, _bell(running, listens=listens) as bell:
         front = Front(control_plane, bell, sweep_seconds=sweep_seconds)
         authenticator = Authenticator(running.database, running.facts)
-        services = Services(running.gate, authenticator, running.facts, bell, RunEvents(running.database), front)
+        feeds = RunFeeds(running.database)
+        services = Services(running.gate, authenticator, running.facts, bell, feeds, front)
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
         listening = socket.create_server(("127.0.0.1", 0))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -274,7 +275,10 @@ async def _serve(
         ready.set()
         await _stop[port].wait()
         server.should_exit = True
+        feeds.end()
+        front.end_waits()
         await serving
+        await feeds.close()
         await front.close()
 
 

@@ -29,7 +29,7 @@ from aos.data_plane.front import Front
 from aos.drivers.hosts.python_tools import PythonTools
 from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
-from aos.operations.run_events import RunEvents
+from aos.operations.run_feeds import RunFeeds
 
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
@@ -53,7 +53,8 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
-        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, RunEvents(hot.database), front))
+        feeds = RunFeeds(hot.database)
+        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front))
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         # What stands here stands until the end: the collector need not look through it again and again under load.
         gc.collect()
@@ -62,7 +63,10 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await asyncio.wait([serving, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
+        feeds.end()
+        front.end_waits()
         await serving
+        await feeds.close()
         await front.close()
 
 

@@ -270,6 +270,14 @@ class BoundedProtocol(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
         self._watch_leaving()
 
+    def shutdown(self) -> None:
+        """End when the answer under way is there; a client that does not read it has a moment only."""
+        super().shutdown()
+        if self.flow.write_paused:
+            if self._leaving is not None:
+                self._leaving.cancel()
+            self._leaving = self.loop.call_later(self.limits.linger_seconds, self.transport.abort)
+
     def _watch_leaving(self) -> None:
         if self._leaving is None:
             self._unsent_bytes = self.transport.get_write_buffer_size()

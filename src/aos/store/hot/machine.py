@@ -36,6 +36,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "load_epochs",
         "load_facts",
         "load_fan_items",
+        "load_grown_logs",
         "load_keyed",
         "load_open_calls",
         "load_origins",
