@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """One index."""
 
-    dependencies = [("store", "0001_initial")]
+    dependencies = [("store", "0002_credential_issuers")]
     operations = [
         migrations.AddIndex("Approval", models.Index(fields=["organization_id", "action_id"], name="approval_action"))
     ]
