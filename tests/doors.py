@@ -23,19 +23,22 @@ from uuid import UUID
 
 import httpx
 import uvicorn
+import uvloop
 
 from aos.data_plane.app import build_app
 from aos.data_plane.binding import Services
+from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
-from aos.operations.run_events import RunEvents
+from aos.operations.run_feeds import RunFeeds
 from aos.operations.tokens import TokenKind, new_token, token_hash
 from tests.worlds import IDS, Caller, Running, World
 
 WRITTEN = ("action", "record", "content", "approval", "idempotency", "usage_event", "ledger_pending", "budget_account")
 """Every table that an act can write to."""
 START_SECONDS = 20.0
+LIMITS = Limits()
 NO_CONTROL_PLANE = "/nonexistent/aos-control.sock"
 
 T = TypeVar("T")
@@ -57,6 +60,7 @@ class Door:
     loop: asyncio.AbstractEventLoop
     running: Running
     services: Services
+    server: uvicorn.Server
     client: httpx.Client
 
     @property
@@ -180,6 +184,7 @@ def open_door(
     control_plane: str = NO_CONTROL_PLANE,
     listens: bool = False,
     sweep_seconds: float = 60.0,
+    limits: Limits = LIMITS,
 ) -> Iterator[Door]:
     """Serve the data plane on a free port until the end of the block.
 
@@ -191,17 +196,19 @@ def open_door(
 
     def work() -> None:
         try:
-            asyncio.run(
-                _serve(
-                    world,
-                    caller,
-                    opened,
-                    ready,
-                    control_plane=control_plane,
-                    listens=listens,
-                    sweep_seconds=sweep_seconds,
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+                loop.run(
+                    _serve(
+                        world,
+                        caller,
+                        opened,
+                        ready,
+                        control_plane=control_plane,
+                        listens=listens,
+                        sweep_seconds=sweep_seconds,
+                        limits=limits,
+                    )
                 )
-            )
         except BaseException as error:  # shown in the test's own thread
             failed.append(error)
         finally:
@@ -249,17 +256,14 @@ async def _serve(
     control_plane: str,
     listens: bool,
     sweep_seconds: float,
+    limits: Limits,
 ) -> None:
     async with world.running(caller) as running, _bell(running, listens=listens) as bell:
         front = Front(control_plane, bell, sweep_seconds=sweep_seconds)
         authenticator = Authenticator(running.database, running.facts)
-        services = Services(running.gate, authenticator, running.facts, bell, RunEvents(running.database), front)
-        server = _Server(
-            uvicorn.Config(
-                build_app(services), http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
-                server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
-            )
-        )  # fmt: skip
+        feeds = RunFeeds(running.database)
+        services = Services(running.gate, authenticator, running.facts, bell, feeds, front)
+        server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
         listening = socket.create_server(("127.0.0.1", 0))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started and not serving.done():
@@ -267,11 +271,14 @@ async def _serve(
         port = listening.getsockname()[1]
         _stop[port] = asyncio.Event()
         unopened: Any = None
-        opened.append(Door(world, port, asyncio.get_running_loop(), running, services, unopened))
+        opened.append(Door(world, port, asyncio.get_running_loop(), running, services, server, unopened))
         ready.set()
         await _stop[port].wait()
         server.should_exit = True
+        feeds.end()
+        front.end_waits()
         await serving
+        await feeds.close()
         await front.close()
 
 

@@ -74,7 +74,7 @@ def test_the_bell_ends_the_wait(waiting: Waiting, channel: str, path: str, field
     assert [each[1] for each in waiting.peer.asked] == [f"/{path}/{shown['id']}?a=1&a=2"] + [
         f"/{path}/{shown['id']}"
     ] * 2
-    assert not waiting.listens(channel, shown["id"])
+    until(lambda: not waiting.listens(channel, shown["id"]))
 
 
 def test_a_run_that_is_started_and_waited_for_is_answered_with_its_end(waiting: Waiting) -> None:
@@ -144,3 +144,18 @@ def test_a_client_that_goes_away_is_waited_for_no_longer(waiting: Waiting) -> No
         connection.sendall(f"GET /runs/{shown['id']}?wait=60 HTTP/1.1\r\nhost: aos\r\n\r\n".encode())
         until(lambda: waiting.listens("aos_run", shown["id"]))
     until(lambda: not waiting.listens("aos_run", shown["id"]))
+
+
+def test_who_waits_while_the_process_ends_is_answered_with_what_stands(postgres_server: Server) -> None:
+    shown = {"id": str(IDS.new()), "state": "running"}
+    with tempfile.TemporaryDirectory(prefix="aos-front-") as folder, ThreadPoolExecutor() as threads:
+        path = Path(folder) / "control.sock"
+        with contextmanager(cloned)(postgres_server) as database, control_plane(path) as peer:
+            peer.shows(shown)
+            with open_door(make_world(database), control_plane=str(path)) as door:
+                request = f"GET /runs/{shown['id']}?wait=60 HTTP/1.1\r\nhost: aos\r\n\r\n".encode()
+                asked = threads.submit(door.raw, request)
+                until(lambda: ("aos_run", shown["id"]) in door.services.bell._waiters)
+            answer = asked.result(20)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == shown

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
@@ -213,7 +214,7 @@ def test_a_client_that_is_gone_leaves_nothing_behind(door: Door, run: UUID, toke
     with door.client.stream("GET", f"/runs/{run}/events", headers={"Authorization": f"Bearer {token}"}):
         until(lambda: streams(door) == 1)
     until(lambda: streams(door) == 0)
-    assert door.services.bell._waiters == {}
+    assert door.services.feeds._logs == {}
 
 
 def test_two_hundred_readers_of_a_run_are_all_told(door: Door, run: UUID, token: str) -> None:
@@ -230,3 +231,21 @@ def test_two_hundred_readers_of_a_run_are_all_told(door: Door, run: UUID, token:
             text = b"".join(iter(lambda: connection.recv(65536), b""))  # noqa: B023
         assert text.count(b"event: run.changed") == text.count(b"event: run.finished") == 1
     until(lambda: not streams(door))
+
+
+def test_open_streams_end_whole_when_the_process_ends(world: World) -> None:
+    with ExitStack() as stack:
+        with open_door(world) as door:
+            run = claim_task(world, "finance")[0]
+            happen(door, run, CHANGED)
+            head = f"host: aos\r\nauthorization: Bearer {door.personal_token('viewer')}\r\n\r\n"
+            connections = [stack.enter_context(door.connect()) for _ in range(3)]
+            texts = []
+            for connection in connections:
+                connection.sendall(f"GET /runs/{run}/events HTTP/1.1\r\n{head}".encode())
+                texts.append(b"")
+                while b"event: run.changed" not in texts[-1]:
+                    texts[-1] += connection.recv(65536)
+        for connection, text in zip(connections, texts, strict=True):
+            rest = b"".join(iter(lambda: connection.recv(65536), b""))  # noqa: B023
+            assert (text + rest).endswith(b"0\r\n\r\n"), "cut off and not ended"

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import psycopg
 import pytest
 
@@ -92,6 +93,13 @@ def test_whatever_is_killed_comes_back(running: Installation) -> None:
         wait_until(lambda name=name, former=former: running.serves_again(name, former), f"{name} serves again")  # type: ignore[misc]
         wait_until(lambda: running.ask() == 401, "calls are answered")
     assert running.status()["ready"] is True
+
+
+def test_one_limit_holds_for_what_either_plane_answers(running: Installation) -> None:
+    with httpx.Client(base_url=running.url, headers={"x-long": "a" * 40_000}) as client:
+        assert client.get("/healthz", params={"q": "a" * 20_000}).status_code == 200, "the control plane takes it too"
+        answer = client.get("/healthz", params={"q": "a" * 30_000})
+    assert (answer.status_code, answer.json()["type"]) == (431, "urn:aos:problem:head-too-large")
 
 
 def test_a_call_made_while_the_data_plane_restarts_waits_and_is_answered(running: Installation) -> None:

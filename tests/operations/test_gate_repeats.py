@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from aos.kernel.acts import ActionState
+from aos.kernel.acts import ActionState, Permit
 from aos.kernel.json import Json
 from aos.kernel.limits import REPEATS_MAX
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.tools import Repeat
+from aos.operations.abandon import Abandonment
 from tests.databases import Database
 from tests.worlds import Caller, World, agent, make_world, payments
 
@@ -59,3 +60,45 @@ def test_a_call_that_is_cut_off_each_time_is_given_up_and_said_to_be_unknown(dat
     assert done.state is ActionState.UNKNOWN
     assert len(caller.calls) == 1 + REPEATS_MAX
     assert len({asked_under for _, _, asked_under in caller.calls}) == 1
+
+
+@pytest.mark.parametrize("late", [ToolOutcome(ok=True, value="paid"), ToolOutcome(ok=False, error="no such account")])
+@pytest.mark.parametrize("key", [None, "k-1"])
+def test_an_outcome_that_comes_after_the_sweep_is_answered_as_the_ledger_has_it(
+    database: Database, key: str | None, late: ToolOutcome
+) -> None:
+    world = make_world(database, agents=[agent("finance", "payments.create")], tools=[payments(repeat=Repeat.NEVER)])
+
+    async def go() -> list[Any]:
+        caller = Caller(lambda tool, arguments: late, hold=asyncio.Event())
+        async with world.running(caller) as aos:
+            act = world.act("finance", "payments.create", PAY, idempotency_key=key)
+            performing = asyncio.create_task(aos.gate.perform(act))
+            while not caller.calls:
+                await asyncio.sleep(0)
+            world.rows("update action set deadline = aos_now() - interval '1 second'")
+            assert await Abandonment(aos.database, aos.facts, aos.drivers).overdue() == 1
+            assert caller.hold is not None
+            caller.hold.set()
+            again = [act] if key is not None else []
+            return [await performing, *[await aos.gate.perform(each) for each in again]]
+
+    for answer in asyncio.run(go()):
+        assert (answer.state, answer.error, answer.value) == (ActionState.UNKNOWN, "outcome-unknown", None)
+        assert "not known" in answer.detail
+    assert world.states() == [("payments.create", "unknown")]
+    kinds = [kind for (kind,) in world.rows("select kind from record order by id")]
+    assert kinds == ["act.intended", "act.unknown"]
+
+
+def test_a_second_conclusion_is_answered_with_the_first(database: Database) -> None:
+    world = make_world(database, agents=[agent("finance", "payments.create")], tools=[payments()])
+
+    async def go() -> list[Any]:
+        async with world.running() as aos:
+            permit = await aos.gate.admit(world.act("finance", "payments.create", PAY))
+            assert isinstance(permit, Permit)
+            outcomes = [ToolOutcome(ok=True, value="first"), ToolOutcome(ok=False, error="second")]
+            return [await aos.gate.conclude(permit, each) for each in outcomes]
+
+    assert [(each.state, each.value) for each in asyncio.run(go())] == [(ActionState.PERFORMED, "first")] * 2

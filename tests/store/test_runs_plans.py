@@ -26,6 +26,7 @@ STATEMENTS = (
     "abandon_calls append_calls claim_tasks complete_tasks expand_fan find_claim list_expired_approvals load_children"
     " load_fan_items load_open_calls load_task_history load_task_inputs lock_tasks park_tasks release_tasks renew_leases"
     " settle_approvals spawn_tasks start_tasks sweep_leases admit conclude lock_members load_call"
+    " load_keyed load_outcome"
 ).split()
 
 FILL = """
@@ -65,8 +66,10 @@ def large(postgres_server: Server) -> Iterator[Database]:
 def scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield every node of a plan that reads a table."""
     if "Relation Name" in node and node["Node Type"] != "ModifyTable":
-        bitmap = node["Node Type"] == "Bitmap Heap Scan"
-        yield {**node["Plans"][0], "Relation Name": node["Relation Name"]} if bitmap else node
+        parts = node["Plans"] if node["Node Type"] == "Bitmap Heap Scan" else [node]
+        for part in parts:
+            either = part["Plans"] if part["Node Type"] == "BitmapOr" else [part]
+            yield from ({**each, "Relation Name": node["Relation Name"]} for each in either)
     for below in node.get("Plans", ()):
         yield from scans(below)
 

@@ -30,6 +30,7 @@ from aos.control_plane import settings
 from aos.control_plane.binding import Services
 from aos.control_plane.wsgi import build_application
 from aos.drivers.key_file import KeyFile
+from aos.kernel.limits import HEAD_BYTES_MAX
 from aos.operations.bridge import Bridge, Hot, open_hot
 from aos.operations.drivers import Drivers
 from aos.store.cold.connection import configure
@@ -86,6 +87,10 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "timeout": _STUCK_SECONDS,
             "graceful_timeout": DRAIN_SECONDS,
             "keepalive": KEEP_ALIVE_SECONDS,
+            # The front, which alone reaches this socket, has bounded what a request may bring (`kernel/limits.py`).
+            "limit_request_line": 0,
+            "limit_request_fields": HEAD_BYTES_MAX // 2,
+            "limit_request_field_size": HEAD_BYTES_MAX,
             "control_socket_disable": True,
             "proc_name": self._plan.name,
             "loglevel": "warning",

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import socket
 from collections.abc import Generator
 from typing import Final
@@ -23,14 +24,17 @@ from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
 from aos.data_plane.app import App, build_app
 from aos.data_plane.binding import Services
+from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
 from aos.drivers.hosts.python_tools import PythonTools
+from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
-from aos.operations.run_events import RunEvents
+from aos.operations.run_feeds import RunFeeds
 
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
-KEEP_ALIVE_SECONDS: Final = 75
+OWN_FILES: Final = 256
+"""Open files that are no client's: the database's connections, hosts, logs."""
 
 log = logging.getLogger("aos.boot")
 
@@ -49,7 +53,8 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
-        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, RunEvents(hot.database), front))
+        feeds = RunFeeds(hot.database)
+        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front))
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         # What stands here stands until the end: the collector need not look through it again and again under load.
         gc.collect()
@@ -58,8 +63,22 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await asyncio.wait([serving, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
+        feeds.end()
+        front.end_waits()
         await serving
+        await feeds.close()
         await front.close()
+
+
+def _connections_max() -> int:
+    """Return how many connections there may be, after allowing this process as many open files as they need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS_MAX + OWN_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    fit = CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else (soft - OWN_FILES) // 2
+    return max(1, min(CONNECTIONS_MAX, fit))
 
 
 class _Server(uvicorn.Server):
@@ -67,11 +86,8 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: App, signal: ReadySignal, ready: Ready) -> None:
         super().__init__(
-            uvicorn.Config(
-                app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-                proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS, timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            )
-        )  # fmt: skip
+            serving_config(app, limits=Limits(connections_max=_connections_max()), drain_seconds=DRAIN_SECONDS)
+        )
         self._signal = signal
         self._ready = ready
 

@@ -9,7 +9,7 @@ from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
-from aos.operations.run_events import RunEvents
+from aos.operations.run_feeds import RunFeeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,5 +20,5 @@ class Services:
     authenticator: Authenticator
     facts: FactsCache
     bell: Bell
-    events: RunEvents
+    feeds: RunFeeds
     front: Front

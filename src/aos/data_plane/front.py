@@ -80,6 +80,14 @@ class Front:
         self._bell = bell
         self._sweep_seconds = sweep_seconds
         self._session: aiohttp.ClientSession | None = None
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._ended = False
+
+    def end_waits(self) -> None:
+        """Answer whoever waits with what stands, as if they were gone: the process ends."""
+        self._ended = True
+        for gone in self._waiting:
+            gone.cancel()
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -94,11 +102,13 @@ class Front:
         wait_seconds, question = _take_wait(_question(scope, await read_body(scope, receive)))
         gone = asyncio.create_task(until_gone(receive))
         try:
-            if wait_seconds:
+            if wait_seconds and not self._ended:
+                self._waiting.add(gone)
                 await _send(send, await self._settled(question, gone, wait_seconds=wait_seconds))
             else:
                 await self._pass_on(question, gone, send=send)
         finally:
+            self._waiting.discard(gone)
             gone.cancel()
 
     async def _settled(self, question: _Question, gone: asyncio.Task[None], *, wait_seconds: float) -> _Answer:

@@ -1,13 +1,14 @@
 """Server-sent streams: `GET /runs/{id}/events`, a run's events as they enter the organization's log.
 
 `id:` is the leaf's index, so `Last-Event-ID` goes on where a broken stream ended, in any process. The stream ends with the
-run's own end. A person's token opens it, or the short-lived stream token that a console page carries in `?stream=`.
+run's own end, or the process's. A person's token opens it, or the short-lived stream token that a console page carries in `?stream=`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -18,9 +19,8 @@ from aos.data_plane.http import Receive, Request, Send, until_gone
 from aos.kernel.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from aos.kernel.people import ROLE_PERMISSIONS, Permission, Role
 from aos.operations.run_events import EVENTS_MAX, RunEvent, event_document
+from aos.operations.run_feeds import RunFeed
 
-SWEEP_SECONDS: Final = 0.5
-"""How long a stream trusts the bell before it looks by itself: the log's integrator rings none for a run."""
 KEEP_ALIVE_SECONDS: Final = 15.0
 INDEX_DIGITS_MAX: Final = 18
 """Digits of a leaf's index, which fits 64 bits."""
@@ -33,14 +33,19 @@ async def stream_run_events(services: Services, request: Request, run_id: str, r
     index = _last_index(request)
     stream = _Stream(services, request, _uuid(run_id), send)
     organization_id = await stream.reader()
-    events = await services.events.after(organization_id, stream.run, index=index)
-    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    gone = asyncio.create_task(until_gone(receive))
-    try:
-        await stream.send_all(organization_id, events, index=index, gone=gone)
-    finally:
-        gone.cancel()
+    with services.feeds.watch(organization_id, stream.run) as feed:
+        await feed.after(index)  # what cannot be read is a problem, and no stream
+        headers = [
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        gone = asyncio.create_task(until_gone(receive))
+        try:
+            await stream.send_all(feed, index=index, gone=gone)
+        finally:
+            gone.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,13 @@ class _Stream:
             raise Forbidden(f"your roles do not permit `{Permission.RUN_READ}`")
         return principal.organization_id
 
-    async def send_all(
-        self, organization_id: UUID, events: list[RunEvent], *, index: int, gone: asyncio.Task[None]
-    ) -> None:
-        """Send `events` and what follows them."""
+    async def send_all(self, feed: RunFeed, *, index: int, gone: asyncio.Task[None]) -> None:
+        """Send the events after `index`, and what follows them."""
         clock = asyncio.get_running_loop().time
         spoke, first = clock(), True
-        while not gone.done():
+        while not (gone.done() or self.services.feeds.ended):
+            version = feed.version
+            events = await feed.after(index)
             if events and not (first or await self._may_still_read()):
                 break
             if events:
@@ -80,12 +85,11 @@ class _Stream:
                 spoke = clock()
             if any(event.kind in _ENDED for event in events):
                 break
-            if clock() - spoke > KEEP_ALIVE_SECONDS:
+            if clock() - spoke >= KEEP_ALIVE_SECONDS:
                 await self._say(b": still here\n\n")
                 spoke = clock()
-            if len(events) < EVENTS_MAX:
-                await self.services.bell.wait("aos_run", str(self.run), timeout_seconds=SWEEP_SECONDS)
-            events = await self.services.events.after(organization_id, self.run, index=index)
+            if not events:
+                await feed.wait(version, gone, timeout_seconds=spoke + KEEP_ALIVE_SECONDS - clock())
         await self.send({"type": "http.response.body", "body": b""})
 
     async def _may_still_read(self) -> bool:
@@ -105,6 +109,7 @@ class _Stream:
         await self.send({"type": "http.response.body", "body": body, "more_body": True})
 
 
+@lru_cache(maxsize=EVENTS_MAX)  # one event goes to everyone who watches its run
 def _frame(event: RunEvent) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.index, event.kind.encode(), _encode(event_document(event)))
 

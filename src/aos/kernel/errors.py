@@ -157,6 +157,24 @@ class TooLarge(AosError):
     slug, title, status, grpc = "too-large", "Too large", 413, "RESOURCE_EXHAUSTED"
 
 
+class TargetTooLong(AosError):
+    """The path and query of the request are over their named limit."""
+
+    slug, title, status, grpc = "target-too-long", "Address too long", 414, "INVALID_ARGUMENT"
+
+
+class HeadTooLarge(AosError):
+    """The headers of the request, its target included, are over their named limit."""
+
+    slug, title, status, grpc = "head-too-large", "Headers too large", 431, "RESOURCE_EXHAUSTED"
+
+
+class RequestTooSlow(AosError):
+    """The request did not arrive whole within its time; nothing was done."""
+
+    slug, title, status, grpc, retryable = "request-too-slow", "Request too slow", 408, "DEADLINE_EXCEEDED", True
+
+
 class UnsupportedMediaType(AosError):
     """The body's media type is not one this path reads."""
 

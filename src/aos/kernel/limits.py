@@ -6,6 +6,18 @@ from typing import Final
 
 BODY_BYTES_MAX: Final = 1_000_000
 """Largest request body a door reads; more is 413."""
+BODY_SECONDS_MAX: Final = 30
+"""How long a request's body may take from the end of its headers; more is 408."""
+TARGET_BYTES_MAX: Final = 60_000
+"""Longest target (path and query) of a request; more is 414."""
+HEAD_BYTES_MAX: Final = 65_536
+"""Target and headers of a request together; more is 431."""
+HEAD_SECONDS_MAX: Final = 10
+"""How long they may take from their first byte, or from the connection's first moment; more is 408."""
+UNREAD_SECONDS_MAX: Final = 30
+"""How long an answer may wait for a client that does not read it, before the connection is cut."""
+CONNECTIONS_MAX: Final = 1_000
+"""Connections that a data plane serves at once; one more is 503."""
 ARGUMENTS_DEPTH_MAX: Final = 32
 ARGUMENTS_LIST_MAX: Final = 1_000
 CONDITION_LENGTH_MAX: Final = 2_000
@@ -36,7 +48,11 @@ EPOCH_AGE_SECONDS_MAX: Final = 1.0
 """A process that has not read the epochs for this long refuses decisions that write nothing."""
 TOKEN_CACHE_MAX: Final = 50_000
 FLUSH_MEMBERS_MAX: Final = 200
+FLUSH_BYTES_MAX: Final = 8_000_000
+"""Content that one flush writes; a member that alone has more goes alone."""
 FLUSH_QUEUE_MAX: Final = 20_000
+FLUSH_QUEUE_BYTES_MAX: Final = 128_000_000
+"""Content that may wait for a flush; more is 503."""
 TOOL_TIMEOUT_SECONDS: Final = 60
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""

@@ -17,7 +17,7 @@ from aos.kernel.budget import Account, AccountKey, Hold, NoRoom, allocate
 from aos.kernel.errors import Unavailable
 from aos.operations.records import place
 from aos.store.hot.database import Database, MachineTransaction
-from aos.store.rows import AdmitRow, ApprovalRow, ContentRow, HoldRow, RecordRow, rows_json
+from aos.store.rows import AdmitRow, ApprovalRow, ContentRow, HoldRow, RecordRow, contents_bytes, rows_json
 
 
 class Written(Enum):
@@ -40,6 +40,10 @@ class Admission:
     approval: ApprovalRow | None = None
     holds: tuple[Hold, ...] = ()
     refuse: Callable[[NoRoom], Admission] | None = None
+
+    def bytes(self) -> int:
+        """Return how much content it brings."""
+        return contents_bytes(self.contents)
 
 
 class AdmissionWriter:

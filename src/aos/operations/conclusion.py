@@ -14,7 +14,19 @@ from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
 from aos.operations.admission import lock_accounts
 from aos.operations.records import place
 from aos.store.hot.database import Database, MachineTransaction
-from aos.store.rows import ConcludeRow, ContentRow, OriginRow, RecordRow, SettlementRow, UsageRow, rows_json
+from aos.store.rows import (
+    ConcludeRow,
+    ContentRow,
+    OriginRow,
+    RecordRow,
+    SettlementRow,
+    UsageRow,
+    contents_bytes,
+    rows_json,
+)
+
+_ORIGIN_BYTES = 120
+"""About what one row of origins has as JSON."""
 
 
 @dataclass(slots=True)
@@ -27,6 +39,10 @@ class Conclusion:
     usage: list[UsageRow] = field(default_factory=list)
     origins: list[OriginRow] = field(default_factory=list)
     settlements: list[tuple[Hold, int]] = field(default_factory=list)
+
+    def bytes(self) -> int:
+        """Return how much content it brings, and how much the origins weigh that come with it."""
+        return contents_bytes(self.contents) + _ORIGIN_BYTES * len(self.origins)
 
 
 class ConclusionWriter:

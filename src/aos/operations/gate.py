@@ -30,7 +30,7 @@ from aos.kernel.policy.values import Decision, Facts, Outcome, Subject
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.schema import check
 from aos.kernel.tools import Repeat, Tool
-from aos.operations.admission import AdmissionWriter, Written, read_accounts
+from aos.operations.admission import Admission, AdmissionWriter, Written, read_accounts
 from aos.operations.authenticate import claim_stands, credential_stands
 from aos.operations.concluded import conclusion
 from aos.operations.conclusion import Conclusion, ConclusionWriter
@@ -59,8 +59,8 @@ class Gate:
         self._runs = runs
         self._drivers = drivers
         self._prior = PriorReader(database, drivers)
-        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="admit")
-        self._conclusions = GroupCommit(ConclusionWriter(database).flush, name="conclude")
+        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="admit", weigh=Admission.bytes)
+        self._conclusions = GroupCommit(ConclusionWriter(database).flush, name="conclude", weigh=Conclusion.bytes)
         self._concluding: set[asyncio.Task[Recorded]] = set()
 
     async def perform(self, act: Act) -> Performed:
@@ -134,6 +134,8 @@ class Gate:
     async def conclude(self, permit: Permit, outcome: ToolOutcome) -> Recorded:
         """Record the outcome of a permit, once; a second conclusion returns the first.
 
+        What the ledger says counts: an outcome that comes after the sweep recorded the act as unknown is not written, and
+        `unknown` is the answer, as it is to whoever asks later.
         Raises StaleClaim where the permit's task was taken away: then nothing was written, and the sweep records the
         action as unknown.
         """
@@ -144,8 +146,10 @@ class Gate:
         if await self._write_conclusion(permit, member):
             return recorded
         await self._raise_if_stale(act)
-        stands = await self._prior.prior(act, facts.data_keys)
-        return stands if isinstance(stands, Recorded) else recorded
+        stands = await self._prior.outcome(facts.id, permit.action_id, facts.data_keys)
+        if stands is None:
+            raise _unrecorded(permit)
+        return stands
 
     # --- the first half ------------------------------------------------------------------------------------------
 
@@ -301,10 +305,7 @@ class Gate:
         try:
             return await self._conclusions.submit(member)
         except Unavailable as error:
-            detail = (
-                f"`{permit.act.action}` was called but its outcome could not be recorded; ask again under the same key"
-            )
-            raise Unavailable(detail, extra={"action_id": str(permit.action_id)}) from error
+            raise _unrecorded(permit) from error
 
     async def _call_and_conclude(self, permit: Permit) -> Recorded:
         return await self.conclude(permit, await self._call(permit))
@@ -327,6 +328,11 @@ class Gate:
             )
         except AosError as error:
             return ToolOutcome(ok=False, error=error.detail, unknown=True)
+
+
+def _unrecorded(permit: Permit) -> Unavailable:
+    detail = f"`{permit.act.action}` was called but its outcome could not be recorded; ask again under the same key"
+    return Unavailable(detail, extra={"action_id": str(permit.action_id)})
 
 
 def _is_repeatable(permit: Permit, recorded: Recorded, *, seconds: float) -> bool:

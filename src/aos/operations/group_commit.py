@@ -1,7 +1,8 @@
 """Group commit: what arrives while one flush is under way shares the next, one commit for all.
 
-The queue is bounded, a member waits for the commit and no longer, and no member can fail another: a flush that fails
-as a whole is repeated one by one, so that only the member at fault is answered with the error.
+Flush and queue are bounded in members and in bytes, a member waits for the commit and no longer, and no member can fail another: a flush that fails
+as a whole is repeated one by one, so that only the member at fault is answered with the error. A member larger than a
+bound goes alone: what was decided can be written, whatever its size.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from aos.kernel.errors import AosError, Unavailable
-from aos.kernel.limits import FLUSH_MEMBERS_MAX, FLUSH_QUEUE_MAX
+from aos.kernel.limits import FLUSH_BYTES_MAX, FLUSH_MEMBERS_MAX, FLUSH_QUEUE_BYTES_MAX, FLUSH_QUEUE_MAX
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -21,10 +22,23 @@ R = TypeVar("R")
 class GroupCommit(Generic[M, R]):
     """Gathers members and hands them to `flush`, which returns one result a member, in order."""
 
-    def __init__(self, flush: Callable[[Sequence[M]], Awaitable[Sequence[R]]], *, name: str) -> None:
+    def __init__(
+        self,
+        flush: Callable[[Sequence[M]], Awaitable[Sequence[R]]],
+        *,
+        name: str,
+        weigh: Callable[[M], int] = lambda _: 0,
+        flush_bytes_max: int = FLUSH_BYTES_MAX,
+        queue_bytes_max: int = FLUSH_QUEUE_BYTES_MAX,
+    ) -> None:
+        """`weigh` says how many bytes of content a member brings; one that brings none need not be weighed."""
         self._flush = flush
         self._name = name
-        self._queue: deque[tuple[M, asyncio.Future[R]]] = deque()
+        self._weigh = weigh
+        self._flush_bytes_max = flush_bytes_max
+        self._queue_bytes_max = queue_bytes_max
+        self._queue: deque[tuple[M, asyncio.Future[R], int]] = deque()
+        self._queue_bytes = 0
         self._task: asyncio.Task[None] | None = None
 
     async def submit(self, member: M) -> R:
@@ -32,10 +46,14 @@ class GroupCommit(Generic[M, R]):
 
         The flush goes on when the caller is cancelled: what was submitted is written or refused, never half done.
         """
+        size = self._weigh(member)
         if len(self._queue) >= FLUSH_QUEUE_MAX:
             raise Unavailable(f"more than {FLUSH_QUEUE_MAX} acts wait to be recorded; try again in a second")
+        if self._queue and self._queue_bytes + size > self._queue_bytes_max:
+            raise Unavailable(f"acts of {self._queue_bytes_max} bytes wait to be recorded; try again in a second")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._queue.append((member, future))
+        self._queue.append((member, future, size))
+        self._queue_bytes += size
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=f"group-commit-{self._name}")
         return await future
@@ -47,8 +65,18 @@ class GroupCommit(Generic[M, R]):
 
     async def _run(self) -> None:
         while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), FLUSH_MEMBERS_MAX))]
-            await self._settle(batch)
+            await self._settle(self._take())
+
+    def _take(self) -> list[tuple[M, asyncio.Future[R]]]:
+        """Take the next flush from the queue: the first member, and what fits beside it in the order of arrival."""
+        batch: list[tuple[M, asyncio.Future[R]]] = []
+        room = self._flush_bytes_max
+        while self._queue and len(batch) < FLUSH_MEMBERS_MAX and (not batch or self._queue[0][2] <= room):
+            member, future, size = self._queue.popleft()
+            self._queue_bytes -= size
+            room -= size
+            batch.append((member, future))
+        return batch
 
     async def _settle(self, batch: list[tuple[M, asyncio.Future[R]]]) -> None:
         try:

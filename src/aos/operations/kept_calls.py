@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from aos.operations.group_commit import GroupCommit
 from aos.operations.records import place
 from aos.store.hot.database import Database
-from aos.store.rows import ContentRow, RecordRow, rows_json
+from aos.store.rows import ContentRow, RecordRow, contents_bytes, rows_json
 from aos.store.task_rows import CallRow, TaskKey
 
 
@@ -30,7 +30,7 @@ class KeptCalls:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._commits = GroupCommit(self._flush, name="calls")
+        self._commits = GroupCommit(self._flush, name="calls", weigh=lambda member: contents_bytes(member.contents))
 
     async def keep(self, member: KeptCall) -> bool:
         """Write the call; False where its task's claim is gone, or the same call was written before."""

@@ -15,7 +15,7 @@ from aos.kernel.agents import Agent
 from aos.kernel.errors import StaleFacts
 from aos.kernel.limits import STALE_RETRIES_MAX
 from aos.kernel.policy.values import Decision, Outcome
-from aos.operations.admission import AdmissionWriter, Written
+from aos.operations.admission import Admission, AdmissionWriter, Written
 from aos.operations.decided import Decided, escalation, reasons_of, refusal
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
@@ -48,7 +48,7 @@ class OwnActs:
         self._gate = gate
         self._drivers = drivers
         self._prior = PriorReader(database, drivers)
-        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="own-admit")
+        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="own-admit", weigh=Admission.bytes)
 
     async def rule_on(self, act: Act, *, look_back: bool = True) -> Ruling:
         """Return what is recorded of `act`, or decide it: allowed acts are the caller's to perform.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, Pending, Recorded, act_digest
@@ -39,6 +39,8 @@ class Unknown:
     rules: Mapping[str, int] = field(default_factory=dict)
 
 
+_UNDER_WAY: Final = frozenset({ActionState.INTENDED, ActionState.WAITING})
+
 Prior = Recorded | Pending | Approved | Unknown | None
 
 
@@ -59,6 +61,13 @@ class PriorReader:
         if act.idempotency_key is None and act.approval_id is None:
             return None
         return await self._of_key(act, keys)
+
+    async def outcome(self, organization_id: UUID, action_id: UUID, keys: DataKeys) -> Recorded | None:
+        """Return what an action has come to, None while it has come to nothing."""
+        rows = await self._database.read("load_outcome", {"organization_id": organization_id, "action_id": action_id})
+        if not rows or rows[0]["state"] in _UNDER_WAY:
+            return None
+        return self._recorded(rows[0], ActionState(rows[0]["state"]), keys)
 
     async def _of_call(self, act: Act, keys: DataKeys) -> Prior:
         claim = act.principal.claim

@@ -26,7 +26,7 @@ from aos.operations.own_acts import Allowed, OwnActs, Ruling
 from aos.operations.passes import PassState
 from aos.operations.records import place, record_row
 from aos.store.hot.database import Database
-from aos.store.rows import ContentRow, RecordRow, hex_bytes, rows_json
+from aos.store.rows import ContentRow, RecordRow, contents_bytes, hex_bytes, rows_json
 from aos.store.task_rows import SpawnRow, TaskKey
 
 _TRIES_MAX = STALE_RETRIES_MAX + 1
@@ -49,7 +49,7 @@ class Spawns:
         self._facts = facts
         self._acts = acts
         self._drivers = drivers
-        self._commits = GroupCommit(self._flush, name="spawn")
+        self._commits = GroupCommit(self._flush, name="spawn", weigh=lambda member: contents_bytes(member.contents))
 
     async def spawn(self, state: PassState, act: Act, child: Agent, *, label: str) -> Ruling:
         """Spawn `child` for the act, or return what stands instead: a record, an approval or a refusal.

@@ -20,7 +20,7 @@ from aos.operations.group_commit import GroupCommit
 from aos.operations.records import place
 from aos.operations.run_ends import RunEnds
 from aos.store.hot.database import Database, MachineTransaction, Row
-from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
+from aos.store.rows import ContentRow, RecordRow, UsageRow, contents_bytes, rows_json
 from aos.store.task_rows import ClaimRow, CompleteRow, ParkRow, ReleaseRow, StartRow, TaskInputRow, TaskKey, WaitRow
 
 LANES_MAX: Final = 64
@@ -65,8 +65,12 @@ class Tasks:
         self._ends = ends
         self._worker_id = worker_id
         self._turn = FIRST_TURN
-        self._starts = GroupCommit(self._write_starts, name="start")
-        self._completions = GroupCommit(self._write_completions, name="complete")
+        self._starts = GroupCommit(
+            self._write_starts, name="start", weigh=lambda member: contents_bytes(member.contents)
+        )
+        self._completions = GroupCommit(
+            self._write_completions, name="complete", weigh=lambda member: contents_bytes(member.contents)
+        )
         self._parkings = GroupCommit(self._write_parkings, name="park")
         self._releases = GroupCommit(self._write_releases, name="release")
 

@@ -38,6 +38,11 @@ class ContentRow(msgspec.Struct, kw_only=True):
     erase_after: datetime | None = None
 
 
+def contents_bytes(rows: Sequence[ContentRow]) -> int:
+    """Return how many bytes the sealed contents of a member bring into a batch."""
+    return sum(len(row.sealed) for row in rows)
+
+
 class RecordRow(msgspec.Struct, kw_only=True):
     """One ledger record with its leaf; `position` orders the records of one transaction."""
 
