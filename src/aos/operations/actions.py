@@ -92,7 +92,10 @@ class ActionView:
 
 
 def list_actions(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[ActionView]:
-    """Return a page of actions, by `agent`, `name`, `kind`, `state`, `outcome`, `run` (or `none`) and `task`."""
+    """Return a page of actions, by `agent`, `name`, `kind`, `state`, `outcome`, `run` (or `none`) and `task`.
+
+    `unsettled` asks, within one run, for acts that failed or are of unknown outcome and were not done later by the same call.
+    """
     with reading(actor, Permission.TRACE_READ):
         filters = dict(query.filters)
         run = filters.pop("run", None)
@@ -149,7 +152,7 @@ def rules_of(stored: Sequence[Mapping[str, Any]], shown: Mapping[str, Json]) -> 
 
 
 def _params(actor: Actor, query: PageQuery, *, after: str | None, **filters: Any) -> dict[str, Any]:
-    names = ("id", "run", "task", "alone", "agent", "kind", "name", "state", "outcome")
+    names = ("id", "run", "task", "alone", "agent", "kind", "name", "state", "outcome", "unsettled")
     return {
         **dict.fromkeys(names),
         **filters,
