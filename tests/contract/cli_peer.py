@@ -143,6 +143,7 @@ class Cli:
     capture: pytest.CaptureFixture[str]
     opened: list[str] = field(default_factory=list)
     token: str = "aosp_test"
+    program: str = "aos"
 
     def open(self, url: str) -> bool:
         self.opened.append(url)
@@ -156,6 +157,7 @@ class Cli:
             open_page=self.open,
             url=self.peer.url,
             token=self.token,
+            program=self.program,
         )
 
     def __call__(self, *arguments: str) -> Done:

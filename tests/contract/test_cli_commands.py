@@ -73,11 +73,49 @@ def test_each_problem_has_its_exit_status_and_one_line(
     http_status: int, exit_status: int, aos: Cli, peer: Peer
 ) -> None:
     peer.refuse("GET /agents", http_status, "Some title", "some detail")
-    done = aos("agents", "list", "--json")
+    done = aos("agents", "list")
     assert done.status == exit_status
     assert done.out == ""
     assert done.err.startswith("Some title: some detail")
     assert "Traceback" not in done.err
+    told = aos("agents", "list", "--json")
+    assert (told.status, told.out) == (exit_status, "")
+    problem = json.loads(told.err)
+    assert (problem["title"], problem["status"], problem["exit_status"]) == ("Some title", http_status, exit_status)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["agents", "list", "--url", "http://127.0.0.1:1"], ["agents", "lst"], ["run", "x", "-i", "{"]]
+)
+def test_under_json_a_failure_without_an_answer_is_one_object_too(wrong: list[str], aos: Cli) -> None:
+    done = aos(*wrong, "--json")
+    problem = json.loads(done.err)
+    assert (done.out, problem["exit_status"]) == ("", done.status)
+    assert set(problem) == {"title", "detail", "exit_status"}
+
+
+def test_what_is_not_found_says_in_which_organization_it_was_looked_for(aos: Cli, peer: Peer) -> None:
+    names = [{"name": "larkspur"}, {"name": "umbra"}]
+    peer.refuse(f"GET /agents/{RUN}", 404, "Not found")
+    assert "--org" not in aos("agents", "show", RUN).err, "who cannot be asked for is not named"
+    peer.give("GET /whoami", {"organization": names[0], "organizations": names[:1]})
+    assert "--org" not in aos("agents", "show", RUN).err, "there is no other to look in"
+    peer.answers.pop("GET /whoami")
+    peer.give("GET /whoami", {"organization": names[0], "organizations": names})
+    hint = "looked in the organization `larkspur`; `--org` chooses another of yours: `umbra`"
+    assert aos("agents", "show", RUN).err.splitlines()[1:] == [f"  {hint}"]
+    assert json.loads(aos("agents", "show", RUN, "--json").err)["hints"] == [hint]
+    peer.give("GET /runs", {"items": []})
+    assert hint in aos("trace", "last").err
+
+
+def test_a_command_that_is_named_can_be_typed_as_it_stands(aos: Cli, peer: Peer) -> None:
+    aos.program = "./aos"
+    assert "`./aos up`" in aos("agents", "list", "--url", "http://127.0.0.1:1").err
+    peer.give("POST /runs", {"id": RUN})
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running", "approvals": [{"id": APPROVAL, "status": "pending"}]})
+    waits = aos("run", "month-end", "--no-wait", "--org", "larkspur & sons")
+    assert "`./aos approvals list --org 'larkspur & sons'`" in waits.err
 
 
 def test_a_refusal_that_waits_for_an_approval_exits_with_5(aos: Cli, peer: Peer) -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 from aos.boot.commands import debugging, local_commands, this_machine
 from aos.boot.config import read_config, unknown_settings
 from aos.boot.paths import find_paths
+from aos.boot.program import program_name
 from aos.boot.state import read_state
 from aos.cli.app import run_cli
 from aos.cli.config import CliConfig
-from aos.cli.failures import exit_status_of
+from aos.cli.failures import CliError, ExitStatus, exit_status_of
+from aos.cli.output import Output
 from aos.drivers.clock import machine_now
 from aos.drivers.crypto import StandardCrypto
 from aos.kernel.errors import AosError
@@ -33,13 +35,18 @@ def main() -> int:
     except AosError as error:
         if debugging(here.environment):
             traceback.print_exc()
-        print(f"{error.title}: {error.detail}", file=sys.stderr)
-        return int(exit_status_of(error.status))
+        return _fail(CliError(error.title, error.detail, exit_status_of(error.status)), json=here.json)
     except Exception as error:
         if debugging(here.environment):
             raise
-        print(f"Internal error: {type(error).__name__}: {error} (AOS_DEBUG=1 shows where)", file=sys.stderr)
-        return 1
+        detail = f"{type(error).__name__}: {error} (AOS_DEBUG=1 shows where)"
+        return _fail(CliError("Internal error", detail, ExitStatus.FAILED), json=here.json)
+
+
+def _fail(error: CliError, *, json: bool) -> int:
+    """Print what went wrong before or outside of a command, and return its exit status."""
+    Output(json=json, now=machine_now, program=program_name()).fail(error)
+    return int(error.status)
 
 
 def cli_config(environment: Mapping[str, str]) -> CliConfig:
@@ -58,6 +65,7 @@ def cli_config(environment: Mapping[str, str]) -> CliConfig:
         url=url.rstrip("/"),
         token=config.token or "",
         organization=config.organization or "",
+        program=program_name(),
     )
 
 

@@ -76,7 +76,7 @@ def _globals(config: CliConfig) -> Callable[..., None]:
         org: Annotated[str, typer.Option("--org", metavar="NAME|ID", help="The organization")] = "",
     ) -> None:
         given = replace(config, json=json or config.json, url=url.rstrip("/"), organization=org or config.organization)
-        session = Session(given, Output(json=given.json, now=given.now))
+        session = Session(given, Output(json=given.json, now=given.now, program=given.program))
         context.obj = session
         context.call_on_close(session.close)
 
@@ -85,10 +85,10 @@ def _globals(config: CliConfig) -> Callable[..., None]:
 
 def run_cli(config: CliConfig, local_commands: LocalCommands, *, arguments: Sequence[str]) -> int:
     """Run one command line and return the exit status."""
-    output = Output(json="--json" in arguments or config.json, now=config.now)
+    output = Output(json="--json" in arguments or config.json, now=config.now, program=config.program)
     command = typer.main.get_command(build(config, local_commands))
     try:
-        status = command.main(hoist_globals(arguments), prog_name="aos", standalone_mode=False)
+        status = command.main(hoist_globals(arguments), prog_name=config.program, standalone_mode=False)
         return status if isinstance(status, int) else ExitStatus.DONE
     except CliError as error:
         output.fail(error)

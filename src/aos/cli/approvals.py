@@ -119,7 +119,7 @@ def ask_approval(session: Session, id: str) -> bool:
         elif choice in ("n", "no"):
             answer_approval(session, shown, approve=False, comment=_reason(session))
         else:
-            session.out.note(f"left open: aos approvals approve {short(id)}")
+            session.out.note(f"left open: {session.hint(f'approvals approve {short(id)}')}")
             return False
     except CliError as error:
         if error.status is not ExitStatus.CONFLICT:

@@ -18,7 +18,7 @@ class CliConfig:
     """The settings of one call of `aos`.
 
     `token` empty means the one stored by `aos login` for this server. `verify` checks an Ed25519 signature: public key,
-    message, signature. `open_page` shows an address in the person's browser.
+    message, signature. `open_page` shows an address in the person's browser. `program` is what the person types for `aos`.
     """
 
     config_home: Path
@@ -29,3 +29,4 @@ class CliConfig:
     token: str = field(default="", repr=False)
     organization: str = ""
     json: bool = False
+    program: str = "aos"
