@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
-from tests.e2e.console_pages import Console
+from tests.e2e.console_pages import VIKTOR, Console
 
 _CUT = """
 insert into action (organization_id, id, kind, name, effect, state, outcome, rules, agent_id, agent_version, department_id,
@@ -29,3 +30,19 @@ def test_an_act_of_unknown_outcome_needs_a_look_until_the_same_call_was_done(con
         assert f"action={failed}" not in text
         every = client.get(f"/console/runs/{console.run_id}?view=decisions").text
     assert f"action={settled}" in every, "the tree of decisions still has every act"
+
+
+def test_every_command_on_a_page_names_the_organization_it_is_for(console: Console) -> None:
+    addresses = console.addresses()
+    pages = ["run", "act", "audit", "cost", "approval"]
+    empty = {
+        "/console/approvals?status=pending&run=" + str(uuid4()),
+        "/console/runs?state=cancelled",
+        "/console/policies?outcome=allow",
+    }
+    with console.client(VIKTOR) as client:
+        texts = [client.get(each).text for each in (*(addresses[page] for page in pages), *sorted(empty))]
+    commands = [found for text in texts for found in re.findall(r"^[^\n]*?\b(aos [a-z]+ [^<\n]+)", text, re.MULTILINE)]
+    assert len(commands) >= 5
+    assert [each for each in commands if "--org Larkspur" not in each] == []
+    assert f"aos trace {console.run_id} --org Larkspur" in commands
