@@ -17,7 +17,7 @@ from aos.cli.registry import Collection
 from aos.cli.session import Session, find_id, session_of
 
 APPROVALS: Final = Collection(
-    "/approvals", "approval", ("id", "status", "agent", "act", "reason", "task", "created_at", "expires_at")
+    "/approvals", "approval", ("id", "status", "agent", "subject", "reason", "task", "created_at", "expires_at")
 )
 
 group = typer.Typer(help="What waits for a person.", no_args_is_help=True)

@@ -16,6 +16,7 @@ from aos.kernel.identity import ChainLink, PrincipalKind
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.money import Money
 from aos.kernel.people import Actor, Permission
+from aos.operations.act_sentences import act_subject
 from aos.operations.drivers import Drivers
 from aos.operations.opened import LISTED_BYTES_MAX, ONE_BYTES_MAX, Opened, open_contents
 from aos.operations.pages import Page, PageQuery, check_limit, decode_cursor, encode_cursor, parse_uuid, refuse
@@ -89,6 +90,11 @@ class ActionView:
     concluded_at: datetime | None
     approval: ActionApproval | None
     records: tuple[Place, ...]
+
+    @property
+    def subject(self) -> str:
+        """Return what the act is about in a few words, with what of its arguments may be read."""
+        return act_subject(self.name, arguments=self.arguments, facts=self.facts)
 
 
 def list_actions(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[ActionView]:
