@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 from typing import Any
 
@@ -331,7 +332,20 @@ TREE = {
     "tasks": [
         {
             "task": {"id": "t1", "label": "match", "agent": "finance", "state": "succeeded"},
-            "actions": [{"kind": "tool", "name": "erp.list", "decision": {"outcome": "allow"}, "state": "performed"}],
+            "actions": [
+                {"kind": "tool", "name": "erp.list", "decision": {"outcome": "allow"}, "state": "performed"},
+                {
+                    "kind": "tool",
+                    "name": "erp.pay",
+                    "subject": "erp.pay: invoice INV-7",
+                    "state": "performed",
+                    "decision": {
+                        "outcome": "allow",
+                        "rules": [{"id": "large", "version": 1, "outcome": "escalate", "satisfied": True}],
+                    },
+                    "approval": {"id": APPROVAL, "status": "used", "answered_by": "tomas@larkspur.example"},
+                },
+            ],
             "tasks": [],
         },
         {
@@ -363,8 +377,36 @@ def test_a_trace_shows_who_was_refused_what_and_by_which_rule(aos: Cli, peer: Pe
     for text in ("payments.create", "deny", "refused", "changed account", "rule origin v2"):
         assert text in refused
     assert "month-end" in refused
+    assert "tool:erp.pay  invoice INV-7  allow" in whole
+    assert re.search(r"rule large v1 +escalate +approved by tomas@larkspur.example\n", whole)
     pruned = aos("trace", "--only", "refused", "--json").json
     assert [each["task"]["label"] for each in pruned["tasks"]] == ["pay"]
+
+
+def test_why_a_run_failed_stands_in_its_trace_and_beneath_its_acts(aos: Cli, peer: Peer) -> None:
+    run = {
+        "id": RUN,
+        "name": "month-end",
+        "state": "failed",
+        "error": "task-failed",
+        "finished_at": "2026-03-31T11:59:00Z",
+    }
+    task = {"id": "t1", "label": "match", "state": "failed", "error": "tool-failed", "detail": "the books are locked"}
+    act = {"id": "a1", "kind": "tool", "name": "erp.list", "state": "unknown", "error": "worker-gone", "summary": "cut off",
+           "decision": {"outcome": "allow", "reason": "allowed by a rule"}}  # fmt: skip
+    peer.give(
+        f"GET /traces/{RUN}/tree", {"id": RUN, "run": run, "tasks": [{"task": task, "actions": [act], "tasks": []}]}
+    )
+    traced = aos("trace", RUN).out
+    for text in ("month-end  failed  task-failed", "tool-failed: the books are locked", "worker-gone: cut off"):
+        assert text in traced
+    peer.give("GET /actions", {"items": [act]})
+    peer.give(f"GET /runs/{RUN}", {**run, "tasks": {"items": [task]}})
+    assert aos("logs", RUN).out.splitlines()[1:] == [
+        "match  failed  tool-failed: the books are locked",
+        f"2026-03-31 11:59:00  run {RUN[-8:]}  failed  task-failed",
+    ]
+    assert [each["id"] for each in aos("logs", RUN, "--json").json["items"]] == ["a1"]
 
 
 def test_usage_and_explanations_are_shown(aos: Cli, peer: Peer) -> None:

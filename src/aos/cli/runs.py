@@ -217,8 +217,24 @@ def logs(
         for act in fresh if follow or not session.out.json else ():
             _log_line(session, act)
         if ended:
-            return
+            break
         time.sleep(1)
+    if not session.out.json:
+        _say_why_it_failed(session, session.client.get(path_to("runs", id)))
+
+
+def _say_why_it_failed(session: Session, run: Object) -> None:
+    """Print of a failed run which tasks failed and why, beneath its acts."""
+    if run.get("state") != "failed":
+        return
+    view = RunView()
+    view.take_run(run)
+    failed = [task for task in view.tasks.values() if task.get("state") == "failed"]
+    for item, name in (*((task, task.get("label")) for task in failed), (run, f"run {short(run.get('id'))}")):
+        when = str(item.get("finished_at") or "")[:19].replace("T", " ")
+        said = ": ".join(str(item[field]) for field in ("error", "detail") if item.get(field))
+        parts = (when, str(name or ""), "failed", said)
+        session.out.out.print(Text(clean("  ".join(part for part in parts if part))), soft_wrap=True)
 
 
 def _log_line(session: Session, act: Object) -> None:
