@@ -175,6 +175,21 @@ def test_the_tree_hangs_tasks_below_their_parents_and_acts_below_their_tasks(pla
     assert tree["actions"] == []
 
 
+def test_the_tree_says_why_a_task_failed_to_those_who_may_read_it(
+    plane: Plane, company: Company, month: TestRun
+) -> None:
+    company.world.rows(
+        "update task t set error_code = 'tool-failed', error_content_id = r.goal_content_id from run r"
+        " where r.id = t.run_id and t.name = 'pay'"
+    )
+    viewer = plane.as_person("vera@larkspur.example", "viewer")
+    for token, detail in ((None, "close the month"), (viewer, None)):
+        asked = {"token": token} if token else {}
+        (plan,) = answer(plane.get(f"/traces/{month.id}/tree", **asked))["tasks"]
+        (pay,) = plan["tasks"]
+        assert (pay["task"]["error"], pay["task"]["detail"]) == ("tool-failed", detail)
+
+
 @pytest.mark.parametrize(
     ("query", "states"),
     [
