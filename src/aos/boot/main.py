@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import traceback
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aos.boot.commands import debugging, local_commands, this_machine
-from aos.boot.config import read_config, unknown_settings
+from aos.boot.config import Config, read_config, unknown_settings
 from aos.boot.paths import find_paths
 from aos.boot.program import program_name
 from aos.boot.state import read_state
 from aos.cli.app import run_cli
-from aos.cli.config import CliConfig
+from aos.cli.config import CliConfig, LocalEntries
 from aos.cli.failures import CliError, ExitStatus, exit_status_of
 from aos.cli.output import Output
 from aos.drivers.clock import machine_now
@@ -53,10 +54,12 @@ def cli_config(environment: Mapping[str, str]) -> CliConfig:
     """Return what the command line is given: the server named, else the one that runs here."""
     config = read_config(environment)
     crypto = StandardCrypto()
-    url = config.url
-    if url is None:
-        state = read_state(find_paths(config, environment))
-        url = state.url if state is not None else f"http://{config.host}:{config.port}"
+    state = read_state(find_paths(config, environment))
+    here = state.url if state is not None else f"http://{config.host}:{config.port}"
+    url = config.url or here
+    entries = None
+    if state is not None and state.agent_path:
+        entries = LocalEntries(here, functools.partial(_entry_problems, config, environment, state.agent_path))
     return CliConfig(
         config_home=_config_home(environment),
         now=machine_now,
@@ -66,7 +69,16 @@ def cli_config(environment: Mapping[str, str]) -> CliConfig:
         token=config.token or "",
         organization=config.organization or "",
         program=program_name(),
+        entries=entries,
     )
+
+
+def _entry_problems(
+    config: Config, environment: Mapping[str, str], folders: Sequence[str], entries: Sequence[str]
+) -> Mapping[str, str]:
+    from aos.boot.entries import find_entry_problems
+
+    return find_entry_problems(entries, folders, config=config, environment=environment)
 
 
 def _config_home(environment: Mapping[str, str]) -> Path:

@@ -295,6 +295,7 @@ class Supervisor:
                 ready=self._served_once,
                 postgres=self._postgres.state() if self._postgres.prepared.server_version else None,
                 processes=tuple(child.state() for child in self._children),
+                agent_path=tuple(str(folder) for folder in self._config.agent_path),
             ),
         )
 

@@ -5,12 +5,23 @@ The command line reads no environment, clock or key of its own: `boot` builds th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 DEFAULT_URL = "http://127.0.0.1:8470"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEntries:
+    """What looks at the functions that a manifest names, where agents' code lies on this machine.
+
+    `url` is the server whose hosts use that code. `problems` returns why entries cannot be loaded, by entry.
+    """
+
+    url: str
+    problems: Callable[[Sequence[str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +41,4 @@ class CliConfig:
     organization: str = ""
     json: bool = False
     program: str = "aos"
+    entries: LocalEntries | None = None
