@@ -14,8 +14,7 @@ from typing import Final
 
 from aos.boot.config import Config
 from aos.boot.installation import installation_root
-from aos.drivers.embedded_postgres import Layout, Settings, locate, user_data_home
-from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX
+from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX, Layout, Settings, locate, user_data_home
 
 _LONGEST_SOCKET: Final = "hosts-worker-4194304.sock"
 
