@@ -46,3 +46,17 @@ def test_every_command_on_a_page_names_the_organization_it_is_for(console: Conso
     assert len(commands) >= 5
     assert [each for each in commands if "--org Larkspur" not in each] == []
     assert f"aos trace {console.run_id} --org Larkspur" in commands
+
+
+def test_search_finds_the_acts_about_an_invoice_for_those_who_may_read_them(console: Console) -> None:
+    with console.client() as maria, console.client(VIKTOR) as viktor:
+        found = maria.get("/console/search?q=inv-2610-0049").text
+        assert "Pay 18,240.00 EUR to Brandt Stahl GmbH" in found
+        assert "payments.create: invoice INV-2610-0049" in found
+        assert "INV-2610-0056" not in found
+        assert "Close October 2026" in maria.get("/console/search?q=month=2026-10").text
+        assert "Nothing found" in maria.get("/console/search?q=49").text, "two characters are in everything"
+        hidden = viktor.get("/console/search?q=INV-2610-0049").text
+        assert "Nothing found" in hidden
+        assert "since you may not read content" in hidden
+        assert "Umbra" not in maria.get("/console/search?q=DE71500105178134201906").text

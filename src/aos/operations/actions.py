@@ -25,6 +25,11 @@ from aos.store.cold.connection import run_sql
 
 SUMMARY_CHARACTERS: Final = 200
 """How much of an outcome its summary shows."""
+ACTIONS_SEARCHED: Final = 2_000
+"""How many of the newest acts a search looks through."""
+SEARCHED_CHARACTERS_MIN: Final = 3
+SEARCHED_BYTES_MAX: Final = 4_096
+"""Longer arguments are not searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,32 @@ def show_action(drivers: Drivers, actor: Actor, action_id: UUID) -> ActionView:
         return _views(drivers, actor, rows, bytes_max=ONE_BYTES_MAX)[0]
 
 
+def search_actions(drivers: Drivers, actor: Actor, text: str, *, limit: int) -> tuple[ActionView, ...]:
+    """Return the newest acts with an argument that holds `text`, among the newest `ACTIONS_SEARCHED`.
+
+    Arguments lie sealed and no index of them is kept: the newest are opened and looked through, for those who may read
+    content; others find nothing. Case does not count. Shorter texts than `SEARCHED_CHARACTERS_MIN` find nothing.
+    """
+    wanted = text.strip().casefold()
+    if len(wanted) < SEARCHED_CHARACTERS_MIN or not actor.may(Permission.CONTENT_READ):
+        return ()
+    params = {"organization_id": actor.organization_id, "limit": ACTIONS_SEARCHED}
+    with reading(actor, Permission.TRACE_READ):
+        rows = run_sql("list_recent_arguments", params)
+        names = [row["arguments_content_id"] for row in rows]
+        opened = open_contents(drivers, actor, names, bytes_max=SEARCHED_BYTES_MAX)
+        found = [row["id"] for row in rows if _holds(opened.get(row["arguments_content_id"]), wanted)][:limit]
+        if not found:
+            return ()
+        return find_actions(drivers, actor, PageQuery(limit=limit, order="-created"), ids=found).items
+
+
+def _holds(value: Json, wanted: str) -> bool:
+    if isinstance(value, dict | list):
+        return any(_holds(each, wanted) for each in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str | int | float) and wanted in str(value).casefold()
+
+
 def find_actions(drivers: Drivers, actor: Actor, query: PageQuery, **filters: Any) -> Page[ActionView]:
     """Return a page of actions, in the open transaction."""
     if query.order not in ("created", "-created"):
@@ -158,7 +189,7 @@ def rules_of(stored: Sequence[Mapping[str, Any]], shown: Mapping[str, Json]) -> 
 
 
 def _params(actor: Actor, query: PageQuery, *, after: str | None, **filters: Any) -> dict[str, Any]:
-    names = ("id", "run", "task", "alone", "agent", "kind", "name", "state", "outcome", "unsettled")
+    names = ("id", "run", "task", "alone", "agent", "kind", "name", "state", "outcome", "unsettled", "ids")
     return {
         **dict.fromkeys(names),
         **filters,

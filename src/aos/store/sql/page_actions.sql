@@ -4,6 +4,7 @@ with page as (
   select a.* from action a
   where a.organization_id = %(organization_id)s
     and (%(id)s::uuid is null or a.id = %(id)s)
+    and (%(ids)s::uuid[] is null or a.id = any(%(ids)s))
     and (%(run)s::uuid is null or a.run_id = %(run)s)
     and (%(task)s::uuid is null or a.task_id = %(task)s)
     and (%(alone)s::boolean is null or (a.run_id is null) = %(alone)s)
