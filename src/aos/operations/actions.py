@@ -25,6 +25,8 @@ from aos.store.cold.connection import run_sql
 
 SUMMARY_CHARACTERS: Final = 200
 """How much of an outcome its summary shows."""
+_REFUSAL: Final = frozenset({"code", "comment", "detail", "reasons", "suggested_args"})
+"""What an outcome that is a failure or a refusal may hold; of such, the detail says it."""
 ACTIONS_SEARCHED: Final = 2_000
 """How many of the newest acts a search looks through."""
 SEARCHED_CHARACTERS_MIN: Final = 3
@@ -259,7 +261,7 @@ def _approval(row: Mapping[str, Any]) -> ActionApproval | None:
 
 def summary_of(value: Json) -> str:
     """Return the beginning of an outcome as one line of text; of a failure, its message."""
-    if isinstance(value, dict) and set(value) <= {"code", "detail"} and isinstance(value.get("detail"), str):
+    if isinstance(value, dict) and set(value) <= _REFUSAL and isinstance(value.get("detail"), str):
         text = str(value["detail"])
     elif value is None:
         return ""

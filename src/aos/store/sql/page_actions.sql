@@ -1,5 +1,6 @@
 -- A page of actions in order of their ids, each with its task, its approval and who answered. `unsettled` asks for those
--- that failed or whose outcome is not known, and that were not done afterwards by the same call of the same task.
+-- that failed or whose outcome is not known, and that were not done by the same call of the same task; of what the gate
+-- itself reads for its rules, which is no call, by the same reading.
 with page as (
   select a.* from action a
   where a.organization_id = %(organization_id)s
@@ -15,11 +16,15 @@ with page as (
     and (%(name)s::text is null or a.name = %(name)s)
     and (%(state)s::text is null or a.state = %(state)s)
     and (%(outcome)s::text is null or a.outcome = %(outcome)s)
-    and (%(unsettled)s::boolean is null or (a.state in ('failed', 'unknown') and (a.call_key is null
-      or (a.task_id, a.call_key) not in (
+    and (%(unsettled)s::boolean is null or (a.state in ('failed', 'unknown')
+      and (a.call_key is null or (a.task_id, a.call_key) not in (
         select b.task_id, b.call_key from action b
         where b.organization_id = %(organization_id)s and b.run_id = %(run)s and b.state = 'performed'
-          and b.task_id is not null and b.call_key is not null))))
+          and b.task_id is not null and b.call_key is not null))
+      and (a.call_key is not null or a.effect is distinct from 'read' or (a.task_id, a.digest) not in (
+        select b.task_id, b.digest from action b
+        where b.organization_id = %(organization_id)s and b.run_id = %(run)s and b.state = 'performed'
+          and b.task_id is not null and b.effect = 'read'))))
     and (%(from)s::timestamptz is null or a.id >= aos_uuid_floor(%(from)s::timestamptz))
     and (%(to)s::timestamptz is null or a.id < aos_uuid_floor(%(to)s::timestamptz))
     and (%(after_id)s::uuid is null or case when %(descending)s then a.id < %(after_id)s else a.id > %(after_id)s end)
