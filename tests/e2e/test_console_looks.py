@@ -61,7 +61,7 @@ def test_search_finds_the_acts_about_an_invoice_for_those_who_may_read_them(cons
         assert "payments.create: invoice INV-2610-0049" in found
         assert "INV-2610-0056" not in found
         assert "Close October 2026" in maria.get("/console/search?q=month=2026-10").text
-        assert "Nothing found" in maria.get("/console/search?q=49").text, "two characters are in everything"
+        assert "INV-2610-0049" not in maria.get("/console/search?q=49").text, "two characters are in everything"
         hidden = viktor.get("/console/search?q=INV-2610-0049").text
         assert "Nothing found" in hidden
         assert "since you may not read content" in hidden
