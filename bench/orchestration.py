@@ -29,7 +29,7 @@ from psycopg.conninfo import make_conninfo
 
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
-from aos.drivers.embedded_postgres import throwaway_cluster
+from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
 from aos.drivers.hosts.pool import HostPool
 from aos.drivers.hosts.values import HostsConfig
 from aos.drivers.ids import StandardIds

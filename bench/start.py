@@ -23,8 +23,8 @@ from typing import Any
 
 from aos.boot.config import Config
 from aos.boot.paths import find_paths
-from aos.drivers.embedded_postgres import start as start_postgres
 from aos.drivers.embedded_postgres.processes import pids
+from aos.drivers.embedded_postgres.server import start as start_postgres
 
 
 @contextmanager

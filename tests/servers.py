@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from aos.drivers.embedded_postgres import RunningPostgres, installed_binaries, throwaway_cluster
+from aos.drivers.embedded_postgres.binaries import installed_binaries
 from aos.drivers.embedded_postgres.processes import working_in
+from aos.drivers.embedded_postgres.server import RunningPostgres
+from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
 
 OLDEST_MAJOR = 15
 NEWEST_MAJOR = 18

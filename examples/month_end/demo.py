@@ -224,7 +224,7 @@ def farewell(
     story.line("this run in the console; the link signs you in once, as a guest who may operate, approve and audit:")
     story.link(f"{machine.url}/console/sign-in?link={company.guest_link}&next=/console/runs/{run}")
     for command, what in (
-        (f"./aos --org {company.organization} trace {run} --only refused", "what was refused, and why"),
+        (f"./aos --org {company.organization} trace last --only refused", "what was refused, and why"),
         (f"./aos --org {company.organization} usage --by agent", "who cost what"),
         (f"./aos --org {company.organization} audit verify", "check the log on this machine"),
         ("ASK=1 make demo", "the next month-end, and you are the approver"),

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from examples.month_end import erp
 from examples.month_end.demo_aos import Aos, DemoError, Refused
+from examples.month_end.demo_lines import folded
 
 SCRIPT_DENIES = "the account was changed and nobody verified it by a call back"
 SCRIPT_APPROVES = "checked against the books"
@@ -84,13 +85,16 @@ def ask_person(console: Console) -> Callable[[dict[str, Any]], tuple[bool, str]]
     def ask(approval: dict[str, Any]) -> tuple[bool, str]:
         console.print()
         invoice = (approval.get("arguments") or {}).get("invoice", "")
-        console.print(Text("  ? ", style="bold yellow") + Text(approval["act"], style="bold"))
-        if invoice:
-            console.print(Text(f"    for {invoice}", style="dim"))
-        console.print(Text(f"    why you are asked: {approval['reason']}", style="dim"))
+        console.print(
+            folded(console, Text(approval["act"], style="bold"), mark="?", style="bold yellow"), soft_wrap=True
+        )
         facts = approval.get("facts") or {}
-        for name, value in facts.items():
-            console.print(Text(f"    {name} = {value}", style="dim"))
+        for line in (
+            *([f"for {invoice}"] if invoice else []),
+            f"why you are asked: {approval['reason']}",
+            *(f"{name} = {value}" for name, value in facts.items()),
+        ):
+            console.print(folded(console, Text(line, style="dim")), soft_wrap=True)
         while True:
             said = console.input("    approve? \\[y/n] ").strip().lower()
             if said in ("y", "yes"):

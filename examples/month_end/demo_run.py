@@ -85,10 +85,9 @@ def _answer(screen: Screen, approver: Approver, run_id: str) -> None:
     for answer in approver.given[before:]:
         if not approver.asks:
             word, style = ("yes", "green") if answer.approved else ("no", "red")
-            told = Text(f"  ? {answer.money} for {answer.invoice}, asked by {', '.join(answer.rules)}: ") + Text(
-                word, style
-            )
-            screen.say(told if answer.approved else told + Text(f", {answer.comment}"))
+            rules = ", ".join(answer.rules)
+            told = Text(f"{answer.money} for {answer.invoice}, asked by {rules}: ") + Text(word, style)
+            screen.say(told if answer.approved else told + Text(f", {answer.comment}"), mark="?", style="")
     if approver.asks:
         screen.start()
 
@@ -96,9 +95,9 @@ def _answer(screen: Screen, approver: Approver, run_id: str) -> None:
 def _kill(company: Company, kill: Callable[[], int], view: View, screen: Screen) -> Kill:
     pid = kill()
     paid, at_work = _paid(company.folder), sum(1 for task in view.tasks if task["state"] == "running")
-    said = f"  ✗ kill -9 {pid}: the worker is gone, {at_work} tasks at work, {paid} payments made"
-    screen.say(Text(said, style="bold magenta"))
-    view.note = said
+    said = f"kill -9 {pid}: the worker is gone, {at_work} tasks at work, {paid} payments made"
+    screen.say(Text(said, style="bold magenta"), mark="✗", style="bold magenta")
+    view.note = f"  ✗ {said}"
     return Kill(pid, paid, at_work, view.seconds)
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from examples.month_end.demo_answers import Answer
 from examples.month_end.demo_canaries import Canary
+from examples.month_end.demo_lines import INDENT, folded
 from examples.month_end.demo_proof import Proof
 from examples.month_end.demo_results import WORDS, Line, rule_ids
 from examples.month_end.money import amount_text
@@ -59,11 +60,7 @@ class Story:
 
     def line(self, text: str, *, mark: str = " ", style: str = "") -> None:
         """Write a line behind a mark; it folds under itself."""
-        drawn = Table.grid(padding=(0, 1))
-        drawn.add_column(width=3, justify="right")
-        drawn.add_column()
-        drawn.add_row(Text(mark, style=style), Text(text))
-        self.console.print(drawn)
+        self.console.print(folded(self.console, Text(text), mark=mark, style=style), soft_wrap=True)
 
     def good(self, text: str) -> None:
         """Write what holds."""
@@ -79,7 +76,7 @@ class Story:
 
     def table(self, drawn: Table) -> None:
         """Write a table, indented like the lines."""
-        self.console.print(Padding(drawn, (0, 0, 0, 4)))
+        self.console.print(Padding(drawn, (0, 0, 0, INDENT), expand=False))
 
     def canaries(self, fired: Sequence[Canary], *, governed: bool) -> None:
         """Tell what was refused before anything began."""

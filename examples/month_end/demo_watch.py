@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from examples.month_end.demo_aos import Aos
+from examples.month_end.demo_lines import folded
 
 ENDED = ("succeeded", "failed", "cancelled")
 LAST_ACTS = 5
@@ -100,9 +101,10 @@ class Screen:
             self._told, self._told_seconds = line, view.seconds
             self._console.print(Text(f"  {view.seconds:3.0f} s  {line}"))
 
-    def say(self, text: Text) -> None:
+    def say(self, text: Text, *, mark: str, style: str) -> None:
         """Write a line that stays, above the picture."""
-        (self._live.console if self._live else self._console).print(text)
+        console = self._live.console if self._live else self._console
+        console.print(folded(console, text, mark=mark, style=style), soft_wrap=True)
 
 
 def draw(view: View) -> RenderableType:

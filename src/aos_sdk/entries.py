@@ -34,7 +34,8 @@ def load_entry(entry: str, *, folders: Collection[str] | None = None) -> Callabl
     try:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise EntryError(f"entry `{entry}` cannot be loaded: no module named `{error.name}` in {sys.path}") from error
+        places = ", ".join(f"`{folder}`" for folder in folders) if folders else str(sys.path)
+        raise EntryError(f"entry `{entry}` cannot be loaded: no module named `{error.name}` in {places}") from error
     except Exception as error:
         raise EntryError(
             f"entry `{entry}` cannot be loaded: importing `{module_name}` raised {type(error).__name__}: {error}"

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from aos.cli.app import run_cli
-from aos.cli.config import CliConfig
+from aos.cli.config import CliConfig, LocalEntries
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 
@@ -143,6 +143,8 @@ class Cli:
     capture: pytest.CaptureFixture[str]
     opened: list[str] = field(default_factory=list)
     token: str = "aosp_test"
+    program: str = "aos"
+    entries: LocalEntries | None = None
 
     def open(self, url: str) -> bool:
         self.opened.append(url)
@@ -156,6 +158,8 @@ class Cli:
             open_page=self.open,
             url=self.peer.url,
             token=self.token,
+            program=self.program,
+            entries=self.entries,
         )
 
     def __call__(self, *arguments: str) -> Done:

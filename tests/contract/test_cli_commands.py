@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 from typing import Any
 
@@ -73,11 +74,49 @@ def test_each_problem_has_its_exit_status_and_one_line(
     http_status: int, exit_status: int, aos: Cli, peer: Peer
 ) -> None:
     peer.refuse("GET /agents", http_status, "Some title", "some detail")
-    done = aos("agents", "list", "--json")
+    done = aos("agents", "list")
     assert done.status == exit_status
     assert done.out == ""
     assert done.err.startswith("Some title: some detail")
     assert "Traceback" not in done.err
+    told = aos("agents", "list", "--json")
+    assert (told.status, told.out) == (exit_status, "")
+    problem = json.loads(told.err)
+    assert (problem["title"], problem["status"], problem["exit_status"]) == ("Some title", http_status, exit_status)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["agents", "list", "--url", "http://127.0.0.1:1"], ["agents", "lst"], ["run", "x", "-i", "{"]]
+)
+def test_under_json_a_failure_without_an_answer_is_one_object_too(wrong: list[str], aos: Cli) -> None:
+    done = aos(*wrong, "--json")
+    problem = json.loads(done.err)
+    assert (done.out, problem["exit_status"]) == ("", done.status)
+    assert set(problem) == {"title", "detail", "exit_status"}
+
+
+def test_what_is_not_found_says_in_which_organization_it_was_looked_for(aos: Cli, peer: Peer) -> None:
+    names = [{"name": "larkspur"}, {"name": "umbra"}]
+    peer.refuse(f"GET /agents/{RUN}", 404, "Not found")
+    assert "--org" not in aos("agents", "show", RUN).err, "who cannot be asked for is not named"
+    peer.give("GET /whoami", {"organization": names[0], "organizations": names[:1]})
+    assert "--org" not in aos("agents", "show", RUN).err, "there is no other to look in"
+    peer.answers.pop("GET /whoami")
+    peer.give("GET /whoami", {"organization": names[0], "organizations": names})
+    hint = "looked in the organization `larkspur`; `--org` chooses another of yours: `umbra`"
+    assert aos("agents", "show", RUN).err.splitlines()[1:] == [f"  {hint}"]
+    assert json.loads(aos("agents", "show", RUN, "--json").err)["hints"] == [hint]
+    peer.give("GET /runs", {"items": []})
+    assert hint in aos("trace", "last").err
+
+
+def test_a_command_that_is_named_can_be_typed_as_it_stands(aos: Cli, peer: Peer) -> None:
+    aos.program = "./aos"
+    assert "`./aos up`" in aos("agents", "list", "--url", "http://127.0.0.1:1").err
+    peer.give("POST /runs", {"id": RUN})
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "running", "approvals": [{"id": APPROVAL, "status": "pending"}]})
+    waits = aos("run", "month-end", "--no-wait", "--org", "larkspur & sons")
+    assert "`./aos approvals list --org 'larkspur & sons'`" in waits.err
 
 
 def test_a_refusal_that_waits_for_an_approval_exits_with_5(aos: Cli, peer: Peer) -> None:
@@ -293,7 +332,20 @@ TREE = {
     "tasks": [
         {
             "task": {"id": "t1", "label": "match", "agent": "finance", "state": "succeeded"},
-            "actions": [{"kind": "tool", "name": "erp.list", "decision": {"outcome": "allow"}, "state": "performed"}],
+            "actions": [
+                {"kind": "tool", "name": "erp.list", "decision": {"outcome": "allow"}, "state": "performed"},
+                {
+                    "kind": "tool",
+                    "name": "erp.pay",
+                    "subject": "erp.pay: invoice INV-7",
+                    "state": "performed",
+                    "decision": {
+                        "outcome": "allow",
+                        "rules": [{"id": "large", "version": 1, "outcome": "escalate", "satisfied": True}],
+                    },
+                    "approval": {"id": APPROVAL, "status": "used", "answered_by": "tomas@larkspur.example"},
+                },
+            ],
             "tasks": [],
         },
         {
@@ -325,8 +377,36 @@ def test_a_trace_shows_who_was_refused_what_and_by_which_rule(aos: Cli, peer: Pe
     for text in ("payments.create", "deny", "refused", "changed account", "rule origin v2"):
         assert text in refused
     assert "month-end" in refused
+    assert "tool:erp.pay  invoice INV-7  allow" in whole
+    assert re.search(r"rule large v1 +escalate +approved by tomas@larkspur.example\n", whole)
     pruned = aos("trace", "--only", "refused", "--json").json
     assert [each["task"]["label"] for each in pruned["tasks"]] == ["pay"]
+
+
+def test_why_a_run_failed_stands_in_its_trace_and_beneath_its_acts(aos: Cli, peer: Peer) -> None:
+    run = {
+        "id": RUN,
+        "name": "month-end",
+        "state": "failed",
+        "error": "task-failed",
+        "finished_at": "2026-03-31T11:59:00Z",
+    }
+    task = {"id": "t1", "label": "match", "state": "failed", "error": "tool-failed", "detail": "the books are locked"}
+    act = {"id": "a1", "kind": "tool", "name": "erp.list", "state": "unknown", "error": "worker-gone", "summary": "cut off",
+           "decision": {"outcome": "allow", "reason": "allowed by a rule"}}  # fmt: skip
+    peer.give(
+        f"GET /traces/{RUN}/tree", {"id": RUN, "run": run, "tasks": [{"task": task, "actions": [act], "tasks": []}]}
+    )
+    traced = aos("trace", RUN).out
+    for text in ("month-end  failed  task-failed", "tool-failed: the books are locked", "worker-gone: cut off"):
+        assert text in traced
+    peer.give("GET /actions", {"items": [act]})
+    peer.give(f"GET /runs/{RUN}", {**run, "tasks": {"items": [task]}})
+    assert aos("logs", RUN).out.splitlines()[1:] == [
+        "match  failed  tool-failed: the books are locked",
+        f"2026-03-31 11:59:00  run {RUN[-8:]}  failed  task-failed",
+    ]
+    assert [each["id"] for each in aos("logs", RUN, "--json").json["items"]] == ["a1"]
 
 
 def test_usage_and_explanations_are_shown(aos: Cli, peer: Peer) -> None:

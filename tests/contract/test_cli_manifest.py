@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aos.boot.config import Config
+from aos.boot.entries import find_entry_problems
+from aos.cli.config import LocalEntries
 from aos.cli.failures import CliError
 from aos.cli.manifest_files import BYTES_MAX, read_manifest_files, read_manifest_text
 from tests.contract.cli_peer import Cli, Peer
@@ -213,3 +217,70 @@ def test_a_policy_is_checked_without_changing_anything(aos: Cli, peer: Peer, man
     peer.give("POST /manifest", {"changes": CHANGES, "applied": False})
     checked: Any = aos("policy", "check", "-f", str(manifest), "--json").json
     assert (checked["ok"], checked["policies"], sent(peer)) == (True, 1, [(True, False)])
+
+
+ENTRIES = """\
+aos: 1
+tools:
+  good.tool: {python: "mine.tools:pay", effect: pay}
+  bad.tool:
+    python: "mine.tools:send"
+    effect: send
+agents:
+  finance: {type: functional, runtime: {python: "mine.nowhere:run"}}
+  broken: {type: functional, runtime: {python: "mine.broken:run"}}
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path, manifest: Path) -> Path:
+    manifest.write_text(ENTRIES)
+    folder = tmp_path / "code"
+    (folder / "mine").mkdir(parents=True)
+    (folder / "mine/__init__.py").touch()
+    (folder / "mine/tools.py").write_text("print('written at import')\ndef pay(): ...\n")
+    (folder / "mine/broken.py").write_text("raise SystemExit(3)\n")
+    return folder
+
+
+def looks_at(folder: Path, url: str) -> LocalEntries:
+    def problems(entries: Sequence[str]) -> dict[str, str]:
+        return find_entry_problems(entries, [str(folder)], config=Config(), environment={})
+
+    return LocalEntries(url, problems)
+
+
+def test_a_function_that_cannot_be_imported_is_named_where_the_manifest_names_it(
+    aos: Cli, peer: Peer, code: Path
+) -> None:
+    aos.entries = looks_at(code, peer.url)
+    done = aos("apply")
+    assert (done.status, peer.asked) == (2, [])
+    assert "aos.yaml:5:13: /tools/bad.tool/python: entry `mine.tools:send` cannot be loaded" in done.err
+    assert "aos.yaml:8:49: /agents/finance/runtime/python: entry `mine.nowhere:run`" in done.err
+    assert "no module named `mine.nowhere`" in done.err
+    assert "aos.yaml:9:48: /agents/broken/runtime/python" in done.err
+    assert "importing it raised SystemExit: 3" in done.err
+    assert "good.tool" not in done.err
+    assert "--no-imports" in done.err
+
+
+def test_functions_are_not_looked_for_where_aos_runs_elsewhere_or_nobody_wants_it(
+    aos: Cli, peer: Peer, code: Path
+) -> None:
+    peer.give("POST /manifest", {"changes": [], "applied": False})
+    assert aos("apply").status == 0
+    aos.entries = looks_at(code, "http://127.0.0.1:1")
+    assert aos("apply").status == 0
+    aos.entries = looks_at(code, peer.url)
+    assert aos("apply", "--no-imports").status == 0
+    for name in ("nowhere", "broken"):
+        (code / f"mine/{name}.py").write_text("def run(): ...\n")
+    (code / "mine/tools.py").write_text("def pay(): ...\ndef send(): ...\n")
+    assert aos("apply").status == 0
+
+
+def test_a_module_that_ends_the_process_is_no_end_of_the_check(code: Path) -> None:
+    (code / "mine/killer.py").write_text("import os\nprint('here', flush=True)\nos._exit(0)\n")
+    found = looks_at(code, "").problems(["mine.killer:run"])
+    assert found == {"mine.killer:run": "importing what the manifest names ended the process: here"}

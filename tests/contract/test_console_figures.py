@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aos.console.amounts import ago_text, duration_text, money_text, share_percent
+from aos.console.filters import command
 from aos.console.graph import Box, draw_graph
 from aos.console.states import Meaning, state_of
 from aos.console.unusual import unusual
@@ -19,6 +21,7 @@ from aos.kernel.money import Money
 from aos.operations.actions import ActionView, RuleMet
 from aos.operations.approval_views import ApprovalView
 from aos.operations.run_views import TaskView
+from aos.operations.sign_in import Membership
 
 NOW = datetime(2026, 10, 30, 9, tzinfo=UTC)
 
@@ -160,3 +163,13 @@ def test_what_is_unusual_is_said_and_nothing_else(approval: ApprovalView, before
     assert len(found) == len(said)
     for sentence, part in zip(found, said, strict=True):
         assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [(["Larkspur"], "Larkspur"), (["Lark & Spur", "Umbra"], "'Lark & Spur'"), (["Twice", "Twice"], str(UUID(int=1)))],
+)
+def test_a_command_of_a_page_names_its_organization_so_that_any_shell_takes_it(names: list[str], written: str) -> None:
+    mine = tuple(Membership(UUID(int=n), name, frozenset()) for n, name in enumerate(names, 1))
+    frame = SimpleNamespace(organization=mine[0], organizations=mine)
+    assert command({"frame": frame}, "trace --json", "a b") == f"aos trace --json 'a b' --org {written}"

@@ -104,6 +104,8 @@ def test_an_approval_says_what_the_approver_must_know(plane: Plane, company: Com
     shown = answer(plane.get(f"/approvals/{item['id']}"))
     assert shown["act"] == "pay 18,240.00 EUR to DE89370400440532013000 with payments.create"
     assert shown["arguments"] == {**PAY, "amount": "18240.00"}
+    assert item["subject"] == shown["subject"]
+    assert shown["subject"].startswith("payments.create: amount 18240.00")
     assert [(rule["id"], rule["reason"]) for rule in shown["rules"]] == [
         ("large-payments", "payment of 18240.00 EUR is over the limit")
     ]
@@ -173,6 +175,21 @@ def test_the_tree_hangs_tasks_below_their_parents_and_acts_below_their_tasks(pla
     assert tree["actions"] == []
 
 
+def test_the_tree_says_why_a_task_failed_to_those_who_may_read_it(
+    plane: Plane, company: Company, month: TestRun
+) -> None:
+    company.world.rows(
+        "update task t set error_code = 'tool-failed', error_content_id = r.goal_content_id from run r"
+        " where r.id = t.run_id and t.name = 'pay'"
+    )
+    viewer = plane.as_person("vera@larkspur.example", "viewer")
+    for token, detail in ((None, "close the month"), (viewer, None)):
+        asked = {"token": token} if token else {}
+        (plan,) = answer(plane.get(f"/traces/{month.id}/tree", **asked))["tasks"]
+        (pay,) = plan["tasks"]
+        assert (pay["task"]["error"], pay["task"]["detail"]) == ("tool-failed", detail)
+
+
 @pytest.mark.parametrize(
     ("query", "states"),
     [
@@ -196,7 +213,7 @@ def test_content_is_closed_to_those_who_may_not_read_it(plane: Plane, company: C
     assert run["goal"] is None
     (waits,) = run["approvals"]
     assert (waits["arguments"], waits["reason"], waits["facts"]) == (None, None, None)
-    assert waits["act"] == "pay with payments.create"
+    assert (waits["act"], waits["subject"]) == ("pay with payments.create", "payments.create")
     assert [rule["id"] for rule in waits["rules"]] == ["large-payments"]
     refused = answer(plane.get(f"/traces/{month.id}", token=viewer))["actions"][1]
     first = refused["decision"]["rules"][0]

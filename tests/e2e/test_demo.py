@@ -131,3 +131,11 @@ def test_asking_without_a_terminal_says_what_is_missing(told: str, fresh: Instal
     assert done.returncode == 1
     assert "ASK=1 needs a terminal" in done.stdout
     assert not os.path.exists(folder(fresh).with_name("demo-2")), "nothing was begun"
+
+
+def test_what_it_tells_fits_a_hundred_columns_and_a_folded_line_stands_under_its_beginning(told: str) -> None:
+    lines = [line for line in told.splitlines() if "://" not in line and "--key " not in line]
+    assert [line for line in lines if len(line) > 100] == []
+    assert [line for line in lines if line.startswith("  $ ") and " # " not in line] == []
+    begun = [line for line in lines if line.strip() and not line.startswith(" ")]
+    assert all(line.startswith("AOS demo") or "───" in line for line in begun), begun

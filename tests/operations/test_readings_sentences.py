@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aos.operations.act_sentences import act_sentence
+from aos.operations.act_sentences import act_sentence, act_subject
 
 IBAN = "DE89370400440532013000"
 
@@ -45,3 +45,27 @@ IBAN = "DE89370400440532013000"
 )
 def test_an_act_is_said_as_its_approver_would(kind: str, name: str, effect: Any, arguments: Any, sentence: str) -> None:
     assert act_sentence(kind, name, effect=effect, arguments=arguments) == sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts", "subject"),
+    [
+        (
+            {"payee": "Brandt", "amount": "18240.00", "iban": IBAN, "currency": "EUR", "invoice": "INV-2610-0049"},
+            {"args.amount": "18240.00", "origin.iban": "trusted", "facts.vendor.age": 3},
+            f"p: invoice INV-2610-0049, amount 18240.00, iban {IBAN}, payee Brandt",
+        ),
+        (
+            {"text": "x" * 100, "to": "a@b.example", "ticket": "T-7"},
+            None,
+            f"p: ticket T-7, text {'x' * 39}…, to a@b.example",
+        ),
+        ({"lines": [1], "note": "", "none": None}, {}, "p"),
+        ({"note": "a\u202eb", "order": "PO\n7"}, {}, "p: note a b, order PO 7"),
+        (None, None, "p"),
+    ],
+)
+def test_a_subject_names_what_the_act_is_about_before_what_its_rules_read(
+    arguments: Any, facts: Any, subject: str
+) -> None:
+    assert act_subject("p", arguments=arguments, facts=facts) == subject

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psycopg
 
-from aos.drivers.embedded_postgres import Binaries, Settings, locate, start
+from aos.drivers.embedded_postgres.binaries import Binaries
+from aos.drivers.embedded_postgres.layout import Settings, locate
+from aos.drivers.embedded_postgres.server import start
 from aos.kernel.errors import AosError
 
 

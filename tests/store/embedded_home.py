@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from aos.drivers.embedded_postgres import Layout, RunningPostgres, Settings, locate, start
+from aos.drivers.embedded_postgres.layout import Layout, Settings, locate
 from aos.drivers.embedded_postgres.processes import is_alive, working_in
+from aos.drivers.embedded_postgres.server import RunningPostgres, start
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPERVISOR = Path(__file__).with_name("embedded_supervisor.py")

@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from aos.drivers.embedded_postgres import locate, start
+from aos.drivers.embedded_postgres.layout import locate
+from aos.drivers.embedded_postgres.server import start
 from aos.kernel.errors import AosError
 from tests.store.embedded_home import Home
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from aos.drivers.embedded_postgres import StopMode, find_running, locate, start, stop_left_over
-from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX, Settings, user_data_home
-from aos.drivers.embedded_postgres.processes import is_alive, working_in
+from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX, Settings, locate, user_data_home
+from aos.drivers.embedded_postgres.processes import StopMode, is_alive, working_in
+from aos.drivers.embedded_postgres.server import find_running, start, stop_left_over
 from aos.kernel.errors import Conflict
 from tests.servers import NEWEST_MAJOR, OLDEST_MAJOR, start_cluster
 from tests.store.embedded_home import Home, new_home, said, started, supervisor, wait_gone
@@ -249,7 +249,7 @@ def test_nothing_of_the_server_is_left_when_stop_comes_back(home: Home) -> None:
 
 def test_a_throwaway_server_ends_with_a_test_run_that_was_killed(home: Home) -> None:
     code = (
-        "import sys; from aos.drivers.embedded_postgres import throwaway_cluster\n"
+        "import sys; from aos.drivers.embedded_postgres.throwaway import throwaway_cluster\n"
         "with throwaway_cluster() as running: print(running.pid, running.layout.folder, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:

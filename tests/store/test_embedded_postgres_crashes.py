@@ -14,9 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from aos.drivers.embedded_postgres import Layout, start
+from aos.drivers.embedded_postgres.layout import Layout
 from aos.drivers.embedded_postgres.leftover import clear_the_way, read_postmaster
 from aos.drivers.embedded_postgres.processes import is_alive, started_at_seconds, working_in
+from aos.drivers.embedded_postgres.server import start
 from tests.store.embedded_home import (
     AS_ROOT,
     DEADLINE_SECONDS,

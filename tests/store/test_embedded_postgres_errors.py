@@ -16,8 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from aos.drivers.embedded_postgres import Layout, start
+from aos.drivers.embedded_postgres.layout import Layout
 from aos.drivers.embedded_postgres.processes import working_in
+from aos.drivers.embedded_postgres.server import start
 from aos.kernel.errors import Misconfigured, Unavailable
 from tests.store.embedded_home import AS_ROOT, Home, new_home, root_only, started
 

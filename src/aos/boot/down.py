@@ -9,7 +9,7 @@ from typing import Final
 
 from aos.boot.paths import Paths
 from aos.boot.state import ProcessState, is_supervised, read_state, remove_state
-from aos.drivers.embedded_postgres import stop_left_over
+from aos.drivers.embedded_postgres.server import stop_left_over
 from aos.kernel.errors import Unavailable
 
 DOWN_SECONDS: Final = 90.0

@@ -1,71 +1,21 @@
-"""The entry point `aos`: reads the environment and hands the command line what it may use and what it may start."""
+"""The entry point `aos`. What it imports before it knows the command is waited for at every call, so it is next to nothing."""
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
-import webbrowser
-from collections.abc import Mapping
-from pathlib import Path
-
-from aos.boot.commands import debugging, local_commands, this_machine
-from aos.boot.config import read_config, unknown_settings
-from aos.boot.paths import find_paths
-from aos.boot.state import read_state
-from aos.cli.app import run_cli
-from aos.cli.config import CliConfig
-from aos.cli.failures import exit_status_of
-from aos.drivers.clock import machine_now
-from aos.drivers.crypto import StandardCrypto
-from aos.kernel.errors import AosError
 
 
 def main() -> int:
-    """Run one command line and return its exit status; errors are one line, with a traceback where AOS_DEBUG asks for it."""
+    """Run the command line that this process was called with and return its exit status."""
     arguments = sys.argv[1:]
-    here = this_machine(arguments)
-    for warning in unknown_settings(here.environment):
-        print(f"warning: {warning}", file=sys.stderr)
-    try:
-        config = cli_config(here.environment)
-        return run_cli(config, local_commands(here), arguments=arguments)
-    except AosError as error:
-        if debugging(here.environment):
-            traceback.print_exc()
-        print(f"{error.title}: {error.detail}", file=sys.stderr)
-        return int(exit_status_of(error.status))
-    except Exception as error:
-        if debugging(here.environment):
-            raise
-        print(f"Internal error: {type(error).__name__}: {error} (AOS_DEBUG=1 shows where)", file=sys.stderr)
-        return 1
+    if arguments == ["--version"]:
+        from importlib.metadata import version
 
+        print(f"aos {version('aos')}")
+        return 0
+    from aos.boot.command_line import run_command_line
 
-def cli_config(environment: Mapping[str, str]) -> CliConfig:
-    """Return what the command line is given: the server named, else the one that runs here."""
-    config = read_config(environment)
-    crypto = StandardCrypto()
-    url = config.url
-    if url is None:
-        state = read_state(find_paths(config, environment))
-        url = state.url if state is not None else f"http://{config.host}:{config.port}"
-    return CliConfig(
-        config_home=_config_home(environment),
-        now=machine_now,
-        verify=lambda public, message, signature: crypto.verify(public, message, signature=signature),
-        open_page=webbrowser.open,
-        url=url.rstrip("/"),
-        token=config.token or "",
-        organization=config.organization or "",
-    )
-
-
-def _config_home(environment: Mapping[str, str]) -> Path:
-    """Return the user's folder of settings (XDG Base Directory Specification)."""
-    given = environment.get("XDG_CONFIG_HOME", "")
-    base = Path(given) if given.startswith("/") else Path(os.path.expanduser("~")) / ".config"
-    return base / "aos"
+    return run_command_line(arguments)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aos.boot.config import Config
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
-from aos.drivers.embedded_postgres import find_running
+from aos.drivers.embedded_postgres.server import find_running
 from aos.kernel.errors import Unavailable
 from aos.store.server import DATABASE, OWNER
 

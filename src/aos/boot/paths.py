@@ -7,15 +7,14 @@ in a folder whose paths fit the 107 bytes that the kernel takes.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from aos.boot.config import Config
-from aos.drivers.embedded_postgres import Layout, Settings, locate, user_data_home
-from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX
+from aos.boot.installation import installation_root
+from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX, Layout, Settings, locate, user_data_home
 
 _LONGEST_SOCKET: Final = "hosts-worker-4194304.sock"
 
@@ -83,12 +82,6 @@ def find_paths(config: Config, environment: Mapping[str, str]) -> Paths:
         key_file=config.kek_file or aos / "key-encryption-key",
         password_file=config.password_file or aos / "passwords.json",
     )
-
-
-def installation_root() -> Path:
-    """Return what names this installation: the clone it runs from, else the environment it is installed in."""
-    clone = Path(__file__).resolve().parents[3]
-    return clone if (clone / "pyproject.toml").is_file() else Path(sys.prefix).resolve()
 
 
 def _user_home(environment: Mapping[str, str]) -> Path:

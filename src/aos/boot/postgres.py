@@ -14,7 +14,7 @@ from aos.boot.passwords import Passwords
 from aos.boot.paths import Paths
 from aos.boot.prepare import Orders, Prepared, read_answer
 from aos.boot.state import PostgresState
-from aos.drivers.embedded_postgres import RunningPostgres, start
+from aos.drivers.embedded_postgres.server import RunningPostgres, start
 
 Say = Callable[[str], None]
 

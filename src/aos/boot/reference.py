@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from aos.boot.command_line import cli_config
 from aos.boot.commands import local_commands, this_machine
 from aos.boot.config import settings_table
-from aos.boot.main import cli_config
-from aos.boot.paths import installation_root
+from aos.boot.installation import installation_root
 from aos.cli.app import build
 from aos.cli.reference import cli_reference, manifest_reference
 from aos.kernel.errors import error_table

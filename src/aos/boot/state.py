@@ -62,6 +62,7 @@ class State:
     ready: bool
     postgres: PostgresState | None
     processes: tuple[ProcessState, ...] = ()
+    agent_path: tuple[str, ...] = ()
 
 
 def process_state(

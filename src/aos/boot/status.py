@@ -9,7 +9,7 @@ from aos.boot.config import Config
 from aos.boot.owner import owner_login
 from aos.boot.paths import Paths
 from aos.boot.state import ProcessState, State, read_state
-from aos.drivers.embedded_postgres import find_running
+from aos.drivers.embedded_postgres.server import find_running
 from aos.kernel.errors import AosError
 
 

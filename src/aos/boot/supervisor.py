@@ -31,6 +31,7 @@ from aos.boot.paths import Paths
 from aos.boot.plan import Plan
 from aos.boot.ports import listen_at, listen_on
 from aos.boot.postgres import Postgres, Say, start_preparing
+from aos.boot.program import program_name
 from aos.boot.state import InstallationLock, State, process_state, remove_state, write_state
 from aos.boot.wakeup import Wakeup
 from aos.kernel.errors import AosError, Unavailable
@@ -294,6 +295,7 @@ class Supervisor:
                 ready=self._served_once,
                 postgres=self._postgres.state() if self._postgres.prepared.server_version else None,
                 processes=tuple(child.state() for child in self._children),
+                agent_path=tuple(str(folder) for folder in self._config.agent_path),
             ),
         )
 
@@ -316,7 +318,7 @@ def sign_in_lines(link: str, url: str) -> list[str]:
     lines = ["nobody has signed in yet; this link works once, within 24 hours:"]
     if find_spec("aos.console.urls") is not None:  # asked here without importing what serves it
         lines.append(f"  in a browser     {url}/console/sign-in?link={link}")
-    return [*lines, f"  in this terminal aos login {link}"]
+    return [*lines, f"  in this terminal {program_name()} login {link}"]
 
 
 def is_loopback(host: str) -> bool:

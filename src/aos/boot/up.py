@@ -16,6 +16,7 @@ from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
 from aos.boot.postgres import start_preparing
 from aos.boot.prepare import Orders, read_answer
+from aos.boot.program import typed
 from aos.boot.state import is_supervised, read_state
 from aos.boot.supervisor import Supervisor, sign_in_lines
 from aos.kernel.errors import AosError, error_table
@@ -47,7 +48,7 @@ def up_detached(config: Config, paths: Paths, environment: Mapping[str, str]) ->
     if state is not None and state.ready:
         print(f"AOS is already running at {state.url} (pid {state.supervisor.pid})")
         for line in sign_in_lines(_first_link(config, paths, environment), state.url):
-            print(line)
+            _print(line)
         return
     reading, writing = os.pipe()
     if os.fork() == 0:
@@ -152,4 +153,4 @@ def _log_file(paths: Paths) -> Path:
 
 
 def _print(line: str) -> None:
-    print(line, flush=True)
+    print(typed(line), flush=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,8 +19,9 @@ from aos.cli.manifest_files import ManifestFiles, read_manifest_files, read_mani
 from aos.cli.output import STATE_STYLES, clean
 from aos.cli.session import Session, session_of
 from aos.kernel.errors import FieldError
+from aos.kernel.json import Json
 from aos.kernel.manifest.schema import manifest_schema
-from aos.kernel.schema import check
+from aos.kernel.schema import check, pointer
 
 MANIFEST_PATH: Final = "/manifest"
 
@@ -39,6 +42,9 @@ def apply(
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Also remove what the manifest does not name")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Make changes marked ! without asking")] = False,
+    imports: Annotated[
+        bool, typer.Option("--imports/--no-imports", help="Try to import its functions, where AOS runs on this machine")
+    ] = True,
 ) -> None:
     """Make the organization what the manifest says.
 
@@ -48,6 +54,8 @@ def apply(
     """
     session = session_of(context)
     files = read_manifest(file)
+    if imports:
+        check_entries(session, files)
     planned = send_manifest(session, files, dry_run=True, prune=prune)
     changes: list[Object] = planned.get("changes") or []
     wider = [change for change in changes if change.get("mark") == "!" and not change.get("waits")]
@@ -95,13 +103,41 @@ def read_manifest(file: Path | None) -> ManifestFiles:
         files = read_manifest_text(sys.stdin.buffer.read(), "standard input")
     else:
         files = read_manifest_files(file or _default_source())
-    problems = check(files.document, manifest_schema())
-    if problems:
-        located = [files.located(problem) for problem in problems]
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-        first = f"{located[0].pointer}: {located[0].detail}"
-        raise CliError("Invalid manifest", first + more, ExitStatus.USAGE, errors=located if more else ())
+    _refuse(files, check(files.document, manifest_schema()))
     return files
+
+
+def _refuse(files: ManifestFiles, problems: Sequence[FieldError], *, hints: Sequence[str] = ()) -> None:
+    """Raise CliError for what is wrong with a manifest, each problem with its place."""
+    if not problems:
+        return
+    located = [files.located(problem) for problem in problems]
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    first = f"{located[0].pointer}: {located[0].detail}"
+    raise CliError("Invalid manifest", first + more, ExitStatus.USAGE, errors=located if more else (), hints=hints)
+
+
+def check_entries(session: Session, files: ManifestFiles) -> None:
+    """Raise CliError for a function that the hosts here could not import; says nothing of hosts elsewhere."""
+    local = session.config.entries
+    named = dict(_entries(files.document))
+    if local is None or local.url.rstrip("/") != session.config.url or not named:
+        return
+    problems = local.problems(sorted(set(named.values())))
+    wrong = [FieldError(at, problems[entry]) for at, entry in named.items() if entry in problems]
+    _refuse(files, wrong, hints=("`--no-imports` applies it all the same",))
+
+
+def _entries(document: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Yield the pointer and the text of every `python: module:function`."""
+    for part, inner in (("tools", ""), ("agents", "runtime")):
+        items = document.get(part)
+        for name, item in items.items() if isinstance(items, dict) else ():
+            held = item.get(inner) if inner and isinstance(item, dict) else item
+            entry = held.get("python") if isinstance(held, dict) else None
+            if isinstance(entry, str):
+                steps = (part, name, inner, "python") if inner else (part, name, "python")
+                yield functools.reduce(pointer, steps, ""), entry
 
 
 def _default_source() -> Path:

@@ -17,7 +17,7 @@ from aos.cli.registry import Collection
 from aos.cli.session import Session, find_id, session_of
 
 APPROVALS: Final = Collection(
-    "/approvals", "approval", ("id", "status", "agent", "act", "reason", "task", "created_at", "expires_at")
+    "/approvals", "approval", ("id", "status", "agent", "subject", "reason", "task", "created_at", "expires_at")
 )
 
 group = typer.Typer(help="What waits for a person.", no_args_is_help=True)
@@ -119,7 +119,7 @@ def ask_approval(session: Session, id: str) -> bool:
         elif choice in ("n", "no"):
             answer_approval(session, shown, approve=False, comment=_reason(session))
         else:
-            session.out.note(f"left open: aos approvals approve {short(id)}")
+            session.out.note(f"left open: {session.hint(f'approvals approve {short(id)}')}")
             return False
     except CliError as error:
         if error.status is not ExitStatus.CONFLICT:

@@ -20,6 +20,8 @@ ITEMS_MAX: Final = 10_000
 """The most items of a list that are fetched for one command."""
 
 PAGE_ITEMS: Final = 200
+OTHERS_NAMED: Final = 5
+"""How many of a person's other organizations a failure to find something names."""
 
 Params = Mapping[str, str | int | bool | None]
 Object = dict[str, Any]
@@ -121,8 +123,24 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from error
         if not 200 <= response.status_code < 300:
-            raise _failure(response)
+            failure = _failure(response)
+            raise self.looked_elsewhere(failure) if failure.status is ExitStatus.NOT_FOUND else failure
         return _object(response)
+
+    def looked_elsewhere(self, failure: CliError) -> CliError:
+        """Return a failure to find something, with the organization that was looked in, where the person has others."""
+        try:
+            answer = self._http.get("/whoami")
+            found = _object(answer) if answer.status_code == httpx.codes.OK else {}
+        except (httpx.HTTPError, CliError):
+            return failure
+        here, others = _named(found.get("organization")), [_named(each) for each in found.get("organizations") or []]
+        others = [name for name in others if name and name != here]
+        if here and others:
+            named = ", ".join(f"`{name}`" for name in others[:OTHERS_NAMED])
+            more = f" and {len(others) - OTHERS_NAMED} more" if len(others) > OTHERS_NAMED else ""
+            failure.hints += (f"looked in the organization `{here}`; `--org` chooses another of yours: {named}{more}",)
+        return failure
 
     def _unreachable(self, error: Exception) -> CliError:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -132,6 +150,10 @@ class Client:
         else:
             detail = f"the connection to `{self.url}` broke: {str(error) or type(error).__name__}"
         return CliError("Unavailable", detail, ExitStatus.UNAVAILABLE)
+
+
+def _named(organization: object) -> str:
+    return str(organization.get("name") or "") if isinstance(organization, dict) else ""
 
 
 def path_to(*steps: str) -> str:

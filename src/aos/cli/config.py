@@ -5,7 +5,7 @@ The command line reads no environment, clock or key of its own: `boot` builds th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +14,22 @@ DEFAULT_URL = "http://127.0.0.1:8470"
 
 
 @dataclass(frozen=True, slots=True)
+class LocalEntries:
+    """What looks at the functions that a manifest names, where agents' code lies on this machine.
+
+    `url` is the server whose hosts use that code. `problems` returns why entries cannot be loaded, by entry.
+    """
+
+    url: str
+    problems: Callable[[Sequence[str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class CliConfig:
     """The settings of one call of `aos`.
 
     `token` empty means the one stored by `aos login` for this server. `verify` checks an Ed25519 signature: public key,
-    message, signature. `open_page` shows an address in the person's browser.
+    message, signature. `open_page` shows an address in the person's browser. `program` is what the person types for `aos`.
     """
 
     config_home: Path
@@ -29,3 +40,5 @@ class CliConfig:
     token: str = field(default="", repr=False)
     organization: str = ""
     json: bool = False
+    program: str = "aos"
+    entries: LocalEntries | None = None

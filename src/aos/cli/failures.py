@@ -58,7 +58,10 @@ _BY_HTTP: Final[Mapping[int, ExitStatus]] = {
 
 
 class CliError(Exception):
-    """A command that did not do what was asked; `problem` is the server's answer where there was one."""
+    """A command that did not do what was asked; `problem` is the server's answer where there was one.
+
+    `hints` say where else to look.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class CliError(Exception):
         errors: Sequence[FieldError] = (),
         reasons: Sequence[str] = (),
         problem: Json = None,
+        hints: Sequence[str] = (),
     ) -> None:
         super().__init__(detail)
         self.title = title
@@ -77,6 +81,19 @@ class CliError(Exception):
         self.errors = tuple(errors)
         self.reasons = tuple(reasons)
         self.problem = problem
+        self.hints = tuple(hints)
+
+    def document(self) -> dict[str, Json]:
+        """Return the failure as one JSON object: the server's problem (RFC 9457) where there was one, with the exit status."""
+        given = dict(self.problem) if isinstance(self.problem, dict) else {}
+        told: dict[str, Json] = {"title": self.title, "detail": self.detail, "exit_status": int(self.status)}
+        if self.errors:
+            told["errors"] = [{"pointer": each.pointer, "detail": each.detail} for each in self.errors]
+        if self.reasons:
+            told["reasons"] = list(self.reasons)
+        if self.hints:
+            told["hints"] = list(self.hints)
+        return {**given, **told}
 
 
 def exit_status_of(http_status: int) -> ExitStatus:

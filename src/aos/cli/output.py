@@ -62,8 +62,9 @@ PLAIN_WIDTH: Final = 200
 class Output:
     """Standard output and standard error of one command."""
 
-    def __init__(self, *, json: bool, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, json: bool, now: Callable[[], datetime], program: str = "aos") -> None:
         self.json = json
+        self._program = program
         self._now = now
         self.out = _console(stderr=False)
         self.err = _console(stderr=True)
@@ -82,12 +83,16 @@ class Output:
 
     def say(self, value: Json | Object, text: str) -> None:
         """Print the answer: as JSON, or as one line."""
-        self.emit(value, lambda: Text(clean(text)))
+        self.emit(value, lambda: Text(clean(self.typed(text))))
+
+    def typed(self, text: str) -> str:
+        """Return a text with the commands in back-ticks as the person can type them."""
+        return text.replace("`aos ", f"`{self._program} ")
 
     def note(self, text: str) -> None:
         """Print a line beside the answer, on standard error; nothing where JSON was asked for."""
         if not self.json:
-            self.err.print(Text(clean(text), style="dim"))
+            self.err.print(Text(clean(self.typed(text)), style="dim"))
 
     def ask(self, question: str) -> str:
         """Return the line that the person types; everything is shown on standard error.
@@ -105,12 +110,17 @@ class Output:
         return self.ask(f"{question} [y/N]").lower() in ("y", "yes")
 
     def fail(self, error: CliError) -> None:
-        """Print `title: detail` on standard error, and beneath it what is wrong where."""
-        self.err.print(Text.assemble((f"{clean(error.title)}: ", "bold red"), clean(error.detail)))
+        """Print `title: detail` on standard error, and beneath it what is wrong where; under JSON all of it as one object."""
+        if self.json:
+            sys.stderr.write(json.dumps(error.document(), ensure_ascii=False, default=str) + "\n")
+            return
+        self.err.print(Text.assemble((f"{clean(error.title)}: ", "bold red"), clean(self.typed(error.detail))))
         for wrong in error.errors:
             self.err.print(Text(clean(f"  {wrong.pointer or '/'}: {wrong.detail}")))
         for reason in error.reasons:
             self.err.print(Text(clean(f"  {reason}")))
+        for hint in error.hints:
+            self.err.print(Text(clean(f"  {self.typed(hint)}"), style="dim"))
 
     def ago(self, moment: object) -> str:
         """Return how long ago (or in how long) a time of an answer is."""

@@ -76,7 +76,8 @@ def _start(session: Session, name: str, body: dict[str, Any]) -> Object:
         return session.client.post("/runs", {"agent": name, **body})
     except CliError as error:
         if error.status is ExitStatus.NOT_FOUND:
-            raise CliError("Not found", f"there is no workflow or agent `{name}`", ExitStatus.NOT_FOUND) from error
+            detail = f"there is no workflow or agent `{name}`"
+            raise CliError("Not found", detail, ExitStatus.NOT_FOUND, hints=error.hints) from error
         raise
 
 
@@ -118,18 +119,18 @@ def _finish(session: Session, id: str, *, stop_at_approval: bool) -> None:
         session, id, ask=ask if session.out.asks and not stop_at_approval else None, until_waiting=stop_at_approval
     )
     session.out.emit(view.run, lambda: _result(view))
-    end_as(view)
+    end_as(session, view)
 
 
-def end_as(view: RunView) -> None:
+def end_as(session: Session, view: RunView) -> None:
     """Exit with the status that a run's state calls for; raises CliError for all but success."""
     id = short(view.run.get("id"))
     if view.state == "succeeded":
         return
     if not view.ended:
-        detail = f"run {id} waits for an approval: look with `aos approvals list`"
+        detail = f"run {id} waits for an approval: look with {session.hint('approvals list')}"
         raise CliError("Waits for approval", detail, ExitStatus.WAITS)
-    error = view.run.get("error") or view.run.get("error_code") or "see `aos trace`"
+    error = view.run.get("error") or view.run.get("error_code") or f"see {session.hint(f'trace {id}')}"
     said = error.get("detail") or error.get("message") if isinstance(error, dict) else error
     raise CliError(f"Run {view.state}", f"run {id}: {said}{_why(view)}", ExitStatus.FAILED)
 
@@ -216,8 +217,24 @@ def logs(
         for act in fresh if follow or not session.out.json else ():
             _log_line(session, act)
         if ended:
-            return
+            break
         time.sleep(1)
+    if not session.out.json:
+        _say_why_it_failed(session, session.client.get(path_to("runs", id)))
+
+
+def _say_why_it_failed(session: Session, run: Object) -> None:
+    """Print of a failed run which tasks failed and why, beneath its acts."""
+    if run.get("state") != "failed":
+        return
+    view = RunView()
+    view.take_run(run)
+    failed = [task for task in view.tasks.values() if task.get("state") == "failed"]
+    for item, name in (*((task, task.get("label")) for task in failed), (run, f"run {short(run.get('id'))}")):
+        when = str(item.get("finished_at") or "")[:19].replace("T", " ")
+        said = ": ".join(str(item[field]) for field in ("error", "detail") if item.get(field))
+        parts = (when, str(name or ""), "failed", said)
+        session.out.out.print(Text(clean("  ".join(part for part in parts if part))), soft_wrap=True)
 
 
 def _log_line(session: Session, act: Object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,11 @@ class Session:
             token = self.config.token or stored.get(token_field(organization)) or stored.get("token", "")
             self._client = Client(self.config.url, token=token, organization=organization)
         return self._client
+
+    def hint(self, words: str) -> str:
+        """Return a command in back-ticks that works when typed next: with the organization, where one was chosen."""
+        chosen = self.config.organization
+        return f"`aos {words} --org {shlex.quote(chosen)}`" if chosen else f"`aos {words}`"
 
     def close(self) -> None:
         if self._client is not None:
@@ -109,7 +115,8 @@ def find_id(session: Session, path: str, key: str) -> str:
         )
         newest = newest or session.client.items(path, {"order": "-created"}, most=1)
         if not newest:
-            raise CliError("Not found", f"there is nothing in `{path}` yet", ExitStatus.NOT_FOUND)
+            missing = CliError("Not found", f"there is nothing in `{path}` yet", ExitStatus.NOT_FOUND)
+            raise session.client.looked_elsewhere(missing)
         return str(newest[0]["id"])
     if not 4 <= len(key) <= 12 or not set(key) <= set("0123456789abcdef"):
         return key

@@ -56,8 +56,9 @@ def draw_tree(root: Mapping[str, Any] | None, *, empty: str) -> RenderableType:
 
 
 def _grow(branch: Tree, node: Mapping[str, Any], *, depth: int) -> None:
+    answered = _answered(node)
     for rule in _plain(node).get("rules") or []:
-        branch.add(_rule_line(rule if isinstance(rule, dict) else {"id": rule}))
+        branch.add(_rule_line(rule if isinstance(rule, dict) else {"id": rule}, answered))
     for child in (each for name in _BELOW for each in node.get(name) or []):
         twig = branch.add(_line(_plain(child)))
         if depth < DEPTH_MAX:
@@ -75,27 +76,50 @@ def _was_refused(node: Mapping[str, Any]) -> bool:
     return bool({str(plain.get("outcome")), str(plain.get("state"))} & REFUSED)
 
 
+def _answered(node: Mapping[str, Any]) -> str:
+    """Return what a person said to an act, and who; empty where nobody answered."""
+    approval = node.get("approval")
+    if not isinstance(approval, dict) or not approval.get("answered_by"):
+        return ""
+    word = "approved" if approval.get("status") == "used" else approval.get("status")
+    return f"{clean(word)} by {clean(approval['answered_by'])}"
+
+
+def _why(node: Mapping[str, Any], *, is_act: bool) -> str:
+    """Return why a task or a run failed, or why an act was refused or came to nothing."""
+    outcome, state = str(node.get("outcome") or ""), str(node.get("state") or "")
+    if is_act and not {outcome, state} & REFUSED:
+        told = [node.get("error"), node.get("summary")] if state in ("failed", "unknown") else []
+    elif is_act:
+        told = [node.get("reason") or node.get("error")]
+    else:
+        told = [node.get("reason") or node.get("error"), node.get("detail")]
+    return ": ".join(str(each) for each in told if each)
+
+
 def _line(node: Mapping[str, Any]) -> Text:
     outcome, state = str(node.get("outcome") or ""), str(node.get("state") or "")
     is_act = "intended_at" in node or bool(outcome)
     name = str(node.get("label") or node.get("name") or short(node.get("id")))
     line = Text(clean(f"{node.get('kind') or 'act'}:{name}" if is_act else name), style="" if is_act else "bold")
+    about = str(node.get("subject") or "").removeprefix(name).removeprefix(": ")
+    if is_act and about:
+        line.append(f"  {clean(about)}", style="dim")
     if node.get("agent") and not is_act:
         line.append(f"  {clean(node['agent'])}", style="dim")
     for word in dict.fromkeys(each for each in (outcome, state) if each):
         line.append(f"  {clean(word)}", style=STATE_STYLES.get(word, "dim"))
-    reason = node.get("reason") or node.get("error")
-    if reason and (not is_act or {outcome, state} & (REFUSED | {"failed", "unknown"})):
-        line.append(f"  {clean(reason)}")
-    approval, cost = node.get("approval"), node.get("cost")
-    if isinstance(approval, dict) and approval.get("answered_by"):
-        line.append(f"  {clean(approval.get('status'))} by {clean(approval['answered_by'])}", style="dim")
+    if why := _why(node, is_act=is_act):
+        line.append(f"  {clean(why)}")
+    if (answered := _answered(node)) and not any(rule.get("satisfied") for rule in node.get("rules") or []):
+        line.append(f"  {answered}", style="dim")
+    cost = node.get("cost")
     if isinstance(cost, dict):
         line.append(f"  {clean(cost.get('amount'))} {clean(cost.get('currency'))}", style="dim")
     return line
 
 
-def _rule_line(rule: Mapping[str, Any]) -> Text:
+def _rule_line(rule: Mapping[str, Any], answered: str) -> Text:
     outcome = str(rule.get("outcome") or "")
     line = Text.assemble(("rule ", "dim"), clean(rule.get("id", "")))
     if rule.get("version"):
@@ -103,10 +127,10 @@ def _rule_line(rule: Mapping[str, Any]) -> Text:
     if outcome:
         line.append(f"  {outcome}", style=STATE_STYLES.get(outcome, ""))
     for name, lead in (("when", "when "), ("reason", "")):
-        if rule.get(name):
+        if rule.get(name) and rule[name] != f"allowed by `{rule.get('id')}`":
             line.append(f"  {lead}{clean(rule[name])}", style="dim")
     if rule.get("satisfied"):
-        line.append("  approved", style="green")
+        line.append(f"  {answered or 'approved'}", style="green")
     if rule.get("failed"):
         line.append("  its condition could not be evaluated", style="magenta")
     return line

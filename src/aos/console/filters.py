@@ -6,6 +6,7 @@ Each filter escapes what it is given. A template decides where something stands,
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -206,3 +207,12 @@ def here(context: Any, **changes: object) -> str:
     """Return the address of this page with some of its query changed; what is changed to nothing is left out."""
     query = {key: value for key, value in {**context["frame"].query, **changes}.items() if value not in ("", None)}
     return f"?{urlencode(query)}" if query else "?"
+
+
+@register.simple_tag(takes_context=True)
+def command(context: Any, words: str, *arguments: object) -> str:
+    """Return a command of `aos` that works wherever it is pasted: with the organization of this page."""
+    frame = context["frame"]
+    shared = sum(each.name == frame.organization.name for each in frame.organizations) > 1
+    organization = str(frame.organization.organization_id) if shared else frame.organization.name
+    return " ".join(("aos", words, *(shlex.quote(str(each)) for each in arguments), "--org", shlex.quote(organization)))

@@ -167,12 +167,11 @@ def _selected(visit: Visit, run_id: UUID) -> dict[str, Any]:
 
 
 def _notable(visit: Visit, run_id: UUID) -> tuple[Any, ...]:
-    """Return the first acts that were refused or failed."""
-    found = [
-        act
-        for state in ("refused", "failed", "unknown")
-        for act in _first(visit, run_id, limit=NOTABLE_SHOWN, state=state)
-    ]
+    """Return the first acts that still need a look: of unknown outcome or failed and not done since, then refused."""
+    found = (
+        *_first(visit, run_id, limit=NOTABLE_SHOWN, unsettled=True),
+        *_first(visit, run_id, limit=NOTABLE_SHOWN, state="refused"),
+    )
     return tuple((leaf_of(action), act_text(action)) for action in found[:NOTABLE_SHOWN])
 
 

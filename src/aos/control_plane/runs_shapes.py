@@ -69,6 +69,10 @@ DENY: Final[Schema] = closed(
 )
 
 _MONEY: Final = ref("Money")
+_SUBJECT: Final[Schema] = {
+    **TEXT,
+    "description": "The act's name with its most telling arguments, where they may be read",
+}
 _SUM: Final[dict[str, Schema]] = {
     **dict.fromkeys(("tasks", "attempts"), NUMBER),
     "runtime_seconds": {"type": "number", "minimum": 0},
@@ -216,6 +220,7 @@ def _approval() -> Schema:
             "id": UUID,
             "status": {"enum": list(APPROVAL_STATES)},
             "act": {**TEXT, "description": "The act in a sentence"},
+            "subject": _SUBJECT,
             "kind": {"enum": [each.value for each in ActKind]},
             "name": TEXT,
             "effect": maybe(TEXT),
@@ -265,6 +270,7 @@ def _action() -> dict[str, Schema]:
         "state": {"enum": [each.value for each in ActionState]},
         "decision": closed(decision),
         "arguments": {},
+        "subject": _SUBJECT,
         "approval": maybe(closed(answered)),
         "agent": maybe(TEXT),
         "agent_version": maybe(NUMBER),

@@ -123,6 +123,7 @@ def approval(view: ApprovalView) -> Shown:
         "id": view.id,
         "status": view.status,
         "act": view.act,
+        "subject": view.subject,
         "kind": view.kind,
         "name": view.name,
         "effect": view.effect,
@@ -172,6 +173,7 @@ def action(view: ActionView) -> Shown:
             "facts": view.facts,
         },
         "arguments": view.arguments,
+        "subject": view.subject,
         "approval": None
         if answered is None
         else {

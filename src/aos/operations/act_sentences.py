@@ -1,8 +1,12 @@
-"""An act in the words of the person who must decide on it: `pay 18,240.00 EUR to DE71... with payments.create`."""
+"""An act in the words of the person who must decide on it: `pay 18,240.00 EUR to DE71... with payments.create`.
+
+What it is about, short enough for a row, is its subject: `payments.create: invoice INV-2610-0049, amount 18240.00`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -14,6 +18,10 @@ from aos.kernel.tools import Effect
 NAMED_MAX: Final = 4
 """Arguments that a sentence names; the others are read beside it."""
 VALUE_CHARACTERS: Final = 80
+SUBJECT_CHARACTERS: Final = 40
+"""How much of one argument a subject shows."""
+_REFERENCE: Final = re.compile(r"(?=.*[0-9])(?=.*[^\W\d_])[\w./#-]{2,40}")
+"""The number of an invoice, an order, a ticket: letters and figures without a space."""
 _VERBS: Final[Mapping[str, str]] = {
     Effect.READ: "read",
     Effect.WRITE: "write",
@@ -47,6 +55,25 @@ def act_sentence(kind: str, name: str, *, effect: str | None, arguments: Json) -
     return f"{verb} {money}{towards} with {name}"
 
 
+def act_subject(name: str, *, arguments: Json, facts: Mapping[str, Json] | None) -> str:
+    """Return what an act is about in a few words: what it names first, then the arguments that its rules read.
+
+    Only the name where the arguments may not be read. `facts` is what the decision read, by path.
+    """
+    given = arguments if isinstance(arguments, dict) else {}
+    read = {path.split(".")[1] for path in facts or () if path.startswith(("args.", "origin."))}
+    plain = [key for key, value in given.items() if isinstance(value, str | int | float) and value != ""]
+    ranked = sorted(plain, key=lambda key: _rank(key, given[key], read))
+    told = ", ".join(f"{key} {_shown(given[key], SUBJECT_CHARACTERS)}" for key in ranked[:NAMED_MAX])
+    return f"{name}: {told}" if told else name
+
+
+def _rank(key: str, value: Json, read: Iterable[str]) -> int:
+    if isinstance(value, str) and key not in (*_PLACES, *read) and _REFERENCE.fullmatch(value):
+        return 0
+    return 1 if key in read else 2
+
+
 def _money(given: Mapping[str, Json]) -> str | None:
     amount, currency = given.get("amount"), given.get("currency")
     if isinstance(nested := amount, dict):
@@ -68,7 +95,7 @@ def _first(given: Mapping[str, Json], names: tuple[str, ...]) -> str:
     return next((_shown(given[name]) for name in names if given.get(name)), "")
 
 
-def _shown(value: Json) -> str:
+def _shown(value: Json, characters: int = VALUE_CHARACTERS) -> str:
     text = value if isinstance(value, str) else canonical_json(value).decode("utf-8", "replace")
     line = "".join(character if character.isprintable() else " " for character in text)
-    return line if len(line) <= VALUE_CHARACTERS else f"{line[: VALUE_CHARACTERS - 1]}…"
+    return line if len(line) <= characters else f"{line[: characters - 1]}…"

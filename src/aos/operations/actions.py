@@ -16,6 +16,7 @@ from aos.kernel.identity import ChainLink, PrincipalKind
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.money import Money
 from aos.kernel.people import Actor, Permission
+from aos.operations.act_sentences import act_subject
 from aos.operations.drivers import Drivers
 from aos.operations.opened import LISTED_BYTES_MAX, ONE_BYTES_MAX, Opened, open_contents
 from aos.operations.pages import Page, PageQuery, check_limit, decode_cursor, encode_cursor, parse_uuid, refuse
@@ -24,6 +25,13 @@ from aos.store.cold.connection import run_sql
 
 SUMMARY_CHARACTERS: Final = 200
 """How much of an outcome its summary shows."""
+_REFUSAL: Final = frozenset({"code", "comment", "detail", "reasons", "suggested_args"})
+"""What an outcome that is a failure or a refusal may hold; of such, the detail says it."""
+ACTIONS_SEARCHED: Final = 2_000
+"""How many of the newest acts a search looks through."""
+SEARCHED_CHARACTERS_MIN: Final = 3
+SEARCHED_BYTES_MAX: Final = 4_096
+"""Longer arguments are not searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +98,17 @@ class ActionView:
     approval: ActionApproval | None
     records: tuple[Place, ...]
 
+    @property
+    def subject(self) -> str:
+        """Return what the act is about in a few words, with what of its arguments may be read."""
+        return act_subject(self.name, arguments=self.arguments, facts=self.facts)
+
 
 def list_actions(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[ActionView]:
-    """Return a page of actions, by `agent`, `name`, `kind`, `state`, `outcome`, `run` (or `none`) and `task`."""
+    """Return a page of actions, by `agent`, `name`, `kind`, `state`, `outcome`, `run` (or `none`) and `task`.
+
+    `unsettled` asks, within one run, for acts that failed or are of unknown outcome and were not done later by the same call.
+    """
     with reading(actor, Permission.TRACE_READ):
         filters = dict(query.filters)
         run = filters.pop("run", None)
@@ -110,6 +126,32 @@ def show_action(drivers: Drivers, actor: Actor, action_id: UUID) -> ActionView:
         if not rows:
             raise NotFound(f"there is no action `{action_id}`")
         return _views(drivers, actor, rows, bytes_max=ONE_BYTES_MAX)[0]
+
+
+def search_actions(drivers: Drivers, actor: Actor, text: str, *, limit: int) -> tuple[ActionView, ...]:
+    """Return the newest acts with an argument that holds `text`, among the newest `ACTIONS_SEARCHED`.
+
+    Arguments lie sealed and no index of them is kept: the newest are opened and looked through, for those who may read
+    content; others find nothing. Case does not count. Shorter texts than `SEARCHED_CHARACTERS_MIN` find nothing.
+    """
+    wanted = text.strip().casefold()
+    if len(wanted) < SEARCHED_CHARACTERS_MIN or not actor.may(Permission.CONTENT_READ):
+        return ()
+    params = {"organization_id": actor.organization_id, "limit": ACTIONS_SEARCHED}
+    with reading(actor, Permission.TRACE_READ):
+        rows = run_sql("list_recent_arguments", params)
+        names = [row["arguments_content_id"] for row in rows]
+        opened = open_contents(drivers, actor, names, bytes_max=SEARCHED_BYTES_MAX)
+        found = [row["id"] for row in rows if _holds(opened.get(row["arguments_content_id"]), wanted)][:limit]
+        if not found:
+            return ()
+        return find_actions(drivers, actor, PageQuery(limit=limit, order="-created"), ids=found).items
+
+
+def _holds(value: Json, wanted: str) -> bool:
+    if isinstance(value, dict | list):
+        return any(_holds(each, wanted) for each in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str | int | float) and wanted in str(value).casefold()
 
 
 def find_actions(drivers: Drivers, actor: Actor, query: PageQuery, **filters: Any) -> Page[ActionView]:
@@ -149,7 +191,7 @@ def rules_of(stored: Sequence[Mapping[str, Any]], shown: Mapping[str, Json]) -> 
 
 
 def _params(actor: Actor, query: PageQuery, *, after: str | None, **filters: Any) -> dict[str, Any]:
-    names = ("id", "run", "task", "alone", "agent", "kind", "name", "state", "outcome")
+    names = ("id", "run", "task", "alone", "agent", "kind", "name", "state", "outcome", "unsettled", "ids")
     return {
         **dict.fromkeys(names),
         **filters,
@@ -219,7 +261,7 @@ def _approval(row: Mapping[str, Any]) -> ActionApproval | None:
 
 def summary_of(value: Json) -> str:
     """Return the beginning of an outcome as one line of text; of a failure, its message."""
-    if isinstance(value, dict) and set(value) <= {"code", "detail"} and isinstance(value.get("detail"), str):
+    if isinstance(value, dict) and set(value) <= _REFUSAL and isinstance(value.get("detail"), str):
         text = str(value["detail"])
     elif value is None:
         return ""

@@ -16,7 +16,7 @@ from aos.kernel.errors import NotFound
 from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json
 from aos.kernel.people import Actor, Permission
-from aos.operations.act_sentences import act_sentence
+from aos.operations.act_sentences import act_sentence, act_subject
 from aos.operations.actions import RuleMet, chain_of, rules_of
 from aos.operations.approvals import roles_asked
 from aos.operations.drivers import Drivers
@@ -71,6 +71,11 @@ class ApprovalView:
     suggested_args: Json
     created_at: datetime
     expires_at: datetime
+
+    @property
+    def subject(self) -> str:
+        """Return what the act is about in a few words, with what of its arguments may be read."""
+        return act_subject(self.name, arguments=self.arguments, facts=self.facts)
 
 
 def list_approvals(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[ApprovalView]:

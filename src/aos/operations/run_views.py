@@ -195,9 +195,10 @@ def find_run(actor: Actor, run_id: UUID) -> RunView:
     return _run(_rows(actor, run_id)[0], Opened())
 
 
-def find_tasks(actor: Actor, run_id: UUID, *, limit: int) -> Page[TaskView]:
-    """Return a run's first tasks without the text of their errors, in the open transaction."""
-    return _task_page(_task_rows(actor, run_id, after=None, limit=limit), Opened(), limit=limit)
+def find_tasks(drivers: Drivers, actor: Actor, run_id: UUID, *, limit: int) -> Page[TaskView]:
+    """Return a run's first tasks, in the open transaction."""
+    rows = _task_rows(actor, run_id, after=None, limit=limit)
+    return _task_page(rows, open_contents(drivers, actor, [row["error_content_id"] for row in rows]), limit=limit)
 
 
 def _rows(actor: Actor, run_id: UUID) -> tuple[dict[str, Any], ...]:

@@ -79,7 +79,7 @@ def show_tree(drivers: Drivers, actor: Actor, id: UUID) -> Tree:
     with reading(actor, Permission.TRACE_READ):
         run = _run_of(actor, id)
         actions = find_actions(drivers, actor, trace_of, **({"run": id} if run is not None else {"id": id}))
-        tasks: Page[TaskView] = find_tasks(actor, id, limit=TREE_NODES_MAX) if run is not None else Page(())
+        tasks: Page[TaskView] = find_tasks(drivers, actor, id, limit=TREE_NODES_MAX) if run is not None else Page(())
     if run is None and not actions.items:
         raise NotFound(f"there is no trace `{id}`: give the id of a run, or of an action")
     if actions.next or tasks.next:

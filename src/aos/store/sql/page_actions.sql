@@ -1,8 +1,11 @@
--- A page of actions in order of their ids, each with its task, its approval and who answered.
+-- A page of actions in order of their ids, each with its task, its approval and who answered. `unsettled` asks for those
+-- that failed or whose outcome is not known, and that were not done by the same call of the same task; of what the gate
+-- itself reads for its rules, which is no call, by the same reading.
 with page as (
   select a.* from action a
   where a.organization_id = %(organization_id)s
     and (%(id)s::uuid is null or a.id = %(id)s)
+    and (%(ids)s::uuid[] is null or a.id = any(%(ids)s))
     and (%(run)s::uuid is null or a.run_id = %(run)s)
     and (%(task)s::uuid is null or a.task_id = %(task)s)
     and (%(alone)s::boolean is null or (a.run_id is null) = %(alone)s)
@@ -13,6 +16,15 @@ with page as (
     and (%(name)s::text is null or a.name = %(name)s)
     and (%(state)s::text is null or a.state = %(state)s)
     and (%(outcome)s::text is null or a.outcome = %(outcome)s)
+    and (%(unsettled)s::boolean is null or (a.state in ('failed', 'unknown')
+      and (a.call_key is null or (a.task_id, a.call_key) not in (
+        select b.task_id, b.call_key from action b
+        where b.organization_id = %(organization_id)s and b.run_id = %(run)s and b.state = 'performed'
+          and b.task_id is not null and b.call_key is not null))
+      and (a.call_key is not null or a.effect is distinct from 'read' or (a.task_id, a.digest) not in (
+        select b.task_id, b.digest from action b
+        where b.organization_id = %(organization_id)s and b.run_id = %(run)s and b.state = 'performed'
+          and b.task_id is not null and b.effect = 'read'))))
     and (%(from)s::timestamptz is null or a.id >= aos_uuid_floor(%(from)s::timestamptz))
     and (%(to)s::timestamptz is null or a.id < aos_uuid_floor(%(to)s::timestamptz))
     and (%(after_id)s::uuid is null or case when %(descending)s then a.id < %(after_id)s else a.id > %(after_id)s end)
