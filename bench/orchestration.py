@@ -2,7 +2,7 @@
 
 Each task is decided (its delegation), has a `started` and a `finished` record that become leaves, and one usage event; the
 integrator runs beside it. A run whose tasks, records, leaves and usage events do not agree is void and says so.
-`python -m bench orchestration [--hosts] [--workers N] [--layers N] [WORKLOAD...]`, workloads fan_out chains dag latency.
+`python -m bench orchestration [--hosts] [--peers] [--workers N] [--layers N] [WORKLOAD...]`, workloads fan_out chains dag latency.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ from aos.store.roles import RolePasswords, ensure_roles
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker
+from bench._meter import Meter
+from bench._peers import peer_lines
 from tests.databases import Database as Logins
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
 
 ROOT = Path(__file__).resolve().parent.parent
-TICKS = os.sysconf("SC_CLK_TCK")
 FAN_OUT, CHAINS, CHAIN, WIDTH, NEEDS, LATENCIES = 1_000, 100, 10, 100, 3, 100
 WORKLOADS = ("fan_out", "chains", "dag", "latency")
 
@@ -163,50 +164,6 @@ def worker_main() -> None:
 
 
 # --- measuring -----------------------------------------------------------------------------------------------------------
-
-
-class Meter:
-    """CPU seconds of some processes and of all below them, ended children included."""
-
-    def __init__(self, pids: Sequence[int]) -> None:
-        self.pids = pids
-        self._before = self._seconds()
-
-    def seconds(self) -> float:
-        """Return the CPU seconds since the beginning."""
-        return self._seconds() - self._before
-
-    def rss_mb(self) -> float:
-        """Return the resident memory of the processes now."""
-        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _tree(self.pids)]
-        return round(sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
-
-    def _seconds(self) -> float:
-        total = 0
-        for pid in _tree(self.pids):
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            except FileNotFoundError:
-                continue
-            total += sum(int(each) for each in fields[11:15])
-        return total / TICKS
-
-
-def _tree(pids: Sequence[int]) -> list[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    found = dict.fromkeys(pids)
-    todo = list(found)
-    while todo:
-        below = [child for child, parent in parents.items() if parent in todo and child not in found]
-        found.update(dict.fromkeys(below))
-        todo = below
-    return list(found)
 
 
 def fdatasync_us() -> float:
@@ -317,11 +274,11 @@ def measure(workload: str, *, hosts: bool, workers: int) -> dict[str, Any]:
 def _measured(
     world: World, place: Place, workload: str, running: Sequence[subprocess.Popen[str]], *, postmaster: int
 ) -> dict[str, Any]:
-    client, server = Meter([os.getpid()]), Meter([postmaster])
+    server = Meter([postmaster])
     memory = Meter([process.pid for process in running])
+    began = time.process_time()
     tasks, runs, seconds, latencies = asyncio.run(run_workload(world, place, workload))
-    spent = {"postgres": server.seconds(), "workers": memory.seconds()}
-    spent["client"] = client.seconds() - spent["workers"]  # whose children they are
+    spent = {"postgres": server.seconds(), "workers": memory.seconds(), "client": time.process_time() - began}
     rss_mb = max(Meter([process.pid]).rss_mb() for process in running)
     void = books(world, tasks, runs)
     line: dict[str, Any] = {
@@ -346,19 +303,31 @@ def _measured(
     return line
 
 
+def _ratio(ours: dict[str, dict[str, Any]], line: dict[str, Any]) -> dict[str, float]:
+    """Return how many times as many tasks a second AOS did in this run, inline."""
+    own = ours.get(str(line.get("workload")))
+    return {"aos_ratio": round(own["tasks_per_second"] / line["tasks_per_second"], 2)} if own else {}
+
+
 def main(argv: Sequence[str]) -> int:
     """Print one JSON line for each workload."""
     parser = argparse.ArgumentParser(prog="orchestration")
     parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
     parser.add_argument("--hosts", action="store_true", help="run the agents in hosts too, and not inline alone")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--layers", type=int, default=100, help="layers of the graph, of 100 tasks each")
+    parser.add_argument("--peers", action="store_true", help="run Celery and DBOS beside it, in the same run")
     options = parser.parse_args(list(argv))
     os.environ["BENCH_LAYERS"] = str(options.layers)
     failed = False
+    ours: dict[str, dict[str, Any]] = {}
     for workload in options.workloads or WORKLOADS:
         for hosts in (False, True) if options.hosts else (False,):
             line = measure(workload, hosts=hosts, workers=options.workers)
             failed = failed or "void" in line
             print(json.dumps(line), flush=True)
+            ours.setdefault(workload, line)
+    if options.peers:
+        for line in peer_lines((FAN_OUT, CHAINS, CHAIN, LATENCIES)):
+            print(json.dumps({"bench": "orchestration", **line, **_ratio(ours, line)}), flush=True)
     return 1 if failed else 0
