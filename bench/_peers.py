@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from aos.drivers.embedded_postgres import throwaway_cluster
+from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
 from bench._meter import Meter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,7 +94,7 @@ def _dbos() -> Iterator[tuple[dict[str, str], list[int]]]:
             connection.execute("create role bench login superuser password 'bench'")
             connection.execute("create database dbos owner bench")
         parts = psycopg.conninfo.conninfo_to_dict(make_conninfo(cluster.superuser_dsn(), dbname="dbos"))
-        where = urlencode({name: parts[name] for name in ("host", "port") if name in parts})
+        where = urlencode({name: str(parts[name]) for name in ("host", "port") if name in parts})
         url = f"postgresql+psycopg://bench:bench@/dbos?{where}"
         environment = {**os.environ, "BENCH_DSN": url}
         workers = []
