@@ -94,7 +94,7 @@ def _dbos() -> Iterator[tuple[dict[str, str], list[int]]]:
             connection.execute("create role bench login superuser password 'bench'")
             connection.execute("create database dbos owner bench")
         parts = psycopg.conninfo.conninfo_to_dict(make_conninfo(cluster.superuser_dsn(), dbname="dbos"))
-        where = urlencode({name: str(parts[name]) for name in ("host", "port") if name in parts})
+        where = urlencode([(name, str(parts[name])) for name in ("host", "port") if name in parts])
         url = f"postgresql+psycopg://bench:bench@/dbos?{where}"
         environment = {**os.environ, "BENCH_DSN": url}
         workers = []
