@@ -27,6 +27,7 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from aos.boot.garbage import settle_garbage
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
@@ -148,6 +149,7 @@ async def work(place: Place) -> None:
         await pool.start()
     worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
     await worker.start()
+    settle_garbage()
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await worker.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import resource
@@ -17,6 +16,7 @@ import uvloop
 
 from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
+from aos.boot.garbage import settle_garbage
 from aos.boot.hosts import open_hosts
 from aos.boot.hot import open_services
 from aos.boot.measured import measure
@@ -56,9 +56,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         feeds = RunFeeds(hot.database)
         doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front))
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
-        # What stands here stands until the end: the collector need not look through it again and again under load.
-        gc.collect()
-        gc.freeze()
+        settle_garbage()
         listening = socket.socket(fileno=plan.listen_fd)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await asyncio.wait([serving, asyncio.create_task(ending.wait())], return_when=asyncio.FIRST_COMPLETED)

@@ -11,6 +11,7 @@ import uvloop
 
 from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
+from aos.boot.garbage import settle_garbage
 from aos.boot.hosts import open_hosts
 from aos.boot.hot import open_services
 from aos.boot.paths import find_paths
@@ -44,6 +45,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         inline = InlineRunner() if config.allow_inline else None
         worker = Worker(do, Runners(hosts=hosts if config.hosts else None, inline=inline), bell=hot.bell)
         await worker.start()
+        settle_garbage()
         signal.send(hot.ready)
         log.info("the worker works", extra={"governed": hot.ready.governed})
         await ending.wait()

@@ -240,7 +240,8 @@ def record_time(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise InvalidRequest(f"the time `{moment.isoformat()}` has no zone; give one with a zone")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _check_required(record: Record) -> None:
