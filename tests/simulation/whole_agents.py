@@ -1,0 +1,99 @@
+"""The one agent of the whole simulation: it plays the script that it is given, and returns what each line came to.
+
+A line is one of ["tool", NAME, OP], ["step", VALUE], ["group", [SCRIPT, ...]], ["spawn", [SCRIPT, ...]], ["report", VALUE]
+and ["break", ATTEMPTS], which raises on the first attempts. `expected` is what a script comes to where all goes well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aos_sdk import AsyncContext, BudgetSpent, ChildFailed, Denied, OutcomeUnknown, ToolFailed
+from aos_sdk.errors import Refused
+
+TRIES_MAX = 3
+
+
+class ScriptError(Exception):
+    """What a script raises because it says so."""
+
+
+async def play(ctx: AsyncContext) -> Any:
+    """Play the script of the input."""
+    assert isinstance(ctx.input, dict)
+    return await _play(ctx, ctx.input["script"])
+
+
+async def _play(ctx: AsyncContext, script: list[list[Any]]) -> list[Any]:
+    return [await _line(ctx, line) for line in script]
+
+
+async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
+    match line:
+        case ["tool", name, op]:
+            return await _tool(ctx, name, op)
+        case ["step", value]:
+            return await ctx.step("say", lambda: value)
+        case ["group", scripts]:
+            return list(await asyncio.gather(*(_play(ctx, script) for script in scripts)))
+        case ["spawn", scripts]:
+            children = [await ctx.spawn("player", {"script": script}) for script in scripts]
+            ended = await ctx.gather(children, return_exceptions=True)
+            return ["child failed" if isinstance(each, ChildFailed) else each for each in ended]
+        case ["report", value]:
+            await ctx.report(value)
+            return "reported"
+        case ["break", attempts]:
+            if ctx.attempt <= attempts:
+                raise ScriptError(f"attempt {ctx.attempt} of {attempts}")
+            return "whole"
+    raise ScriptError(f"no such line: {line}")
+
+
+async def _tool(ctx: AsyncContext, name: str, op: str) -> str:
+    for _ in range(TRIES_MAX):
+        try:
+            return str(await ctx.tool(name, op=op))
+        except Denied:
+            return "denied"
+        except BudgetSpent:
+            return "spent"
+        except OutcomeUnknown:
+            return "unknown"
+        except Refused as error:
+            return error.slug
+        except ToolFailed:
+            continue
+    return "failed"
+
+
+def expected(script: list[list[Any]]) -> list[Any]:
+    """Return what a script comes to where nothing is refused, and nothing fails for good."""
+    return [_expected(line) for line in script]
+
+
+def _expected(line: list[Any]) -> Any:
+    match line:
+        case ["tool", _, op]:
+            return op
+        case ["step", value]:
+            return value
+        case ["group" | "spawn", scripts]:
+            return [expected(script) for script in scripts]
+        case ["report", _]:
+            return "reported"
+    return "whole"
+
+
+EXCUSES = frozenset({"denied", "spent", "unknown", "failed", "child failed", "approval-expired"})
+"""What a line may come to instead, for a reason that is told."""
+
+
+def differs(found: Any, wanted: Any) -> bool:
+    """Say whether an output differs from the expected by more than an excuse."""
+    if isinstance(found, str) and found in EXCUSES:
+        return False
+    if isinstance(found, list) and isinstance(wanted, list):
+        return len(found) != len(wanted) or any(differs(one, two) for one, two in zip(found, wanted, strict=True))
+    return bool(found != wanted)
