@@ -147,7 +147,8 @@ class RunEnds:
 
     async def _outcome(self, row: Row, facts: OrganizationFacts) -> tuple[Sealed | None, RunState, str | None]:
         ends = [
-            EndedTask(label, TaskState(state), error, tolerated) for state, label, error, tolerated, _ in row["ends"] or ()
+            EndedTask(label, TaskState(state), error, tolerated)
+            for state, label, error, tolerated, _ in row["ends"] or ()
         ]
         state, error = run_outcome(ends)
         if state is not RunState.SUCCEEDED:

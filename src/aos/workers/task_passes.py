@@ -102,7 +102,9 @@ class TaskPasses:
         if task.work.when is None or task.started:
             return None
         try:
-            return None if is_wanted(task.work, task_values(taken, facts.data_keys, self._do.drivers)) else Skip(CONDITION)
+            return (
+                None if is_wanted(task.work, task_values(taken, facts.data_keys, self._do.drivers)) else Skip(CONDITION)
+            )
         except Unavailable:
             raise
         except AosError as error:
@@ -110,7 +112,10 @@ class TaskPasses:
 
     def _seconds_left(self, task: ClaimedTask) -> float | None:
         """Return the seconds until a task's deadline, None where it has none."""
-        return None if task.deadline_at is None else (task.deadline_at - self._do.facts.now()).total_seconds()
+        until = task.deadline_at
+        if until is None and task.work.total_timeout_seconds is not None:
+            until = task.deadline(task.work.total_timeout_seconds)  # it starts under this very claim
+        return None if until is None else (until - self._do.facts.now()).total_seconds()
 
     def _chances(self, task: ClaimedTask, facts: OrganizationFacts) -> Chances:
         """Return how often a task is attempted yet, and by whom."""

@@ -186,9 +186,7 @@ def expand_fan(work: TaskWork, values: Mapping[str, Json]) -> list[Json]:
 
 def child_work(work: TaskWork) -> TaskWork:
     """Return what the row of a fan's child keeps: its input is rendered already, and the fan answers for its failure."""
-    return replace(
-        work, input=None, reads=(), reads_input=False, for_each=None, when=None, on_failure=OnFailure.FAIL
-    )
+    return replace(work, input=None, reads=(), reads_input=False, for_each=None, when=None, on_failure=OnFailure.FAIL)
 
 
 def is_wanted(work: TaskWork, values: Mapping[str, Json]) -> bool:
