@@ -41,12 +41,6 @@ MUTANTS = [
         "needs = case when t.needs > 0",
     ),
     Mutant(
-        "a child's end reaches a task between attempts",
-        "complete_tasks",
-        "and a.state in ('ready', 'waiting')",
-        "and false",
-    ),
-    Mutant(
         "stuck counts as ended",
         "complete_tasks",
         "where state in ('succeeded', 'failed', 'skipped')",
