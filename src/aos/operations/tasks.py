@@ -165,14 +165,14 @@ class Tasks:
         rows = await self._database.write(work)
         return len(rows), [claimed_task(row) for row in rows if row["state"] == "running"]
 
-    async def wake(self, tasks_max: int) -> tuple[int, float]:
-        """Make waiting tasks ready whose time has come; return how many, and in how many seconds the next one is due."""
+    async def wake(self, tasks_max: int) -> tuple[int, float | None]:
+        """Make waiting tasks ready whose time has come; return how many, and in how many seconds the next is due."""
 
         async def work(transaction: MachineTransaction) -> list[Row]:
             return await transaction.run("wake_tasks", {"tasks_max": tasks_max})
 
-        row = (await self._database.write(work))[0]
-        return row["woken"], 3_600.0 if row["next_seconds"] is None else row["next_seconds"]
+        (row,) = await self._database.write(work)
+        return row["woken"], row["next_seconds"]
 
     async def drain(self) -> None:
         """Return when nothing that was submitted is unwritten."""

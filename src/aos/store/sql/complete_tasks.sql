@@ -47,16 +47,16 @@ with member as (
   select t.organization_id, t.id, r.kind, r.count, r.successes, r.failed
   from released r join task t on t.organization_id = r.organization_id and t.id = r.target_id
   where (t.state = 'blocked' and r.kind = 'after')
-    or (t.state = 'waiting' and r.kind = 'child' and t.waits_for is distinct from 'retry')
+    or (t.state = 'waiting' and r.kind = 'child')
   order by t.organization_id, t.id for update of t
 ), woken as (
   update task t set blockers = greatest(t.blockers - l.count, 0),
     upstream_failed = t.upstream_failed or (l.kind = 'after' and case when t.needs is null then l.failed
       else t.needs - l.successes > t.blockers - l.count end),
     needs = case when t.needs > l.successes then t.needs - l.successes end,
-    state = case when t.blockers <= l.count or t.needs <= l.successes or t.needs - l.successes > t.blockers - l.count
+    state = case when t.blockers between 1 and l.count or t.needs <= l.successes or t.needs - l.successes > t.blockers - l.count
                  then 'ready' else t.state end,
-    ready_at = case when t.blockers <= l.count or t.needs <= l.successes
+    ready_at = case when t.blockers between 1 and l.count or t.needs <= l.successes
                       or t.needs - l.successes > t.blockers - l.count then aos_now() else t.ready_at end
   from locked l
   where t.organization_id = l.organization_id and t.id = l.id

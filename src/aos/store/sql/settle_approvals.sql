@@ -55,15 +55,15 @@ with member as (
 ), locked as (
   select t.organization_id, t.id, r.count
   from released r join task t on t.organization_id = r.organization_id and t.id = r.target_id
-  where t.state = 'waiting' and t.waits_for is distinct from 'retry'
+  where t.state = 'waiting'
   order by t.organization_id, t.id for update of t
 ), unlinked as (
   delete from edge e using settled s
   where e.organization_id = s.organization_id and e.source_id = s.id and s.status <> 'pending'
 ), woken as (
   update task t set blockers = greatest(t.blockers - l.count, 0),
-    state = case when t.blockers <= l.count then 'ready' else t.state end,
-    ready_at = case when t.blockers <= l.count then aos_now() else t.ready_at end
+    state = case when t.blockers between 1 and l.count then 'ready' else t.state end,
+    ready_at = case when t.blockers between 1 and l.count then aos_now() else t.ready_at end
   from locked l
   where t.organization_id = l.organization_id and t.id = l.id
   returning t.state, t.paused
