@@ -27,7 +27,7 @@ def company(database: Database, *workflows: WorkflowSpec, rules: Sequence[Rule] 
     """Return the organization that these tests share."""
     plain = ("echo", "double", "fails", "waits", "pays")
     agents = [run_agent(name, *(("payments.create",) if name == "pays" else ())) for name in plain]
-    agents.append(replace(run_agent("pays_then_fails", "payments.create")))
+    agents += [run_agent("pays_then_fails", "payments.create"), run_agent("counted", queue="slow")]
     world = make_world(database, agents=agents, tools=[payments(), tool("erp.read")], rules=rules)
     for workflow in workflows:
         add_workflow(world, workflow)

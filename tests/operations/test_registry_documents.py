@@ -62,6 +62,7 @@ FULL: dict[str, Any] = {
             "roles": ["clerk"],
             "permissions": ["run.start"],
             "risk": "high",
+            "queue": "gpu",
             "price": {"per_second": "0.001 EUR"},
         },
         "helper": {"type": "sub-agent"},

@@ -342,7 +342,8 @@ def test_a_run_that_failed_by_a_compensated_task_is_handed_over_until_its_undoin
 def test_tasks_are_born_with_their_lane_queue_and_priority(database: Database) -> None:
     tasks = (
         TaskSpec("plain", "echo"),
-        TaskSpec("gpu", "echo", queue="gpu", priority=-3),
+        TaskSpec("slow", "counted"),
+        TaskSpec("gpu", "counted", queue="gpu", priority=-3),
         TaskSpec("each", "echo", for_each="${[1]}", queue="gpu"),
     )
 
@@ -356,6 +357,7 @@ def test_tasks_are_born_with_their_lane_queue_and_priority(database: Database) -
                 assert task["lane"] == (departments[task["agent_id"]] or UUID(int=0))
             assert {label: (task["queue"], task["priority"]) for label, task in found.items()} == {
                 "plain": ("default", 5),
+                "slow": ("slow", 5),
                 "gpu": ("gpu", -3),
                 "each": ("gpu", 5),
                 "each[0]": ("gpu", 5),

@@ -87,6 +87,7 @@ def agent_document(spec: AgentSpec) -> Fields:
         "roles": list(spec.roles),
         "permissions": list(spec.permissions),
         "risk": spec.risk,
+        "queue": spec.queue,
     }
     if spec.runtime is not None:
         found["runtime"] = {spec.runtime.kind: spec.runtime.entry, "inline": spec.runtime.inline}

@@ -179,7 +179,7 @@ def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list
                 attempts_max=task.work.retry.attempts,
                 needs=task.needs,
                 lane=agent.department_id if agent is not None else None,
-                queue=task.work.queue or None,
+                queue=task.work.queue or (agent.queue if agent is not None else "") or None,
                 priority=task.work.priority,
             )
         )

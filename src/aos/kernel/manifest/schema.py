@@ -231,6 +231,7 @@ _AGENT: Final = _object(
         "permissions": _list(_one_of(Permission, "A permission"), "What else of AOS it may use", uniqueItems=True),
         "risk": {"enum": list(RISKS), "default": "normal", "description": "What conditions read as `agent.risk`"},
         "price": _object({"per_second": _ref("money")}, required=("per_second",), description="What its runtime costs"),
+        "queue": _ref("queue", "The queue in which its tasks stand, where a workflow names no other"),
         "budget": _object(
             {"limit": _ref("money"), "per": _one_of(BudgetPeriod, "For how long", default=BudgetPeriod.MONTH)},
             required=("limit",),
@@ -353,7 +354,7 @@ _TASK: Final[_JsonObject] = {
                 "What its failure does: the run fails, or goes on with null, or fails and what was done is undone",
                 default=OnFailure.FAIL,
             ),
-            "queue": _ref("queue", "The queue that it stands in; `default` unless it says so"),
+            "queue": _ref("queue", "The queue that it stands in; its agent's unless it says so"),
             "priority": {
                 "type": "integer",
                 "minimum": -TASK_PRIORITY_MAX,
