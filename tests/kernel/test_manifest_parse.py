@@ -116,7 +116,7 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
         ("/workflows/month-end/output", "${reprt.output}", "/workflows/month-end/output", "did you mean `report`?"),
         ("/workflows/month-end/tasks/match/input", "${ }", "/workflows/month-end/tasks/match/input", "is empty"),
         ("/workflows/month-end/tasks/input", {"agent": "finance"}, "/workflows/month-end/tasks/input", "use that name"),
-        ("/workflows/month-end/tasks/match/fallback", {}, "/workflows/month-end/tasks/match/fallback", "unknown field"),
+        ("/workflows/month-end/tasks/match/retries", {}, "/workflows/month-end/tasks/match/retries", "unknown field"),
         ("/workflows/month-end/tasks/match/retry", {"attempts": 0}, "/workflows/month-end/tasks/match/retry/attempts", "at least 1"),
         ("/organization/rates/USD", -1, "/organization/rates/USD", "must be more than 0"),
         ("/organization/rates/USD", 0.0000000001, "/organization/rates/USD", "nine places"),

@@ -62,6 +62,7 @@ FULL: dict[str, Any] = {
             "roles": ["clerk"],
             "permissions": ["run.start"],
             "risk": "high",
+            "queue": "gpu",
             "price": {"per_second": "0.001 EUR"},
         },
         "helper": {"type": "sub-agent"},
@@ -92,8 +93,21 @@ FULL: dict[str, Any] = {
                     "after": ["match"],
                     "for_each": "${match.output}",
                     "input": "${item}",
-                    "retry": {"attempts": 3, "backoff": "1500ms", "max_backoff": "2m"},
+                    "retry": {
+                        "attempts": 3,
+                        "backoff": "1500ms",
+                        "max_backoff": "2m",
+                        "on": ["raised", "timed-out"],
+                        "never": ["KeyError"],
+                    },
                     "timeout": "10m",
+                    "total_timeout": "1h",
+                    "when": "${match.output.ok}",
+                    "join": "any",
+                    "on_failure": "continue",
+                    "fallback": {"agent": "finance"},
+                    "queue": "gpu",
+                    "priority": 7,
                 },
             },
             "output": "${match.output}",
@@ -137,7 +151,7 @@ def test_the_sample_leaves_no_field_at_its_default() -> None:
     for sample in samples:
         for each in fields(sample):
             default = each.default if each.default_factory is MISSING else each.default_factory()
-            if default is not MISSING and each.name not in ("version", "source", "on_limit"):
+            if default is not MISSING and each.name not in ("version", "source", "on_limit", "workflow"):
                 assert getattr(sample, each.name) != default, f"{type(sample).__name__}.{each.name}"
 
 

@@ -104,7 +104,7 @@ def test_a_payment_that_may_not_be_repeated_waits_for_a_person_when_its_worker_d
     assert [row["state"] for row in aos.rows("select state from action where kind = 'tool'")] == ["unknown"]
 
 
-def test_a_task_that_keeps_ending_its_worker_ends_as_poison(database: Database) -> None:
+def test_a_task_that_keeps_ending_its_worker_is_left_to_a_person(database: Database) -> None:
     world = make_world(database, agents=[run_agent("echo")])
 
     async def story() -> None:
@@ -119,8 +119,11 @@ def test_a_task_that_keeps_ending_its_worker_ends_as_poison(database: Database) 
             await aos.worker.start()
             run_agents.entered.clear()
             lose_lease(world)
-            run = await aos.ended(run_id)
-            assert (run["state"], run["error_code"]) == ("failed", "poison")
+            (stuck,) = await aos.until("select * from task where state = 'stuck'")
+            assert (stuck["error_code"], stuck["claim_token"], stuck["finished_at"]) == ("poison", None, None)
+            assert (aos.run(run_id)["state"], aos.run(run_id)["tasks_open"]) == ("running", 1)
+            await aos.do.runs.cancel_run(aos.person, run_id)
+            assert aos.run(run_id)["state"] == "cancelled"
 
     asyncio.run(story())
 

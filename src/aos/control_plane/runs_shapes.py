@@ -25,7 +25,7 @@ from aos.operations.usage import UsageBy
 RUN_STATES: Final = ("running", "paused", "succeeded", "failed", "cancelled")
 REPORT_KINDS: Final = ("progress", "kpi", "finding")
 APPROVAL_STATES: Final = ("pending", "approved", "denied", "expired", "used")
-TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled")
+TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "stuck", "succeeded", "failed", "skipped", "cancelled")
 
 RUN_NEW: Final[Schema] = {
     **closed(
@@ -196,7 +196,7 @@ def _task() -> dict[str, Schema]:
         "id": UUID,
         "name": TEXT,
         "label": TEXT,
-        "kind": {"enum": ["agent", "fan"]},
+        "kind": {"enum": ["agent", "fan", "workflow", "undo"]},
         "agent": maybe(TEXT),
         "state": {"enum": list(TASK_STATES)},
         "paused": FLAG,

@@ -31,6 +31,14 @@ EDGES_PER_RUN_MAX: Final = 500_000
 TASKS_PER_SPAWN_MAX: Final = 10_000
 FOR_EACH_ITEMS_MAX: Final = 10_000
 DELEGATION_DEPTH_MAX: Final = 8
+RUN_DEPTH_MAX: Final = 8
+"""How deep runs nest: a run that a task of another run started is one deeper."""
+INPUT_BYTES_MAX: Final = 1_000_000
+"""Largest input of a run or a task, as compact JSON."""
+TASK_PRIORITY_MAX: Final = 100
+QUEUE_LENGTH_MAX: Final = 60
+ERROR_NAMES_MAX: Final = 100
+"""How many errors `retry.on` and `retry.never` may name each."""
 ATTEMPTS_MAX: Final = 100
 CLAIMS_MAX: Final = 10
 """Claims of one task before it counts as poison: a killed process leaves no failure to count."""

@@ -14,6 +14,7 @@ from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.manifest.values import AgentSpec, BudgetSpec, Manifest, TaskSpec, ToolSpec, WorkflowSpec
 from aos.kernel.policy.values import Approvers, Rule
 from aos.kernel.schema import check, pointer
+from aos.kernel.workflow.spec import JOIN_ALL, OnFailure
 from aos.operations.registry import Registry
 
 Fields = dict[str, Json]
@@ -86,6 +87,7 @@ def agent_document(spec: AgentSpec) -> Fields:
         "roles": list(spec.roles),
         "permissions": list(spec.permissions),
         "risk": spec.risk,
+        "queue": spec.queue,
     }
     if spec.runtime is not None:
         found["runtime"] = {spec.runtime.kind: spec.runtime.entry, "inline": spec.runtime.inline}
@@ -166,12 +168,14 @@ def workflow_document(spec: WorkflowSpec) -> Fields:
 
 def _task(task: TaskSpec) -> Fields:
     found: Fields = {
-        "agent": task.agent,
+        **_filled(agent=task.agent, workflow=task.workflow, when=task.when or "", queue=task.queue),
         "after": list(task.after),
         "retry": {
             "attempts": task.retry.attempts,
             "backoff": duration_text(task.retry.backoff_seconds),
             "max_backoff": duration_text(task.retry.max_backoff_seconds),
+            **({"on": list(task.retry.on)} if task.retry.on else {}),
+            **({"never": list(task.retry.never)} if task.retry.never else {}),
         },
     }
     if task.input is not None:
@@ -180,6 +184,16 @@ def _task(task: TaskSpec) -> Fields:
         found["for_each"] = task.for_each
     if task.timeout_seconds is not None:
         found["timeout"] = duration_text(task.timeout_seconds)
+    if task.total_timeout_seconds is not None:
+        found["total_timeout"] = duration_text(task.total_timeout_seconds)
+    if task.join != JOIN_ALL:
+        found["join"] = task.join if isinstance(task.join, str) else {"at_least": task.join.at_least}
+    if task.on_failure is not OnFailure.FAIL:
+        found["on_failure"] = task.on_failure.value
+    if task.fallback is not None:
+        found["fallback"] = {"agent": task.fallback.agent}
+    if task.priority is not None:
+        found["priority"] = task.priority
     return found
 
 

@@ -19,8 +19,13 @@ from aos_sdk.frames import CallError, Recorded
 
 
 def task_values(taken: Taken, keys: DataKeys, drivers: Drivers) -> dict[str, Json]:
-    """Return what the templates of a task may name: the run's input and the outputs that it reads."""
+    """Return what the templates of a task may name: the run's input and the outputs that it reads.
+
+    Of a task that has returned nothing (it was left out, failed and is tolerated, or its join did not wait for it) the
+    output is null.
+    """
     values: dict[str, Json] = {INPUT: None} if taken.task.work.reads_input else {}
+    values.update((name, output_value(None)) for name in taken.task.work.reads)
     for row in taken.contents:
         if row["role"] == "run_input":
             values[INPUT] = open_json(row, keys=keys, crypto=drivers.crypto)

@@ -14,6 +14,7 @@ from aos.operations.facts import FactsCache
 from aos.operations.fans import Fans
 from aos.operations.gate import Gate
 from aos.operations.integrate import integrate_once
+from aos.operations.nested import NestedRuns
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_ends import RunEnds
 from aos.operations.runs import Runs
@@ -39,6 +40,7 @@ class Orchestration:
     starts: Starts
     calls: Calls
     fans: Fans
+    nested: NestedRuns
     abandonment: Abandonment
     housekeeping: Housekeeping
 
@@ -82,6 +84,7 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         starts=Starts(database, facts, acts, tasks, drivers=drivers),
         calls=Calls(database, facts, gate, acts, drivers=drivers),
         fans=Fans(database, drivers),
+        nested=NestedRuns(database, facts, acts, drivers),
         abandonment=Abandonment(database, facts, drivers),
         housekeeping=Housekeeping(database),
     )

@@ -126,6 +126,7 @@ class Registry:
             risk=spec.risk,
             price_per_second_nanos=self._own_nanos(spec.price_per_second),
             objectives=spec.objectives,
+            queue=spec.queue,
         )
 
     def _own_nanos(self, price: Money | None) -> int:

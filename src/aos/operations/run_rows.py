@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from aos.kernel.acts import act_digest
-from aos.kernel.errors import NotFound
+from aos.kernel.errors import NotFound, TooLarge
 from aos.kernel.identity import PrincipalKind
-from aos.kernel.json import Json
+from aos.kernel.json import Json, canonical_json
 from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
-from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
+from aos.kernel.limits import INPUT_BYTES_MAX, ORIGIN_TOKENS_RUN_MAX
 from aos.kernel.money import Money
 from aos.kernel.origins import Source, token_digest, tokens_of
 from aos.kernel.workflow.plan import Plan
@@ -45,6 +45,7 @@ class RunRequest:
     budget: Money | None = None
     idempotency_key: str | None = None
     approval_id: UUID | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,11 @@ class RunRows:
 
 
 def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: datetime, drivers: Drivers) -> RunRows:
-    """Return the rows of a run; raise NotFound where a task's agent does not exist."""
+    """Return the rows of a run; raise NotFound where a task's agent does not exist, TooLarge for an input too large."""
     facts, act = allowed.facts, allowed.act
+    size = len(canonical_json(request.input)) if request.input is not None else 0
+    if size > INPUT_BYTES_MAX:
+        raise TooLarge(f"the input of `{planned.name}` has {size} bytes, at most {INPUT_BYTES_MAX} are taken")
     run_id = drivers.ids.new()
     key = drivers.ids.random_bytes(ORIGIN_KEY_BYTES)
     given = None if request.input is None else seal(request.input, "input", facts, drivers)
@@ -132,6 +136,7 @@ def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: da
         clock=request.clock,
         idempotency_principal=act.principal.actor.id if act.idempotency_key else None,
         idempotency_key=act.idempotency_key,
+        priority=request.priority,
     )
     rows = RunRows(run, tasks, edges)
     rows.contents = [each.row for each in (given, goal, outcome, sealed_key) if each is not None]
@@ -161,17 +166,21 @@ def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list
     edges: list[EdgeRow] = []
     for task_id, task in zip(ids, plan.tasks, strict=True):
         agent = facts.agents_by_name.get(task.work.agent)
-        if agent is None:
+        if agent is None and not task.work.workflow:
             raise NotFound(f"task `{task.name}` is for agent `{task.work.agent}`, which there is not")
         tasks.append(
             PlannedRow(
                 id=task_id,
                 name=task.name,
-                kind="fan" if task.is_fan else "agent",
-                agent_id=agent.id,
+                kind="fan" if task.is_fan else "workflow" if task.work.workflow else "agent",
+                agent_id=agent.id if agent is not None else None,
                 spec=work_spec(task.work),
                 blockers=len(task.after),
                 attempts_max=task.work.retry.attempts,
+                needs=task.needs,
+                lane=agent.department_id if agent is not None else None,
+                queue=task.work.queue or (agent.queue if agent is not None else "") or None,
+                priority=task.work.priority,
             )
         )
         edges += [EdgeRow(source_id=ids[source], target_id=task_id) for source in task.after]

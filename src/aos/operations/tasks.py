@@ -156,7 +156,7 @@ class Tasks:
         return await self._database.write(work)
 
     async def sweep(self, tasks_max: int) -> tuple[int, list[ClaimedTask]]:
-        """Take back tasks whose leases ran out; return how many, and those claimed too often, which are now ours to end."""
+        """Take back tasks whose leases ran out; return how many, and those claimed too often, now ours to park."""
         params = {"tasks_max": tasks_max, "claims_max": CLAIMS_MAX, "lease_seconds": LEASE_SECONDS}
 
         async def work(transaction: MachineTransaction) -> list[Row]:
@@ -164,6 +164,15 @@ class Tasks:
 
         rows = await self._database.write(work)
         return len(rows), [claimed_task(row) for row in rows if row["state"] == "running"]
+
+    async def wake(self, tasks_max: int) -> tuple[int, float | None]:
+        """Make waiting tasks ready whose time has come; return how many, and in how many seconds the next is due."""
+
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            return await transaction.run("wake_tasks", {"tasks_max": tasks_max})
+
+        (row,) = await self._database.write(work)
+        return row["woken"], row["next_seconds"]
 
     async def drain(self) -> None:
         """Return when nothing that was submitted is unwritten."""

@@ -59,10 +59,15 @@ class StartRow(msgspec.Struct, kw_only=True):
     arguments_content_id: UUID | None = None
     input_content_id: UUID | None = None
     clock: datetime | None = None
+    total_timeout_seconds: float | None = None
 
 
 class CompleteRow(msgspec.Struct, kw_only=True):
-    """One attempt that ended; state `ready` means that it is made again after `retry_seconds`."""
+    """One attempt that ended; state `ready` means that it is made again after `retry_seconds`.
+
+    `tolerated` says that those who wait for the task lose nothing, though it did not succeed. Where a fallback agent is
+    named, the task is its from now on, with `attempts_more`.
+    """
 
     n: int
     organization_id: UUID
@@ -74,6 +79,10 @@ class CompleteRow(msgspec.Struct, kw_only=True):
     output_content_id: UUID | None = None
     error_code: str | None = None
     error_content_id: UUID | None = None
+    tolerated: bool = False
+    fallback_agent_id: UUID | None = None
+    fallback_lane: UUID | None = None
+    attempts_more: int = 0
 
 
 class ParkRow(msgspec.Struct, kw_only=True):
@@ -203,6 +212,13 @@ class RunRow(msgspec.Struct, kw_only=True):
     clock: datetime | None = None
     idempotency_principal: UUID | None = None
     idempotency_key: str | None = None
+    priority: int = 0
+    parent_run_id: UUID | None = None
+    parent_task_id: UUID | None = None
+    parent_claim_token: UUID | None = None
+    parent_attempt: int | None = None
+    call_key: str | None = None
+    total_timeout_seconds: float | None = None
 
 
 class PlannedRow(msgspec.Struct, kw_only=True):
@@ -211,10 +227,14 @@ class PlannedRow(msgspec.Struct, kw_only=True):
     id: UUID
     name: str
     kind: str
-    agent_id: UUID
+    agent_id: UUID | None
     spec: object
     blockers: int
     attempts_max: int
+    needs: int | None = None
+    lane: UUID | None = None
+    queue: str | None = None
+    priority: int | None = None
 
 
 class EdgeRow(msgspec.Struct, kw_only=True):

@@ -24,6 +24,7 @@ from aos.workers.runners import Runners
 from aos.workers.sweep import SweepDuty
 from aos.workers.task_passes import TaskPasses
 from aos.workers.tasks import TaskDuty
+from aos.workers.wake import WakeDuty
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Worker:
         if self.config.keeps_house:
             duties += [
                 SweepDuty(orchestration, passes),
+                WakeDuty(orchestration),
                 IntegrateDuty(orchestration),
                 ArchiveDuty(orchestration.housekeeping),
                 PartitionDuty(orchestration.housekeeping),

@@ -180,6 +180,7 @@ def read_agent(name: str, part: Part) -> AgentSpec:
         permissions=tuple(sorted(part.texts("permissions"))),
         risk=part.text("risk", "normal"),
         price_per_second=part.sub("price").money("per_second") if "price" in part.fields else None,
+        queue=part.text("queue"),
     )
 
 

@@ -62,10 +62,43 @@ def check_references(manifest: Manifest, names: Names, known: Manifest) -> Itera
         kind = _SCOPE_KINDS.get(budget.scope)
         if kind:
             yield from names.check(kind, budget.scope_name, pointer(names.at("budgets", budget.id), "scope"))
+    yield from _check_workflows(manifest, known, names)
+
+
+def _check_workflows(manifest: Manifest, known: Manifest, names: Names) -> Iterator[FieldError]:
+    """Yield what tasks name that there is not, and workflows that come to start themselves through others."""
+    starts = {
+        each.name: {task.workflow for task in each.tasks if task.workflow} - {each.name}
+        for each in (*known.workflows, *manifest.workflows)
+    }
     for workflow in manifest.workflows:
-        at = pointer(names.at("workflows", workflow.name), "tasks")
+        tasks = pointer(names.at("workflows", workflow.name), "tasks")
         for task in sorted(workflow.tasks, key=lambda task: task.name):
-            yield from names.check("agents", task.agent, pointer(pointer(at, task.name), "agent"))
+            at = pointer(tasks, task.name)
+            if task.agent:
+                yield from names.check("agents", task.agent, pointer(at, "agent"))
+            if task.fallback is not None:
+                yield from names.check("agents", task.fallback.agent, pointer(pointer(at, "fallback"), "agent"))
+            if task.workflow:
+                yield from names.check("workflows", task.workflow, pointer(at, "workflow"))
+                way = _way(task.workflow, workflow.name, starts)
+                if way and task.workflow != workflow.name:
+                    told = " -> ".join((workflow.name, *way))
+                    yield FieldError(pointer(at, "workflow"), f"workflow `{workflow.name}` starts itself: {told}")
+
+
+def _way(start: str, end: str, starts: Mapping[str, Set[str]]) -> tuple[str, ...]:
+    """Return a way from one workflow to another by what each starts, empty where there is none."""
+    ways: dict[str, tuple[str, ...]] = {start: (start,)}
+    queue = [start]
+    for name in queue:
+        if name == end:
+            return ways[name]
+        for follower in sorted(starts.get(name, ())):
+            if follower not in ways:
+                ways[follower] = (*ways[name], follower)
+                queue.append(follower)
+    return ()
 
 
 def _check_collisions(names: Names) -> Iterator[FieldError]:

@@ -11,11 +11,21 @@ from typing import Final
 
 from aos.kernel.agents import AgentType
 from aos.kernel.json import Json
-from aos.kernel.limits import ATTEMPTS_MAX, CONDITION_LENGTH_MAX, NAME_LENGTH_MAX, RULES_MAX
+from aos.kernel.limits import (
+    ATTEMPTS_MAX,
+    CONDITION_LENGTH_MAX,
+    ERROR_NAMES_MAX,
+    NAME_LENGTH_MAX,
+    QUEUE_LENGTH_MAX,
+    RULES_MAX,
+    TASK_PRIORITY_MAX,
+    TASKS_PER_RUN_MAX,
+)
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
 from aos.kernel.tools import Effect, OwnTool, Repeat, ResultTrust
+from aos.kernel.workflow.spec import OnFailure
 
 SCHEMA_ID: Final = "urn:aos:manifest:1"
 
@@ -221,6 +231,7 @@ _AGENT: Final = _object(
         "permissions": _list(_one_of(Permission, "A permission"), "What else of AOS it may use", uniqueItems=True),
         "risk": {"enum": list(RISKS), "default": "normal", "description": "What conditions read as `agent.risk`"},
         "price": _object({"per_second": _ref("money")}, required=("per_second",), description="What its runtime costs"),
+        "queue": _ref("queue", "The queue in which its tasks stand, where a workflow names no other"),
         "budget": _object(
             {"limit": _ref("money"), "per": _one_of(BudgetPeriod, "For how long", default=BudgetPeriod.MONTH)},
             required=("limit",),
@@ -277,41 +288,93 @@ _BUDGET: Final = _object(
     required=("id", "scope", "limit", "per"),
 )
 
-_TASK: Final = _object(
+_RETRY: Final[_JsonObject] = _object(
     {
-        "agent": _ref("name", "Who does it"),
-        "input": {
-            "description": "What the agent is given; `${...}` marks a CEL value: `${input.month}`, `${match.output}`"
+        "attempts": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": ATTEMPTS_MAX,
+            "default": 1,
+            "description": "How often it is attempted, the first included",
         },
-        "after": _list(
-            _ref("task_name"), "The tasks that must succeed before; a `${...}` reference implies it", uniqueItems=True
+        "backoff": _ref("duration", "The wait before the second attempt; it doubles each time"),
+        "max_backoff": _ref("duration", "The longest wait"),
+        "on": _list(
+            _ref("error"),
+            "The only errors after which it is attempted again: codes, or names of exceptions' classes",
+            maxItems=ERROR_NAMES_MAX,
         ),
-        "for_each": _like(
-            r"^\$\{.+\}$", "${match.output.vendors}", description="One task for each member, which is `${item}`"
-        ),
-        "retry": _object(
-            {
-                "attempts": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": ATTEMPTS_MAX,
-                    "default": 1,
-                    "description": "How often it is attempted, the first included",
-                },
-                "backoff": _ref("duration", "The wait before the second attempt; it doubles each time"),
-                "max_backoff": _ref("duration", "The longest wait"),
-            }
-        ),
-        "timeout": _ref("duration", "How long one attempt may work"),
-    },
-    required=("agent",),
+        "never": _list(_ref("error"), "Errors after which it is not; stronger than `on`", maxItems=ERROR_NAMES_MAX),
+    }
 )
+
+_JOIN: Final[_JsonObject] = {
+    "description": "How many of the tasks before it must succeed: `all`, `any`, or `{at_least: 2}`",
+    "default": "all",
+    "anyOf": [
+        {"type": "string", "enum": ["all", "any"]},
+        _object(
+            {"at_least": {"type": "integer", "minimum": 1, "description": "So many"}},
+            required=("at_least",),
+        ),
+    ],
+}
+
+_TASK: Final[_JsonObject] = {
+    **_object(
+        {
+            "agent": _ref("name", "Who does it"),
+            "workflow": _ref("name", "Or the workflow of which it is a run; the task waits until that run has ended"),
+            "input": {
+                "description": "What it is given; `${...}` marks a CEL value: `${input.month}`, `${match.output}`"
+            },
+            "after": _list(
+                _ref("task_name"), "The tasks that must come first; a `${...}` reference implies it", uniqueItems=True
+            ),
+            "join": _JOIN,
+            "when": _like(
+                r"^\$\{.+\}$",
+                "${match.output.amount > 1000}",
+                description="Whether it is done at all; one that is left out counts as done, and its output is null",
+            ),
+            "for_each": _like(
+                r"^\$\{.+\}$", "${match.output.vendors}", description="One task for each member, which is `${item}`"
+            ),
+            "retry": _RETRY,
+            "timeout": _ref("duration", "How long one attempt may work"),
+            "total_timeout": _ref(
+                "duration", "How long it may take from its first start, waits and all attempts included"
+            ),
+            "fallback": _object(
+                {"agent": _ref("name", "Who has it after its last attempt failed, with as many attempts again")},
+                required=("agent",),
+            ),
+            "on_failure": _one_of(
+                OnFailure,
+                "What its failure does: the run fails, or goes on with null, or fails and what was done is undone",
+                default=OnFailure.FAIL,
+            ),
+            "queue": _ref("queue", "The queue that it stands in; its agent's unless it says so"),
+            "priority": {
+                "type": "integer",
+                "minimum": -TASK_PRIORITY_MAX,
+                "maximum": TASK_PRIORITY_MAX,
+                "description": "Larger is claimed first; the run's own unless it says so",
+            },
+        }
+    ),
+    "oneOf": [{"required": ["agent"]}, {"required": ["workflow"]}],
+}
 
 _WORKFLOW: Final = _object(
     {
         "description": _prose("What it is for"),
         "input": {"type": "object", "description": "The JSON Schema of what a run is given"},
-        "tasks": {**_map("task_name", _TASK, "What is to be done"), "minProperties": 1},
+        "tasks": {
+            **_map("task_name", _TASK, "What is to be done"),
+            "minProperties": 1,
+            "maxProperties": TASKS_PER_RUN_MAX,
+        },
         "output": {"description": "What the run returns; `${...}` marks a CEL value"},
     },
     required=("tasks",),
@@ -320,6 +383,8 @@ _WORKFLOW: Final = _object(
 _DEFS: Final[_JsonObject] = {
     "name": _like(NAME_PATTERN, "vendor-review", description="A name: lower-case letters, digits, - and _"),
     "task_name": _like(TASK_PATTERN, "match", description="A task's name, which conditions can use: no dash"),
+    "queue": _like("^[a-z0-9][a-z0-9_-]*$", "gpu", description="A queue's name", maxLength=QUEUE_LENGTH_MAX),
+    "error": _like("^.+$", "timed-out", description="An error's code, or the name of an exception's class"),
     "fact_name": _like(TASK_PATTERN, "vendor", description="A fact's name"),
     "tool_name": _like(TOOL_PATTERN, "payments.create", description="A tool's name", maxLength=TOOL_NAME_MAX),
     "tool_glob": _like("^[a-z*][a-z0-9_.*-]*$", "erp.*", description="A tool's name, or a glob with *"),

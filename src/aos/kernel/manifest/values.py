@@ -106,6 +106,7 @@ class AgentSpec:
     permissions: tuple[str, ...] = ()
     risk: str = "normal"
     price_per_second: Money | None = None
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

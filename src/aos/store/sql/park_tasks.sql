@@ -27,7 +27,7 @@ with member as (
   on conflict (organization_id, source_id, target_id) do nothing
 ), parked as (
   update task t set state = case when o.count is null then 'ready' else 'waiting' end, blockers = coalesce(o.count, 0),
-    ready_at = aos_now(), waits_for = l.waits_for, claim_token = null, claimed_by = null, lease_until = null,
+    ready_at = aos_now(), wake_at = t.deadline_at, waits_for = l.waits_for, claim_token = null, claimed_by = null, lease_until = null,
     runtime_ms = t.runtime_ms + l.runtime_ms
   from live l
   left join (select n, count(*)::int as count from open group by n) o on o.n = l.n
