@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 from tests.control_peer import ControlPlane, control_plane
 from tests.databases import Server, cloned
 from tests.doors import Door, open_door, until
+from tests.folders import new_folder
 from tests.worlds import IDS, make_world
 
 KINDS = [
@@ -43,15 +43,14 @@ class Waiting:
 
 @pytest.fixture(scope="module")
 def both(postgres_server: Server) -> Iterator[Waiting]:
-    with tempfile.TemporaryDirectory(prefix="aos-front-") as folder:
-        path = Path(folder) / "control.sock"
-        with (
-            contextmanager(cloned)(postgres_server) as database,
-            control_plane(path) as peer,
-            open_door(make_world(database), control_plane=str(path), listens=True) as door,
-            ThreadPoolExecutor() as threads,
-        ):
-            yield Waiting(door, peer, threads)
+    path = new_folder("front") / "control.sock"
+    with (
+        contextmanager(cloned)(postgres_server) as database,
+        control_plane(path) as peer,
+        open_door(make_world(database), control_plane=str(path), listens=True) as door,
+        ThreadPoolExecutor() as threads,
+    ):
+        yield Waiting(door, peer, threads)
 
 
 @pytest.fixture

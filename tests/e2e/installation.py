@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aos.drivers.embedded_postgres.processes import is_alive, pids, working_in
+from tests.folders import new_folder
 from tests.store.embedded_home import wait_until
 
 COMMAND_SECONDS = 90
@@ -143,8 +143,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def installation(*, user: int | None = None, **more: str) -> Iterator[Installation]:
     """Yield an installation that was never started; `more` is added to its environment."""
-    folder = Path(tempfile.mkdtemp(prefix="aos-up-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = new_folder("up")
     if user is not None:
         os.chown(folder, user, user)
     made = Installation(folder, free_port(), more, user)

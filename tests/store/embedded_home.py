@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import pytest
 
 from aos.drivers.embedded_postgres import Layout, RunningPostgres, Settings, locate, start
 from aos.drivers.embedded_postgres.processes import is_alive, working_in
+from tests.folders import new_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPERVISOR = Path(__file__).with_name("embedded_supervisor.py")
@@ -56,8 +56,7 @@ class Home:
 @contextlib.contextmanager
 def new_home() -> Iterator[Home]:
     """Yield a home below /tmp that the system user may pass."""
-    folder = Path(tempfile.mkdtemp(prefix="aos-home-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = new_folder("home")
     home = Home(folder)
     try:
         yield home
