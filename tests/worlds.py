@@ -35,6 +35,7 @@ from aos.operations.gate import Gate
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 from tests.databases import Database as TestDatabase
+from tests.databases import watching
 from tests.folders import new_folder
 
 IDS = StandardIds()
@@ -186,9 +187,8 @@ class World:
 
     def rows(self, query: str, *params: Any) -> list[Any]:
         """Ask the database as its owner."""
-        with psycopg.connect(self.test_database.owner, autocommit=True) as connection:
-            cursor = connection.execute(query.encode(), params)
-            return cursor.fetchall() if cursor.description else []
+        cursor = watching(self.test_database).execute(query.encode(), params)
+        return cursor.fetchall() if cursor.description else []
 
     def publish(self, rule: Rule) -> None:
         """Put another rule in force and raise the epoch, in one transaction."""

@@ -56,6 +56,7 @@ def both(postgres_server: Server) -> Iterator[Waiting]:
 @pytest.fixture
 def waiting(both: Waiting) -> Waiting:
     both.peer.asked.clear()
+    both.peer.answered = 0
     return both
 
 
@@ -64,7 +65,7 @@ def test_the_bell_ends_the_wait(waiting: Waiting, channel: str, path: str, field
     shown: dict[str, Any] = {"id": str(IDS.new()), field: open}
     waiting.peer.shows(shown)
     asked = waiting.threads.submit(waiting.door.client.get, f"/{path}/{shown['id']}?a=1&wait=60&a=2")
-    until(lambda: waiting.listens(channel, shown["id"]) and len(waiting.peer.asked) == 2)
+    until(lambda: waiting.listens(channel, shown["id"]) and waiting.peer.answered == 2)
     assert not asked.done()
     shown[field] = settled
     waiting.ring(channel, shown["id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -21,8 +22,10 @@ from aos.drivers.embedded_postgres.processes import is_alive, pids, working_in
 from tests.folders import new_folder
 from tests.store.embedded_home import wait_until
 
-COMMAND_SECONDS = 90
+COMMAND_SECONDS = 180
 ANSWER_SECONDS = 30
+FIRST_PORT = 10_000
+PORT_COUNT = 10_000
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Installation:
 
     def environment(self) -> dict[str, str]:
         """Return what a command is given, and nothing of the test's own."""
-        given = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        given = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
         return given | {"AOS_HOME": str(self.home), "AOS_PORT": str(self.port)} | dict(self.more)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -134,10 +137,12 @@ def alive(candidates: list[int]) -> list[int]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, from a range that neither Linux nor the embedded Postgres takes any from."""
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORT_COUNT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
