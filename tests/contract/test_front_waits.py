@@ -148,14 +148,17 @@ def test_a_client_that_goes_away_is_waited_for_no_longer(waiting: Waiting) -> No
 
 def test_who_waits_while_the_process_ends_is_answered_with_what_stands(postgres_server: Server) -> None:
     shown = {"id": str(IDS.new()), "state": "running"}
-    with tempfile.TemporaryDirectory(prefix="aos-front-") as folder, ThreadPoolExecutor() as threads:
-        path = Path(folder) / "control.sock"
-        with contextmanager(cloned)(postgres_server) as database, control_plane(path) as peer:
-            peer.shows(shown)
-            with open_door(make_world(database), control_plane=str(path)) as door:
-                request = f"GET /runs/{shown['id']}?wait=60 HTTP/1.1\r\nhost: aos\r\n\r\n".encode()
-                asked = threads.submit(door.raw, request)
-                until(lambda: ("aos_run", shown["id"]) in door.services.bell._waiters)
-            answer = asked.result(20)
+    path = new_folder("front") / "control.sock"
+    with (
+        ThreadPoolExecutor() as threads,
+        contextmanager(cloned)(postgres_server) as database,
+        control_plane(path) as peer,
+    ):
+        peer.shows(shown)
+        with open_door(make_world(database), control_plane=str(path)) as door:
+            request = f"GET /runs/{shown['id']}?wait=60 HTTP/1.1\r\nhost: aos\r\n\r\n".encode()
+            asked = threads.submit(door.raw, request)
+            until(lambda: ("aos_run", shown["id"]) in door.services.bell._waiters)
+        answer = asked.result(60)
     assert answer.startswith(b"HTTP/1.1 200")
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == shown

@@ -20,7 +20,7 @@ from typing import Any
 
 from aos.drivers.embedded_postgres.processes import is_alive, pids, working_in
 from tests.folders import new_folder
-from tests.store.embedded_home import wait_until
+from tests.store.embedded_home import end_server
 
 COMMAND_SECONDS = 180
 ANSWER_SECONDS = 30
@@ -114,13 +114,10 @@ class Installation:
     def end(self) -> None:
         """Kill -9 whatever is left."""
         with contextlib.suppress(FileNotFoundError):
-            for pid in self.everything():
+            for pid in sorted({*self.everything()} - {*working_in(self.home / "data")}):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        for pid in working_in(self.home / "data"):  # where the state is gone and its Postgres is not
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not working_in(self.home / "data"), "Postgres is gone")
+        end_server(self.home / "data")
 
 
 def parent_of(pid: int) -> int:
