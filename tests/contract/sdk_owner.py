@@ -23,7 +23,8 @@ AGENTS = str(Path(__file__).parent)
 async def open_pool(*, on_line=None, **options):
     """A started pool whose hosts find `sdk_agents` and know nothing else."""
     options = {"agent_hosts": 1, "tool_hosts": 0, "pass_seconds": 60.0, "python_path": (AGENTS,), **options}
-    options.setdefault("socket_path", new_folder("hosts") / "hosts.sock")
+    if "socket_path" not in options:
+        options["socket_path"] = new_folder("hosts") / "hosts.sock"
     pool = HostPool(HostsConfig(**options), on_line=on_line or (lambda line: None))
     await pool.start()
     try:
