@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +35,8 @@ from aos.operations.gate import Gate
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 from tests.databases import Database as TestDatabase
+from tests.databases import watching
+from tests.folders import new_folder
 
 IDS = StandardIds()
 PAYMENT_SCHEMA: Json = {
@@ -187,9 +187,8 @@ class World:
 
     def rows(self, query: str, *params: Any) -> list[Any]:
         """Ask the database as its owner."""
-        with psycopg.connect(self.test_database.owner, autocommit=True) as connection:
-            cursor = connection.execute(query.encode(), params)
-            return cursor.fetchall() if cursor.description else []
+        cursor = watching(self.test_database).execute(query.encode(), params)
+        return cursor.fetchall() if cursor.description else []
 
     def publish(self, rule: Rule) -> None:
         """Put another rule in force and raise the epoch, in one transaction."""
@@ -215,7 +214,7 @@ def make_world(
 
     A second organization of one deployment shares the `keys` of the first.
     """
-    keys = keys or KeyFile(Path(mkdtemp(prefix="aos-keys-")) / "kek")
+    keys = keys or KeyFile(new_folder("keys") / "kek")
     organization_id, person_id = IDS.new(), IDS.new()
     world = World(
         database,

@@ -8,7 +8,6 @@ import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from tempfile import mkdtemp
 
 from aos.drivers.hosts.pool import HostPool
 from aos.drivers.hosts.values import HostKind, HostsConfig
@@ -21,6 +20,7 @@ from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
 from tests import run_agents
 from tests.databases import Database
+from tests.folders import new_folder
 from tests.working import Working, add_workflow, working
 from tests.worlds import Caller, World, agent, make_world, payments
 
@@ -163,7 +163,7 @@ def test_an_agent_in_a_host_spawns_pays_and_survives_the_kill_of_its_host(databa
     async def story() -> None:
         held = asyncio.Event()
         caller = Caller(hold=held)
-        folder = Path(mkdtemp(prefix="aos-hosts-"))
+        folder = new_folder("hosts")
         pool = HostPool(HostsConfig(folder / "hosts.sock", agent_hosts=1, tool_hosts=0, python_path=(str(ROOT),)))
         await pool.start()
         try:
