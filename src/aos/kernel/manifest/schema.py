@@ -21,10 +21,10 @@ from aos.kernel.limits import (
     TASK_PRIORITY_MAX,
     TASKS_PER_RUN_MAX,
 )
+from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
-from aos.kernel.schedules import PRIORITY_MAX, CatchUp, Overlap
 from aos.kernel.tools import Effect, OwnTool, Repeat, ResultTrust
 from aos.kernel.workflow.spec import OnFailure
 
@@ -381,77 +381,6 @@ _WORKFLOW: Final = _object(
     required=("tasks",),
 )
 
-_LABELS: Final[_JsonObject] = {
-    "type": "object",
-    "additionalProperties": {"type": "string", "maxLength": NAME_LENGTH_MAX},
-    "maxProperties": 50,
-    "description": "What the runs are found by",
-}
-
-_TARGET: Final[_JsonObject] = {
-    "workflow": _ref("name", "The workflow that is run; or give `agent`"),
-    "agent": _ref("name", "The agent that is run by itself"),
-}
-_ONE_TARGET: Final[_JsonObject] = {"oneOf": [{"required": ["workflow"]}, {"required": ["agent"]}]}
-
-_SCHEDULE: Final[_JsonObject] = {
-    **_object(
-        {
-            **_TARGET,
-            "cron": _text(
-                "Minute, hour, day, month, weekday, as in crontab", examples=["0 6 1 * *", "*/15 8-17 * * MON-FRI"]
-            ),
-            "timezone": _text("The zone of these times; the organization's unless it says so", minLength=1),
-            "input": {
-                "description": "What each run is given; `${due.month}`, `${due.date}`, `${due.at}` tell its time"
-            },
-            "goal": _prose("What each run is to reach; may hold `${due.date}`"),
-            "labels": _LABELS,
-            "priority": {
-                "type": "integer",
-                "minimum": -PRIORITY_MAX,
-                "maximum": PRIORITY_MAX,
-                "default": 0,
-                "description": "Larger goes first",
-            },
-            "catch_up": _one_of(
-                CatchUp, "What becomes of times missed while nothing ran: none, the last, or all", default=CatchUp.LAST
-            ),
-            "overlap": _one_of(Overlap, "Whether a run starts while the one before is open", default=Overlap.SKIP),
-            "owner": _text("Whose rights the runs have; whoever applies it unless it says so", format="email"),
-            "enabled": {"type": "boolean", "default": True, "description": "Whether it starts anything"},
-        },
-        required=("cron",),
-    ),
-    **_ONE_TARGET,
-}
-
-_HOOK: Final[_JsonObject] = {
-    **_object(
-        {
-            **_TARGET,
-            "accepts": _object(
-                {
-                    "types": _list(_text("A type of event, or a glob", minLength=1), "Only events of these types"),
-                    "sources": _list(_text("A source, or a glob", minLength=1), "Only events from these sources"),
-                },
-                description="Which events it takes; all, when left out",
-            ),
-            "mapping": _object(
-                {
-                    "input": {"description": "What the run is given; `${event.data}` unless it says so"},
-                    "goal": _prose("What the run is to reach; may hold `${event.data...}`"),
-                    "labels": _LABELS,
-                },
-                description="What is made of an event: `${event.id}`, `.source`, `.type`, `.data` and its attributes",
-            ),
-            "owner": _text("Whose rights the runs have; whoever applies it unless it says so", format="email"),
-            "enabled": {"type": "boolean", "default": True, "description": "Whether it takes anything"},
-        }
-    ),
-    **_ONE_TARGET,
-}
-
 _DEFS: Final[_JsonObject] = {
     "name": _like(NAME_PATTERN, "vendor-review", description="A name: lower-case letters, digits, - and _"),
     "task_name": _like(TASK_PATTERN, "match", description="A task's name, which conditions can use: no dash"),
@@ -496,8 +425,8 @@ _SCHEMA: Final[Json] = {
             "policies": _list(_POLICY, "What narrows the permissions: deny, escalate", maxItems=RULES_MAX),
             "budgets": _list(_BUDGET, "What AOS itself may cost"),
             "workflows": _map("name", _WORKFLOW, "What runs, in which order"),
-            "schedules": _map("name", _SCHEDULE, "What runs at which times"),
-            "hooks": _map("name", _HOOK, "What runs when a system outside says something, signed"),
+            "schedules": _map("name", schedule_schema(), "What runs at which times"),
+            "hooks": _map("name", hook_schema(), "What runs when a system outside says something, signed"),
         },
         required=("aos",),
     ),
