@@ -96,6 +96,7 @@ class Console:
             "approvals": "/console/approvals?status=all",
             "approval": f"/console/approvals/{self.approval('large-payments')}",
             "fleet": "/console/fleet",
+            "schedules": "/console/schedules",
             "cost": "/console/cost",
             "policies": "/console/policies",
             "audit": "/console/audit",

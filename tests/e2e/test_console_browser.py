@@ -156,6 +156,7 @@ def test_everything_can_be_reached_by_keys(console: Console, browser: Browser) -
     page.keyboard.press("Escape")
     for letter, place in {
         "a": "approvals",
+        "s": "schedules",
         "f": "fleet",
         "p": "policies",
         "c": "cost",

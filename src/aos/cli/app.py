@@ -45,6 +45,8 @@ _GROUPS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     ("secrets", "secret"): ("secrets", "SECRETS", "group"),
     ("runs", "run"): ("runs", "RUNS", "group"),
     ("approvals", "approval"): ("approvals", "APPROVALS", "group"),
+    ("schedules", "schedule"): ("schedules", "SCHEDULES", "group"),
+    ("hooks", "hook"): ("hooks", "HOOKS", "group"),
 }
 """The module of each group with commands of its own, its collection and its commands there, by its plural and singular."""
 

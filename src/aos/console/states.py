@@ -73,6 +73,13 @@ _STATES: Final[Mapping[str, Mapping[str, tuple[Meaning, str]]]] = {
         "quarantined": (_BAD, "quarantined"),
         "retired": (_UNKNOWN, "retired"),
     },
+    "schedule": {
+        "on": (_GOOD, "on"),
+        "paused": (_WAITS, "paused"),
+        "stopped": (_BAD, "stopped"),
+        "waits": (_WAITS, "waits for a person"),
+        "failing": (_BAD, "not started"),
+    },
     "policy": {
         "active": (_GOOD, "in force"),
         "draft": (_WAITS, "draft"),

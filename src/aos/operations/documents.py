@@ -11,7 +11,16 @@ from aos.kernel.errors import FieldError, InvalidManifest, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.manifest.parse import parse_manifest
 from aos.kernel.manifest.schema import manifest_schema
-from aos.kernel.manifest.values import AgentSpec, BudgetSpec, Manifest, TaskSpec, ToolSpec, WorkflowSpec
+from aos.kernel.manifest.values import (
+    AgentSpec,
+    BudgetSpec,
+    HookSpec,
+    Manifest,
+    ScheduleSpec,
+    TaskSpec,
+    ToolSpec,
+    WorkflowSpec,
+)
 from aos.kernel.policy.values import Approvers, Rule
 from aos.kernel.schema import check, pointer
 from aos.kernel.workflow.spec import JOIN_ALL, OnFailure
@@ -195,6 +204,35 @@ def _task(task: TaskSpec) -> Fields:
     if task.priority is not None:
         found["priority"] = task.priority
     return found
+
+
+def schedule_document(spec: ScheduleSpec) -> Fields:
+    """Return a schedule as a manifest writes it."""
+    found: Fields = {
+        **_filled(workflow=spec.workflow, agent=spec.agent),
+        "cron": spec.cron,
+        "timezone": spec.timezone,
+        "goal": spec.goal,
+        "labels": dict(spec.labels),
+        "priority": spec.priority,
+        "catch_up": spec.catch_up.value,
+        "overlap": spec.overlap.value,
+        "owner": spec.owner,
+        "enabled": spec.enabled,
+    }
+    return found if spec.input is None else {**found, "input": spec.input}
+
+
+def hook_document(spec: HookSpec) -> Fields:
+    """Return a hook as a manifest writes it."""
+    mapping = spec.mapping
+    return {
+        **_filled(workflow=spec.workflow, agent=spec.agent),
+        "accepts": {"types": list(spec.types), "sources": list(spec.sources)},
+        "mapping": {"input": mapping.input, "goal": mapping.goal, "labels": dict(mapping.labels)},
+        "owner": spec.owner,
+        "enabled": spec.enabled,
+    }
 
 
 def duration_text(seconds: float) -> str:

@@ -10,6 +10,7 @@ from aos.operations.approvals import Approvals
 from aos.operations.archive import Housekeeping
 from aos.operations.calls import Calls
 from aos.operations.drivers import Drivers
+from aos.operations.due_schedules import DueSchedules
 from aos.operations.facts import FactsCache
 from aos.operations.fans import Fans
 from aos.operations.gate import Gate
@@ -34,6 +35,7 @@ class Orchestration:
     worker_id: UUID
     acts: OwnActs
     runs: Runs
+    schedules: DueSchedules
     approvals: Approvals
     ends: RunEnds
     tasks: Tasks
@@ -70,6 +72,7 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
     acts = OwnActs(database, facts, gate, drivers)
     ends = RunEnds(database, facts, drivers)
     tasks = Tasks(database, ends, worker_id=worker_id)
+    runs = Runs(database, facts, acts, drivers)
     return Orchestration(
         database=database,
         facts=facts,
@@ -77,7 +80,8 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         drivers=drivers,
         worker_id=worker_id,
         acts=acts,
-        runs=Runs(database, facts, acts, drivers),
+        runs=runs,
+        schedules=DueSchedules(database, facts, runs, drivers),
         approvals=Approvals(database, facts, drivers),
         ends=ends,
         tasks=tasks,

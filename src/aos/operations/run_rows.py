@@ -33,7 +33,10 @@ ORIGIN_KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What somebody wants run: a workflow or an agent, by name. `clock` is the run's own time at its start."""
+    """What somebody wants run: a workflow or an agent, by name. `clock` is the run's own time at its start.
+
+    `origin` says whose words input and goal are: a person's, or those of a system outside, which nothing may be built on.
+    """
 
     workflow: str | None = None
     agent: str | None = None
@@ -45,7 +48,9 @@ class RunRequest:
     budget: Money | None = None
     idempotency_key: str | None = None
     approval_id: UUID | None = None
+    origin: Source = Source.PERSON
     priority: int = 0
+    schedule_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: da
     goal = seal(request.goal, "goal", facts, drivers) if request.goal else None
     outcome = seal({"run_id": str(run_id)}, "outcome", facts, drivers)
     sealed_key = seal_bytes(key, "origin-key", facts, drivers)
-    seen = tokens_of([request.input, request.goal], Source.PERSON, at_most=ORIGIN_TOKENS_RUN_MAX)
+    seen = tokens_of([request.input, request.goal], request.origin, at_most=ORIGIN_TOKENS_RUN_MAX)
     tasks, edges = _tasks(planned.plan, facts, drivers)
     run = RunRow(
         organization_id=facts.id,
@@ -137,6 +142,7 @@ def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: da
         idempotency_principal=act.principal.actor.id if act.idempotency_key else None,
         idempotency_key=act.idempotency_key,
         priority=request.priority,
+        schedule_id=request.schedule_id,
     )
     rows = RunRows(run, tasks, edges)
     rows.contents = [each.row for each in (given, goal, outcome, sealed_key) if each is not None]

@@ -6,7 +6,7 @@ it. What the starter says (input and goal) is the person's words, wherever it re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -40,6 +40,8 @@ class RunStarted:
 
 
 StartedRun: TypeAlias = RunStarted | Pending | Refused
+Besides: TypeAlias = Callable[[AppTransaction, UUID], Awaitable[None]]
+"""What else is written in the transaction that starts a run of this id; what it raises undoes the start."""
 
 
 class Runs:
@@ -51,7 +53,9 @@ class Runs:
         self._acts = acts
         self._drivers = drivers
 
-    async def start_run(self, principal: Principal, request: RunRequest) -> StartedRun:
+    async def start_run(
+        self, principal: Principal, request: RunRequest, *, besides: Besides | None = None
+    ) -> StartedRun:
         """Start a run, or return the approval it waits for or why it was refused.
 
         The same Idempotency-Key returns the run it started. Raises NotFound for a workflow or agent that there is not,
@@ -77,7 +81,7 @@ class Runs:
             if not isinstance(ruling, Allowed):
                 return ruling
             rows = run_rows(planned, request, ruling, now=self._facts.now(), drivers=self._drivers)
-            if await self._write(rows, ruling.facts.id):
+            if await self._write(rows, ruling.facts.id, besides):
                 return RunStarted(rows.run_id)
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(f"what the start of `{planned.name}` was decided on changed {_TRIES_MAX} times")
@@ -131,12 +135,13 @@ class Runs:
                 raise InvalidRequest(f"input of workflow `{workflow.name}`: {told}", errors=errors)
         return Planned(row["name"], plan_workflow(workflow), workflow_id=row["id"], workflow_version=row["version"])
 
-    async def _write(self, rows: RunRows, organization_id: UUID) -> bool:
-        async def work(transaction: AppTransaction) -> bool:
-            return bool(await transaction.run("start_run", rows.params()))
-
+    async def _write(self, rows: RunRows, organization_id: UUID, besides: Besides | None) -> bool:
         async with self._database.app(organization_id) as transaction:
-            return await work(transaction)
+            if not await transaction.run("start_run", rows.params()):
+                return False
+            if besides is not None:
+                await besides(transaction, rows.run_id)
+            return True
 
     # --- steering ----------------------------------------------------------------------------------------------------
 

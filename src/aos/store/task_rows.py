@@ -219,6 +219,7 @@ class RunRow(msgspec.Struct, kw_only=True):
     parent_attempt: int | None = None
     call_key: str | None = None
     total_timeout_seconds: float | None = None
+    schedule_id: UUID | None = None
 
 
 class PlannedRow(msgspec.Struct, kw_only=True):

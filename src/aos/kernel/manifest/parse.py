@@ -25,6 +25,7 @@ from aos.kernel.manifest.parts import (
 )
 from aos.kernel.manifest.references import Names, check_references
 from aos.kernel.manifest.schema import manifest_schema
+from aos.kernel.manifest.starts import read_hook, read_schedule
 from aos.kernel.manifest.values import BudgetSpec, Manifest, OrganizationSpec
 from aos.kernel.manifest.workflows import read_workflow
 from aos.kernel.schema import check, pointer
@@ -92,6 +93,8 @@ class _Reading:
             policies=self._read("policies", read_policy, key="id"),
             budgets=self._budgets(),
             workflows=self._read("workflows", read_workflow),
+            schedules=self._read("schedules", read_schedule),
+            hooks=self._read("hooks", read_hook),
         )
 
     def names(self, known: Manifest) -> Names:

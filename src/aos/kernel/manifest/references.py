@@ -14,7 +14,7 @@ from aos.kernel.agents import AgentType
 from aos.kernel.errors import FieldError
 from aos.kernel.json_text import suggest
 from aos.kernel.manifest.templates import path_in_schema
-from aos.kernel.manifest.values import AgentSpec, BudgetScope, Manifest, ToolSpec
+from aos.kernel.manifest.values import AgentSpec, BudgetScope, HookSpec, Manifest, ScheduleSpec, ToolSpec
 from aos.kernel.money import Money
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.schema import pointer
@@ -63,6 +63,10 @@ def check_references(manifest: Manifest, names: Names, known: Manifest) -> Itera
         if kind:
             yield from names.check(kind, budget.scope_name, pointer(names.at("budgets", budget.id), "scope"))
     yield from _check_workflows(manifest, known, names)
+    for schedule in manifest.schedules:
+        yield from _check_start(schedule, names.at("schedules", schedule.name), people, names=names)
+    for hook in manifest.hooks:
+        yield from _check_start(hook, names.at("hooks", hook.name), people, names=names)
 
 
 def _check_workflows(manifest: Manifest, known: Manifest, names: Names) -> Iterator[FieldError]:
@@ -99,6 +103,15 @@ def _way(start: str, end: str, starts: Mapping[str, Set[str]]) -> tuple[str, ...
                 ways[follower] = (*ways[name], follower)
                 queue.append(follower)
     return ()
+
+
+def _check_start(start: ScheduleSpec | HookSpec, at: str, people: Set[str], *, names: Names) -> Iterator[FieldError]:
+    """Check what starts runs: what it starts, and whose rights they have."""
+    if start.workflow:
+        yield from names.check("workflows", start.workflow, pointer(at, "workflow"))
+    if start.agent:
+        yield from names.check("agents", start.agent, pointer(at, "agent"))
+    yield from _check_owner(start.owner, people, at)
 
 
 def _check_collisions(names: Names) -> Iterator[FieldError]:
@@ -148,10 +161,7 @@ def _check_agent(
     at = names.at("agents", agent.name)
     if agent.department:
         yield from names.check("departments", agent.department, pointer(at, "department"))
-    if agent.owner and people and agent.owner not in people:
-        yield FieldError(
-            pointer(at, "owner"), f"no person has the address `{agent.owner}`{suggest(agent.owner, people)}"
-        )
+    yield from _check_owner(agent.owner, people, at)
     for index, entry in enumerate(agent.tools):
         place = pointer(pointer(at, "tools"), index)
         if "*" not in entry.pattern:
@@ -166,6 +176,11 @@ def _check_agent(
         if delegate == agent.name:
             yield FieldError(place, f"agent `{agent.name}` cannot hand work to itself")
         yield from names.check("agents", delegate, place)
+
+
+def _check_owner(owner: str, people: Set[str], at: str) -> Iterator[FieldError]:
+    if owner and people and owner not in people:
+        yield FieldError(pointer(at, "owner"), f"no person has the address `{owner}`{suggest(owner, people)}")
 
 
 def _check_observer(agent: AgentSpec, tool: ToolSpec | None, at: str) -> Iterator[FieldError]:

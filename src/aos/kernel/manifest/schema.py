@@ -21,6 +21,7 @@ from aos.kernel.limits import (
     TASK_PRIORITY_MAX,
     TASKS_PER_RUN_MAX,
 )
+from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
@@ -424,6 +425,8 @@ _SCHEMA: Final[Json] = {
             "policies": _list(_POLICY, "What narrows the permissions: deny, escalate", maxItems=RULES_MAX),
             "budgets": _list(_BUDGET, "What AOS itself may cost"),
             "workflows": _map("name", _WORKFLOW, "What runs, in which order"),
+            "schedules": _map("name", schedule_schema(), "What runs at which times"),
+            "hooks": _map("name", hook_schema(), "What runs when a system outside says something, signed"),
         },
         required=("aos",),
     ),

@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
+from aos.kernel.hooks import HookMapping as HookMapping
+from aos.kernel.hooks import HookSpec as HookSpec
 from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.people import Role
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.policy.values import Rule
+from aos.kernel.schedules import CatchUp as CatchUp
+from aos.kernel.schedules import Overlap as Overlap
+from aos.kernel.schedules import ScheduleSpec as ScheduleSpec
 from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport
 from aos.kernel.workflow.spec import RetrySpec as RetrySpec
 from aos.kernel.workflow.spec import TaskSpec as TaskSpec
@@ -134,6 +139,8 @@ class Manifest:
     policies: tuple[Rule, ...] = ()
     budgets: tuple[BudgetSpec, ...] = ()
     workflows: tuple[WorkflowSpec, ...] = ()
+    schedules: tuple[ScheduleSpec, ...] = ()
+    hooks: tuple[HookSpec, ...] = ()
 
     def permitted_tools(self, agent: AgentSpec) -> Iterator[tuple[ToolSpec, ToolPermission]]:
         """Yield each of this manifest's tools that an entry of the agent's `tools` permits, with that entry."""

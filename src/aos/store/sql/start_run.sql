@@ -10,7 +10,7 @@ with asked as (
     act_name text, outcome text, rules jsonb, act_agent_id uuid, act_agent_version int, act_chain jsonb, parent_run_id uuid,
     parent_task_id uuid, parent_claim_token uuid, parent_attempt int, call_key text, total_timeout_seconds double precision,
     priority smallint, approval_id uuid, digest bytea, outcome_content_id uuid, clock timestamptz,
-    idempotency_principal uuid, idempotency_key text)
+    idempotency_principal uuid, idempotency_key text, schedule_id uuid)
 ), live as (
   select m.* from asked m
   join organization o on o.id = m.organization_id and o.epoch = m.epoch
@@ -32,13 +32,13 @@ with asked as (
 ), started as (
   insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
     goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
-    origin_incomplete, tasks_open, tasks_total, priority, parent_run_id, parent_task_id)
+    origin_incomplete, tasks_open, tasks_total, priority, parent_run_id, parent_task_id, schedule_id)
   select g.organization_id, g.id, g.workflow_id, g.workflow_version, g.agent_id, g.name, g.department_id, 'running',
     g.chain, coalesce(g.goal_content_id, p.goal_content_id), g.input_content_id, coalesce(g.labels, '{}'), g.thread,
     g.clock_start, coalesce(p.origin_key_content_id, g.origin_key_content_id),
     json_array_length(%(origins)s::json) + coalesce(p.origin_tokens, 0),
     g.origin_incomplete or coalesce(p.origin_incomplete, false), g.tasks_total, g.tasks_total, coalesce(g.priority, 0),
-    g.parent_run_id, g.parent_task_id
+    g.parent_run_id, g.parent_task_id, g.schedule_id
   from granted g
   left join run p on p.organization_id = g.organization_id and p.id = g.parent_run_id
 ), acted as (
