@@ -22,6 +22,7 @@ from aos.kernel.manifest.values import (
     Manifest,
     OrganizationSpec,
     PersonSpec,
+    QueueSpec,
     ToolSpec,
     WorkflowSpec,
 )
@@ -127,6 +128,7 @@ class Registry:
             price_per_second_nanos=self._own_nanos(spec.price_per_second),
             objectives=spec.objectives,
             queue=spec.queue,
+            concurrency=spec.concurrency,
         )
 
     def _own_nanos(self, price: Money | None) -> int:
@@ -160,6 +162,7 @@ def read_registry(organization_id: UUID) -> Registry:
     manifest = Manifest(
         organization=_organization(row),
         departments=_specs(row["departments"], DepartmentSpec),
+        queues=_specs(row["queues"], QueueSpec),
         people=_specs(row["people"], PersonSpec, key="email"),
         tools=_specs(row["tools"], ToolSpec),
         agents=_specs(row["agents"], AgentSpec),
@@ -177,6 +180,7 @@ def read_registry(organization_id: UUID) -> Registry:
 
 _KINDS = (
     ("department", "departments", "name"),
+    ("queue", "queues", "name"),
     ("person", "people", "email"),
     ("tool", "tools", "name"),
     ("agent", "agents", "name"),

@@ -14,7 +14,15 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from aos.kernel.agents import ToolPermission
 from aos.kernel.manifest.gains import agent_gains, tool_gains
-from aos.kernel.manifest.values import AgentSpec, Manifest, OrganizationSpec, PersonSpec, ToolSpec, WorkflowSpec
+from aos.kernel.manifest.values import (
+    AgentSpec,
+    Manifest,
+    OrganizationSpec,
+    PersonSpec,
+    QueueSpec,
+    ToolSpec,
+    WorkflowSpec,
+)
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 
@@ -62,6 +70,7 @@ def diff(current: Manifest, wanted: Manifest, *, prune: bool = False) -> list[Ch
     after = merge(current, wanted, prune=prune)
     changes = _organization(current.organization, wanted.organization)
     changes += _each("department", "name", current.departments, after.departments)
+    changes += _each("queue", "name", current.queues, after.queues)
     changes += _each("person", "email", current.people, after.people)
     changes += _each("tool", "name", current.tools, after.tools)
     changes += _agents(current, after)
@@ -76,6 +85,7 @@ def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manife
     return Manifest(
         organization=_merge_organization(current.organization, wanted.organization),
         departments=_merged("name", current.departments, wanted.departments, prune=prune),
+        queues=_merged("name", current.queues, wanted.queues, prune=prune),
         people=_merged("email", current.people, wanted.people, prune=False),
         tools=_merged("name", current.tools, wanted.tools, prune=prune),
         agents=_merged("name", current.agents, _owned(current, wanted), prune=prune),
@@ -250,6 +260,8 @@ def _describe(new: object) -> str:
             return f"{new.effect}, {new.transport} {new.entry}"
         case Rule():
             return f"{new.outcome} {', '.join(new.actions) or 'everything'}"
+        case QueueSpec():
+            return f"at most {new.concurrency} at once"
         case WorkflowSpec():
             return f"{len(new.tasks)} task{'s' if len(new.tasks) != 1 else ''}"
         case _:

@@ -23,6 +23,7 @@ from aos.kernel.tools import Effect, FactLookup
 _ONE: Final = {
     "agents": "agent",
     "departments": "department",
+    "queues": "queue",
     "tools": "tool",
     "workflows": "workflow",
     "runnable": "workflow or agent",
@@ -79,6 +80,8 @@ def _check_workflows(manifest: Manifest, known: Manifest, names: Names) -> Itera
                 yield from names.check("agents", task.agent, pointer(at, "agent"))
             if task.fallback is not None:
                 yield from names.check("agents", task.fallback.agent, pointer(pointer(at, "fallback"), "agent"))
+            if task.queue:
+                yield from names.check("queues", task.queue, pointer(at, "queue"))
             if task.workflow:
                 yield from names.check("workflows", task.workflow, pointer(at, "workflow"))
                 way = _way(task.workflow, workflow.name, starts)
@@ -148,6 +151,8 @@ def _check_agent(
     at = names.at("agents", agent.name)
     if agent.department:
         yield from names.check("departments", agent.department, pointer(at, "department"))
+    if agent.queue:
+        yield from names.check("queues", agent.queue, pointer(at, "queue"))
     if agent.owner and people and agent.owner not in people:
         yield FieldError(
             pointer(at, "owner"), f"no person has the address `{agent.owner}`{suggest(agent.owner, people)}"
