@@ -284,6 +284,7 @@ def _write_agent(connection: psycopg.Connection[Any], world: World, agent: Agent
         "insert into agent_version (organization_id, agent_id, version, id, spec, digest) values (%s, %s, %s, %s, %s, %s)",
         (world.organization_id, agent.id, agent.version, IDS.new(), Jsonb(spec), spec_digest(spec)),
     )
+    write_limit(connection, world.organization_id, "agent", name=agent.name, at_most=agent.concurrency)
 
 
 def _write_tool(connection: psycopg.Connection[Any], world: World, tool: Tool) -> None:
@@ -296,6 +297,18 @@ def _write_tool(connection: psycopg.Connection[Any], world: World, tool: Tool) -
         "insert into tool_version (organization_id, tool_id, version, id, spec, digest) values (%s, %s, %s, %s, %s, %s)",
         (world.organization_id, tool.id, tool.version, IDS.new(), Jsonb(spec), spec_digest(spec)),
     )
+    write_limit(connection, world.organization_id, "tool", name=tool.name, at_most=tool.concurrency)
+
+
+def write_limit(
+    connection: psycopg.Connection[Any], organization_id: UUID, kind: str, *, name: str, at_most: int | None
+) -> None:
+    """Set how many tasks or calls may be under way at once; None sets nothing."""
+    if at_most is not None:
+        connection.execute(
+            "insert into concurrency_limit (organization_id, id, kind, name, at_most) values (%s, %s, %s, %s, %s)",
+            (organization_id, IDS.new(), kind, name, at_most),
+        )
 
 
 def _write_rule(connection: psycopg.Connection[Any], world: World, rule: Rule) -> None:

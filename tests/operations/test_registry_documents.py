@@ -24,6 +24,7 @@ FULL: dict[str, Any] = {
     "aos": 1,
     "organization": {"currency": "EUR", "rates": {"USD": "0.92"}},
     "departments": {"finance": {"cost_center": "CC-210"}},
+    "queues": {"gpu": {"concurrency": 4}},
     "tools": {
         "erp.vendor": {
             "python": "example.erp:vendor",
@@ -46,6 +47,7 @@ FULL: dict[str, Any] = {
             "reversible": True,
             "timeout": "90s",
             "description": "Pays",
+            "concurrency": 2,
         },
     },
     "agents": {
@@ -64,6 +66,7 @@ FULL: dict[str, Any] = {
             "risk": "high",
             "queue": "gpu",
             "price": {"per_second": "0.001 EUR"},
+            "concurrency": 3,
         },
         "helper": {"type": "sub-agent"},
     },
@@ -122,6 +125,7 @@ def written_back(manifest: Manifest) -> Json:
         "aos": 1,
         "organization": FULL["organization"],
         "departments": FULL["departments"],
+        "queues": FULL["queues"],
         "tools": {spec.name: tool_document(spec) for spec in manifest.tools},
         "agents": {spec.name: agent_document(spec) for spec in manifest.agents},
         "policies": [{"id": rule.id, **policy_document(rule)} for rule in manifest.policies],

@@ -96,6 +96,24 @@ def test_a_statement_reads_large_tables_by_key_alone(large: Database, name: str)
         assert keys - {"organization_id"}, f"{name} scans a whole organization: {read}"
 
 
+@pytest.mark.parametrize(
+    ("name", "table", "key"), [("count_turns", "action", "tool_id"), ("count_open_tasks", "run", "state")]
+)
+def test_what_limits_count_is_found_by_an_index_of_what_is_open(
+    large: Database, name: str, table: str, key: str
+) -> None:
+    numbers: dict[str, int] = {}
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", sql(name))
+    with psycopg.connect(large.machine, autocommit=True) as connection:
+        connection.execute(prefer_indexes().encode())
+        (plan,) = connection.execute(f"explain (generic_plan, format json) {text}".encode()).fetchone() or ()
+    read = [node for node in scans(plan[0]["Plan"]) if node["Relation Name"].startswith(table)]
+    assert read
+    for node in read:
+        assert "Index" in node["Node Type"], node
+        assert f"{key} = " in node["Index Cond"], node
+
+
 def test_a_slow_statement_has_every_connection_plan_again(database: Database) -> None:
     async def story() -> None:
         plans = Plans()

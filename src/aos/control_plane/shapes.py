@@ -113,7 +113,7 @@ def patch_of(kind: str) -> Schema:
 def _shown(kind: str, *, optional: tuple[str, ...] = (), **columns: Schema) -> Schema:
     """Return the schema of how a thing is shown: its columns and what its version says."""
     fields = {name: schema for name, schema in part_of(kind)["properties"].items() if name != "budget"}
-    for name in ("price", "runtime", "department", "when", "approvers"):
+    for name in ("price", "runtime", "department", "when", "approvers", "queue", "concurrency"):
         if name in fields:
             fields[name] = maybe(fields[name])
     if "price" in fields:
@@ -252,6 +252,25 @@ def _registry_components() -> dict[str, Schema]:
         "WorkflowPatch": patch_of("workflows"),
         "Workflow": closed({"id": UUID, "name": TEXT, "version": NUMBER, **_WIRE_WORKFLOW, **_MADE}),
         "WorkflowVersion": closed({**_WIRE_WORKFLOW, **_VERSION}),
+        **_shared_components(),
+    }
+
+
+def _shared_components() -> dict[str, Schema]:
+    """Return the schemas of what agents share: departments and queues."""
+    return {
+        "QueueNew": new_of("queues"),
+        "QueuePatch": patch_of("queues"),
+        "Queue": closed(
+            {
+                "id": UUID,
+                "name": TEXT,
+                "concurrency": NUMBER,
+                "under_way": NUMBER,
+                "created_at": INSTANT,
+                "updated_at": INSTANT,
+            }
+        ),
         "DepartmentNew": DEPARTMENT_NEW,
         "DepartmentPatch": closed({"cost_center": LABEL}, optional=("cost_center",)),
         "Department": closed({"id": UUID, "name": TEXT, "cost_center": TEXT, "created_at": INSTANT}),

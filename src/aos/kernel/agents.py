@@ -80,3 +80,6 @@ class Agent:
     price_per_second_nanos: int = 0
     objectives: tuple[Objective, ...] = ()
     queue: str = ""
+    """Where its tasks stand that name no queue themselves; empty: the queue `default`."""
+    concurrency: int | None = None
+    """How many of its tasks may be under way at once; None: as many as there is room for."""

@@ -28,6 +28,10 @@ PAGE_ITEMS_MAX: Final = 200
 PAGE_ITEMS_DEFAULT: Final = 50
 TASKS_PER_RUN_MAX: Final = 100_000
 EDGES_PER_RUN_MAX: Final = 500_000
+CONCURRENCY_MAX: Final = 10_000
+"""The largest limit on how many tasks of an agent or queue, or calls of a tool, are under way at once."""
+OPEN_TASKS_MAX: Final = 1_000_000
+"""Open tasks of an organization past which it starts no further run."""
 TASKS_PER_SPAWN_MAX: Final = 10_000
 FOR_EACH_ITEMS_MAX: Final = 10_000
 DELEGATION_DEPTH_MAX: Final = 8

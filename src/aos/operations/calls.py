@@ -8,10 +8,21 @@ database that is away: the pass ends without a word to the agent and is run agai
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused
-from aos.kernel.errors import AosError, InvalidRequest, NotFound, StaleClaim, StillRunning, TooLarge, Unavailable
+from aos.kernel.errors import (
+    AosError,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    StaleClaim,
+    StillRunning,
+    TooLarge,
+    Unavailable,
+)
 from aos.kernel.json import Json
 from aos.kernel.limits import NAME_LENGTH_MAX, TASKS_PER_SPAWN_MAX
 from aos.kernel.workflow.states import FINAL, TaskState
@@ -32,6 +43,11 @@ from aos_sdk.frames import Call, Result
 
 _FINAL = frozenset(state.value for state in FINAL)
 
+TURN_WAIT_SECONDS: Final = 5.0
+"""How long a call waits here for its turn at a tool with a limit; its task holds a worker's room for so long."""
+TURN_PAUSE_SECONDS: Final = 0.02
+TURN_PAUSE_SECONDS_MAX: Final = 0.5
+
 
 class Calls:
     """Answers the calls of passes."""
@@ -41,6 +57,7 @@ class Calls:
         self._facts = facts
         self._gate = gate
         self._drivers = drivers
+        self.turn_wait_seconds = TURN_WAIT_SECONDS
         self._kept = KeptCalls(database)
         self._spawns = Spawns(database, facts, acts, drivers)
 
@@ -48,7 +65,8 @@ class Calls:
         """Answer one call of a pass, once it is recorded or must wait.
 
         Raises StaleClaim, and what ends a pass without a word to its agent, so that it is run again: Unavailable where the
-        database is away, StillRunning where the call stands under way from before.
+        database is away, StillRunning where the call stands under way from before, RateLimited where its tool had no room
+        for it in all the time that it waited.
         """
         try:
             match call.kind:
@@ -65,7 +83,7 @@ class Calls:
                     return await self._keep(state, call, member, value=None)
                 case "step":
                     return await self._step(state, call)
-        except (StaleClaim, StillRunning, Unavailable):
+        except (RateLimited, StaleClaim, StillRunning, Unavailable):
             raise
         except AosError as error:
             return self._not_performed(state, call, "failed", error.slug, detail=error.detail, reasons=error.reasons)
@@ -77,7 +95,24 @@ class Calls:
 
     async def _tool(self, state: PassState, call: Call) -> Result:
         act = self._act(state, call, ActKind.TOOL, call.arguments)
-        return self._result(state, call, await self._gate.perform(act))
+        return self._result(state, call, await self._in_turn(act))
+
+    async def _in_turn(self, act: Act) -> Recorded | Pending | Refused:
+        """Perform an act, waiting for its turn where as many of its tool are under way as may be.
+
+        Raises RateLimited where none came in `turn_wait_seconds`: the pass ends, and its task is given back and comes again.
+        """
+        ticker = self._drivers.ticker
+        began, pause = ticker.seconds(), TURN_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._gate.perform(act)
+            except RateLimited:
+                if ticker.seconds() - began + pause > self.turn_wait_seconds:
+                    raise
+            spread = 0.5 + self._drivers.ids.random_bytes(1)[0] / 255
+            await asyncio.sleep(pause * spread)
+            pause = min(2 * pause, TURN_PAUSE_SECONDS_MAX)
 
     async def _spawn(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)

@@ -13,10 +13,9 @@ import msgspec
 
 from aos.kernel.agents import Agent
 from aos.kernel.identity import ChainLink, Claim, Principal, PrincipalKind
+from aos.kernel.workflow.lanes import NO_LANE
 from aos.kernel.workflow.spec import TaskWork, work_from
 
-NO_LANE = UUID(int=0)
-"""The lane of tasks whose agent has no department."""
 TEXTS_KEPT = 4_096
 START_KEY = "aos:start"
 """The call key under which a task's own delegation waits for a person; no call of an agent has it."""

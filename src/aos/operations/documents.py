@@ -29,6 +29,7 @@ from aos.operations.registry import Registry
 Fields = dict[str, Json]
 
 _NAMES: Final = cast(dict[str, Json], cast(Fields, manifest_schema())["$defs"])
+_KINDS_OF_NAMES: Final = {"tools": "tool_name", "queues": "queue"}
 _LISTS: Final = {"policies": "id", "budgets": "id", "people": "email"}
 
 
@@ -38,7 +39,7 @@ def read_part(registry: Registry, kind: str, name: str, *, fields: Fields) -> Ma
     Raises InvalidRequest whose pointers lead into `fields`, the name at `/name`.
     """
     key = _LISTS.get(kind)
-    if key is None and (wrong := check(name, _NAMES["tool_name" if kind == "tools" else "name"], "/name")):
+    if key is None and (wrong := check(name, _NAMES[_KINDS_OF_NAMES.get(kind, "name")], "/name")):
         raise refuse_fields(wrong)
     part: Json = [{key: name, **fields}] if key else {name: fields}
     at = pointer(f"/{kind}", 0 if key else name)
@@ -100,6 +101,8 @@ def agent_document(spec: AgentSpec) -> Fields:
     }
     if spec.runtime is not None:
         found["runtime"] = {spec.runtime.kind: spec.runtime.entry, "inline": spec.runtime.inline}
+    if spec.concurrency is not None:
+        found["concurrency"] = spec.concurrency
     if spec.price_per_second is not None:
         found["price"] = {"per_second": str(spec.price_per_second)}
     return {name: value for name, value in found.items() if value != ""}
@@ -120,6 +123,8 @@ def tool_document(spec: ToolSpec) -> Fields:
         "timeout": duration_text(spec.timeout_seconds),
         "description": spec.description,
     }
+    if spec.concurrency is not None:
+        found["concurrency"] = spec.concurrency
     if spec.price is not None:
         found["price"] = {"per_call": str(spec.price)}
     return found

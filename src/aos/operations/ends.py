@@ -11,6 +11,7 @@ from aos.kernel.agents import Agent
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, Usage, amount, record_time
 from aos.kernel.money import Money
+from aos.kernel.workflow.lanes import lane_of, queue_of
 from aos.kernel.workflow.passes import Fail, FallBack, Retry, Stuck, Succeed
 from aos.kernel.workflow.spec import OnFailure
 from aos.operations.claimed import ClaimedTask
@@ -26,8 +27,6 @@ DETAIL_LENGTH_MAX: Final = 10_000
 
 SKIPPED: Final = "skipped"
 CONDITION: Final = "condition"
-NO_LANE: Final = UUID(int=0)
-"""The lane of tasks whose agent is of no department."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,8 @@ def completion(
     )
     if isinstance(verdict, FallBack):
         fallback = facts.agents_by_name[task.work.fallback or ""]
-        row.fallback_agent_id, row.fallback_lane = fallback.id, fallback.department_id or NO_LANE
+        row.fallback_agent_id = fallback.id
+        row.fallback_lane = lane_of(fallback, queue_of(agent, task.work.queue), facts.limits)
         row.attempts_more = task.attempt + task.work.retry.attempts - task.attempts_max
     if sealed is not None:
         if error is None:

@@ -24,6 +24,7 @@ from aos.operations.hooks import change_hook, create_hook, retire_hook
 from aos.operations.organizations import change_settings
 from aos.operations.people import add_member, find_member, set_roles
 from aos.operations.policies import check_rules, retire_policy, save_policy
+from aos.operations.queues import change_queue, check_unnamed, create_queue, delete_queue
 from aos.operations.registry import Entry, tool_of
 from aos.operations.registry_records import Edit
 from aos.operations.schedules import change_schedule, create_schedule, retire_schedule
@@ -60,6 +61,9 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
         return Applied(())
     after = merge(current, wanted, prune=prune)
     _check(edit, after, document=document)
+    for change in changes:
+        if change.kind == "queue" and change.mark is Mark.REMOVE:
+            check_unnamed(change.name, after)
     if wanted.organization != type(wanted.organization)() and any(each.kind == "organization" for each in changes):
         change_settings(edit, wanted.organization)
         edit.registry.manifest = merge(current, Manifest(organization=wanted.organization))
@@ -87,6 +91,7 @@ def _marked(change: Change, waiting: Mapping[tuple[str, str], tuple[str, ...]]) 
 _ORDER: Final = (
     "organization",
     "department",
+    "queue",
     "person",
     "tool",
     "agent",
@@ -166,6 +171,7 @@ def _find(manifest: Manifest, change: Change) -> Any:
 
 _PLACES: Final = {
     "department": ("departments", "name"),
+    "queue": ("queues", "name"),
     "person": ("people", "email"),
     "tool": ("tools", "name"),
     "agent": ("agents", "name"),
@@ -178,6 +184,7 @@ _PLACES: Final = {
 
 _ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "department": create_department,
+    "queue": create_queue,
     "person": add_member,
     "tool": lambda edit, spec: register_tool(edit, spec, checked=True),
     "agent": register_agent,
@@ -188,6 +195,7 @@ _ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
 }
 _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "department": change_department,
+    "queue": change_queue,
     "person": lambda edit, spec: set_roles(edit, find_member(edit.organization_id, spec.email), frozenset(spec.roles)),
     "tool": lambda edit, spec: change_tool(edit, spec, checked=True),
     "agent": change_agent,
@@ -197,6 +205,7 @@ _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "hook": change_hook,
 }
 _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
+    "queue": lambda edit, name: delete_queue(edit, name, checked=True),
     "tool": retire_tool,
     "agent": lambda edit, name: move_agent(edit, name, AgentStatus.RETIRED),
     "policy": retire_policy,

@@ -24,6 +24,7 @@ from aos.kernel.manifest.values import (
     Manifest,
     OrganizationSpec,
     PersonSpec,
+    QueueSpec,
     ToolSpec,
     WorkflowSpec,
 )
@@ -133,6 +134,7 @@ class Registry:
             price_per_second_nanos=self._own_nanos(spec.price_per_second),
             objectives=spec.objectives,
             queue=spec.queue,
+            concurrency=spec.concurrency,
         )
 
     def _own_nanos(self, price: Money | None) -> int:
@@ -166,6 +168,7 @@ def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Regi
     manifest = Manifest(
         organization=_organization(row),
         departments=_specs(row["departments"], DepartmentSpec),
+        queues=_specs(row["queues"], QueueSpec),
         people=_specs(row["people"], PersonSpec, key="email"),
         tools=_specs(row["tools"], ToolSpec),
         agents=_specs(row["agents"], AgentSpec),
@@ -185,6 +188,7 @@ def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Regi
 
 _KINDS = (
     ("department", "departments", "name"),
+    ("queue", "queues", "name"),
     ("person", "people", "email"),
     ("tool", "tools", "name"),
     ("agent", "agents", "name"),

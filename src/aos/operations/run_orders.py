@@ -46,7 +46,7 @@ class AnswerGiven:
 async def order_run(hot: Hot, actor: Actor, request: RunRequest) -> RunStarted | Pending:
     """Start a run, once under an Idempotency-Key, or return the approval that it waits for.
 
-    Raises Forbidden without the permission, Denied or BudgetSpent with reasons where the gate refuses, and what the request
+    Raises Forbidden without the permission, Denied or BudgetSpent with reasons where the gate refuses, RateLimited where too many tasks are open, and what the request
     itself is refused for.
     """
     _require(actor, Permission.RUN_START)
@@ -99,7 +99,8 @@ async def answer_approval(hot: Hot, actor: Actor, approval_id: UUID, *, given: A
 
 
 def _runs(hot: Hot) -> Runs:
-    return Runs(hot.database, hot.facts, OwnActs(hot.database, hot.facts, hot.gate, hot.drivers), hot.drivers)
+    acts = OwnActs(hot.database, hot.facts, hot.gate, hot.drivers)
+    return Runs(hot.database, hot.facts, acts, hot.drivers, open_tasks=hot.open_tasks)
 
 
 def _principal(actor: Actor) -> Principal:

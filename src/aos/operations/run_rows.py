@@ -16,6 +16,7 @@ from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_t
 from aos.kernel.limits import INPUT_BYTES_MAX, ORIGIN_TOKENS_RUN_MAX
 from aos.kernel.money import Money
 from aos.kernel.origins import Source, token_digest, tokens_of
+from aos.kernel.workflow.lanes import lane_of, queue_of
 from aos.kernel.workflow.plan import Plan
 from aos.kernel.workflow.spec import work_spec
 from aos.operations.contents import Sealed
@@ -184,8 +185,8 @@ def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list
                 blockers=len(task.after),
                 attempts_max=task.work.retry.attempts,
                 needs=task.needs,
-                lane=agent.department_id if agent is not None else None,
-                queue=task.work.queue or (agent.queue if agent is not None else "") or None,
+                lane=lane_of(agent, queue_of(agent, task.work.queue), facts.limits),
+                queue=queue_of(agent, task.work.queue),
                 priority=task.work.priority,
             )
         )

@@ -22,6 +22,7 @@ from aos.kernel.workflow.plan import plan_agent, plan_workflow
 from aos.kernel.workflow.spec import WorkflowSpec, workflow_from
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.records import place, record_row
 from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
@@ -47,7 +48,16 @@ Besides: TypeAlias = Callable[[AppTransaction, UUID], Awaitable[None]]
 class Runs:
     """Starts and steers runs."""
 
-    def __init__(self, database: Database, facts: FactsCache, acts: OwnActs, drivers: Drivers) -> None:
+    def __init__(
+        self,
+        database: Database,
+        facts: FactsCache,
+        acts: OwnActs,
+        drivers: Drivers,
+        *,
+        open_tasks: OpenTasks | None = None,
+    ) -> None:
+        self._open_tasks = open_tasks or OpenTasks(database, drivers.ticker)
         self._database = database
         self._facts = facts
         self._acts = acts
@@ -60,7 +70,7 @@ class Runs:
 
         The same Idempotency-Key returns the run it started. Raises NotFound for a workflow or agent that there is not,
         InvalidRequest where the input does not fit the workflow's schema or a clock is not allowed, InvalidManifest and
-        TooLarge where the workflow cannot be planned.
+        TooLarge where the workflow cannot be planned, RateLimited where too many tasks are open already.
         """
         facts = await self._facts.of(principal.organization_id)
         planned = await self._planned(request, facts)
@@ -80,8 +90,10 @@ class Runs:
                 return _before(ruling)
             if not isinstance(ruling, Allowed):
                 return ruling
+            await self._open_tasks.check_room(ruling.facts.id)
             rows = run_rows(planned, request, ruling, now=self._facts.now(), drivers=self._drivers)
             if await self._write(rows, ruling.facts.id, besides):
+                self._open_tasks.add(ruling.facts.id, len(rows.tasks))
                 return RunStarted(rows.run_id)
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(f"what the start of `{planned.name}` was decided on changed {_TRIES_MAX} times")

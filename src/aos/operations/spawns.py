@@ -15,6 +15,7 @@ from aos.kernel.errors import StaleClaim, StaleFacts
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
 from aos.kernel.limits import STALE_RETRIES_MAX, TASKS_PER_RUN_MAX
+from aos.kernel.workflow.lanes import lane_of, queue_of
 from aos.kernel.workflow.spec import TaskWork, work_spec
 from aos.operations.authenticate import claim_stands
 from aos.operations.decided import chain_json
@@ -106,6 +107,8 @@ class Spawns:
             child_label=label,
             child_agent_id=child.id,
             child_chain=chain_json(act.principal.chain),
+            child_queue=queue_of(child),
+            child_lane=lane_of(child, queue_of(child), facts.limits),
             child_spec=work_spec(TaskWork(agent=child.name, action_id=str(allowed.action_id))),
             outcome_content_id=outcome.row.id,
             agent_id=state.agent.id,

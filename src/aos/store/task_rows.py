@@ -155,6 +155,8 @@ class SpawnRow(msgspec.Struct, kw_only=True):
     approval_id: UUID | None = None
     arguments_content_id: UUID | None = None
     child_input_content_id: UUID | None = None
+    child_lane: UUID = UUID(int=0)
+    child_queue: str = "default"
     clock: datetime | None = None
 
 

@@ -20,6 +20,7 @@ from aos.kernel.manifest.values import (
     Manifest,
     OrganizationSpec,
     PersonSpec,
+    QueueSpec,
     ScheduleSpec,
     ToolSpec,
     WorkflowSpec,
@@ -72,6 +73,7 @@ def diff(current: Manifest, wanted: Manifest, *, prune: bool = False) -> list[Ch
     after = merge(current, wanted, prune=prune)
     changes = _organization(current.organization, wanted.organization)
     changes += _each("department", "name", current.departments, after.departments)
+    changes += _each("queue", "name", current.queues, after.queues)
     changes += _each("person", "email", current.people, after.people)
     changes += _each("tool", "name", current.tools, after.tools)
     changes += _agents(current, after)
@@ -89,6 +91,7 @@ def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manife
     return Manifest(
         organization=organization,
         departments=_merged("name", current.departments, wanted.departments, prune=prune),
+        queues=_merged("name", current.queues, wanted.queues, prune=prune),
         people=_merged("email", current.people, wanted.people, prune=False),
         tools=_merged("name", current.tools, wanted.tools, prune=prune),
         agents=_merged("name", current.agents, _owned(current.agents, wanted.agents), prune=prune),
@@ -286,6 +289,8 @@ def _describe(new: object) -> str:
             return f"{new.outcome} {', '.join(new.actions) or 'everything'}"
         case ScheduleSpec():
             return f"{new.target} at {new.cron} in {new.timezone}"
+        case QueueSpec():
+            return f"at most {new.concurrency} at once"
         case WorkflowSpec():
             return f"{len(new.tasks)} task{'s' if len(new.tasks) != 1 else ''}"
         case _:

@@ -23,6 +23,7 @@ from aos.kernel.tools import Effect, FactLookup
 _ONE: Final = {
     "agents": "agent",
     "departments": "department",
+    "queues": "queue",
     "tools": "tool",
     "workflows": "workflow",
     "runnable": "workflow or agent",
@@ -83,6 +84,8 @@ def _check_workflows(manifest: Manifest, known: Manifest, names: Names) -> Itera
                 yield from names.check("agents", task.agent, pointer(at, "agent"))
             if task.fallback is not None:
                 yield from names.check("agents", task.fallback.agent, pointer(pointer(at, "fallback"), "agent"))
+            if task.queue:
+                yield from names.check("queues", task.queue, pointer(at, "queue"))
             if task.workflow:
                 yield from names.check("workflows", task.workflow, pointer(at, "workflow"))
                 way = _way(task.workflow, workflow.name, starts)
@@ -162,6 +165,8 @@ def _check_agent(
     if agent.department:
         yield from names.check("departments", agent.department, pointer(at, "department"))
     yield from _check_owner(agent.owner, people, at)
+    if agent.queue:
+        yield from names.check("queues", agent.queue, pointer(at, "queue"))
     for index, entry in enumerate(agent.tools):
         place = pointer(pointer(at, "tools"), index)
         if "*" not in entry.pattern:

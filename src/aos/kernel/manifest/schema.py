@@ -13,6 +13,7 @@ from aos.kernel.agents import AgentType
 from aos.kernel.json import Json
 from aos.kernel.limits import (
     ATTEMPTS_MAX,
+    CONCURRENCY_MAX,
     CONDITION_LENGTH_MAX,
     ERROR_NAMES_MAX,
     NAME_LENGTH_MAX,
@@ -92,6 +93,10 @@ def _one_of(values: type[StrEnum], description: str, *, default: StrEnum | None 
     return found if default is None else {**found, "default": default.value}
 
 
+def _concurrency(description: str) -> _JsonObject:
+    return {"type": "integer", "minimum": 1, "maximum": CONCURRENCY_MAX, "description": description}
+
+
 _ORGANIZATION: Final = _object(
     {
         "name": _text("How the organization is called", minLength=1),
@@ -120,6 +125,10 @@ _ORGANIZATION: Final = _object(
 )
 
 _DEPARTMENT: Final = _object({"cost_center": _text("Where its costs are booked", default="")})
+
+_QUEUE: Final = _object(
+    {"concurrency": _concurrency("How many tasks of this queue may be under way at once")}, required=("concurrency",)
+)
 
 _PERSON: Final = _object(
     {
@@ -177,6 +186,9 @@ _TOOL: Final[_JsonObject] = {
             "price": _object({"per_call": _ref("money")}, required=("per_call",), description="What a call costs"),
             "reversible": {"type": "boolean", "default": False, "description": "Whether the effect can be undone"},
             "timeout": _ref("duration", "How long a call may take; 60s unless it says so"),
+            "concurrency": _concurrency(
+                "How many calls may be under way at once; past it a caller waits or is told to"
+            ),
             "description": _prose("What the tool does, for the agents that choose it"),
         },
         required=("effect",),
@@ -231,6 +243,7 @@ _AGENT: Final = _object(
         "roles": _list(_ref("name"), "Roles that conditions may name", uniqueItems=True),
         "permissions": _list(_one_of(Permission, "A permission"), "What else of AOS it may use", uniqueItems=True),
         "risk": {"enum": list(RISKS), "default": "normal", "description": "What conditions read as `agent.risk`"},
+        "concurrency": _concurrency("How many of its tasks may be under way at once"),
         "price": _object({"per_second": _ref("money")}, required=("per_second",), description="What its runtime costs"),
         "queue": _ref("queue", "The queue in which its tasks stand, where a workflow names no other"),
         "budget": _object(
@@ -419,6 +432,7 @@ _SCHEMA: Final[Json] = {
             "aos": {"const": 1, "description": "The version of this form"},
             "organization": _ORGANIZATION,
             "departments": _map("name", _DEPARTMENT, "Who pays"),
+            "queues": _map("queue", _QUEUE, "What tasks share, and how many of them may be under way at once"),
             "people": _list(_PERSON, "Who may sign in, and their roles"),
             "tools": _map("tool_name", _TOOL, "What agents can do to the world"),
             "agents": _map("name", _AGENT, "Who acts; `tools`, `models` and `delegates` are their permissions"),

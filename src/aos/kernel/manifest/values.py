@@ -64,6 +64,14 @@ class DepartmentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A queue: tasks that share what there is little of. At most `concurrency` of them are under way at once."""
+
+    name: str
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersonSpec:
     """A person who may sign in, with the roles held in this organization."""
 
@@ -91,6 +99,7 @@ class ToolSpec:
     timeout_seconds: int = 60
     description: str = ""
     fixed: Mapping[str, Json] = field(default_factory=dict)
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,7 @@ class AgentSpec:
     risk: str = "normal"
     price_per_second: Money | None = None
     queue: str = ""
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,7 @@ class Manifest:
 
     organization: OrganizationSpec = OrganizationSpec()
     departments: tuple[DepartmentSpec, ...] = ()
+    queues: tuple[QueueSpec, ...] = ()
     people: tuple[PersonSpec, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     agents: tuple[AgentSpec, ...] = ()

@@ -3,6 +3,8 @@ select o.id, o.name,
   (select to_jsonb(s) - 'organization_id' from organization_settings s where s.organization_id = o.id) as settings,
   (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'cost_center', d.cost_center)), '[]')
     from department d where d.organization_id = o.id) as departments,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name, 'concurrency', c.at_most)), '[]')
+    from concurrency_limit c where c.organization_id = o.id and c.kind = 'queue') as queues,
   (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'email', p.email, 'name', p.name, 'roles', m.roles)), '[]')
     from member m join person p on p.id = m.person_id where m.organization_id = o.id) as people,
   (select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'name', t.name, 'version', t.version,

@@ -7,7 +7,7 @@ with member as (
     tries int, action_id uuid, name text, outcome text, rules jsonb, agent_id uuid, agent_version int, department_id uuid,
     chain jsonb, approval_id uuid, digest bytea, arguments_content_id uuid, outcome_content_id uuid, clock timestamptz,
     child_id uuid, child_name text, child_label text, child_agent_id uuid, child_chain jsonb, child_spec jsonb,
-    child_input_content_id uuid)
+    child_input_content_id uuid, child_lane uuid, child_queue text)
 ), live as (
   -- Each is looked up by itself: as joins they would share the organization, and be scanned by it.
   select m.* from member m
@@ -30,9 +30,9 @@ with member as (
   join grown g on g.organization_id = l.organization_id and g.id = l.run_id
 ), born as (
   insert into task (organization_id, id, run_id, name, label, kind, agent_id, parent_id, spawn_key, chain, spec, state,
-    paused, attempt, attempts_max, input_content_id, ready_at)
+    paused, lane, queue, attempt, attempts_max, input_content_id, ready_at)
   select organization_id, child_id, run_id, child_name, child_label, 'agent', child_agent_id, task_id, call_key,
-    child_chain, child_spec, 'ready', run_state = 'paused', 1, 1, child_input_content_id, aos_now()
+    child_chain, child_spec, 'ready', run_state = 'paused', child_lane, child_queue, 1, 1, child_input_content_id, aos_now()
   from granted
 ), acted as (
   insert into action as a (organization_id, id, kind, name, state, outcome, rules, agent_id, agent_version,
