@@ -17,7 +17,9 @@ from aos.operations.integrate import integrate_once
 from aos.operations.nested import NestedRuns
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_ends import RunEnds
+from aos.operations.run_facts import RunFactsCache
 from aos.operations.runs import Runs
+from aos.operations.signals import Signals
 from aos.operations.starts import Starts
 from aos.operations.tasks import Taken, Tasks, load_calls
 from aos.store.hot.database import Database
@@ -39,6 +41,7 @@ class Orchestration:
     tasks: Tasks
     starts: Starts
     calls: Calls
+    signals: Signals
     fans: Fans
     nested: NestedRuns
     abandonment: Abandonment
@@ -70,6 +73,7 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
     acts = OwnActs(database, facts, gate, drivers)
     ends = RunEnds(database, facts, drivers)
     tasks = Tasks(database, ends, worker_id=worker_id)
+    signals = Signals(database, facts, RunFactsCache(database, facts, drivers), acts, drivers=drivers)
     return Orchestration(
         database=database,
         facts=facts,
@@ -82,7 +86,8 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         ends=ends,
         tasks=tasks,
         starts=Starts(database, facts, acts, tasks, drivers=drivers),
-        calls=Calls(database, facts, gate, acts, drivers=drivers),
+        calls=Calls(database, facts, gate, acts, signals=signals, drivers=drivers),
+        signals=signals,
         fans=Fans(database, drivers),
         nested=NestedRuns(database, facts, acts, drivers),
         abandonment=Abandonment(database, facts, drivers),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, Recorded, act_digest
 from aos.kernel.agents import Agent
@@ -17,6 +18,7 @@ from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_t
 from aos.kernel.limits import STALE_RETRIES_MAX, TASKS_PER_RUN_MAX
 from aos.kernel.workflow.spec import TaskWork, work_spec
 from aos.operations.authenticate import claim_stands
+from aos.operations.claimed import NO_LANE
 from aos.operations.decided import chain_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
@@ -39,6 +41,7 @@ class Spawn:
     row: SpawnRow
     contents: list[ContentRow] = field(default_factory=list)
     records: list[RecordRow] = field(default_factory=list)
+    after: Sequence[UUID] = ()
 
 
 class Spawns:
@@ -51,8 +54,10 @@ class Spawns:
         self._drivers = drivers
         self._commits = GroupCommit(self._flush, name="spawn", weigh=lambda member: contents_bytes(member.contents))
 
-    async def spawn(self, state: PassState, act: Act, child: Agent, *, label: str) -> Ruling:
-        """Spawn `child` for the act, or return what stands instead: a record, an approval or a refusal.
+    async def spawn(
+        self, state: PassState, act: Act, child: Agent, *, label: str, after: Sequence[UUID] = ()
+    ) -> Ruling:
+        """Spawn `child` for the act, to begin when the tasks `after` have succeeded, or return what stands instead: a record, an approval or a refusal.
 
         Raises StaleClaim where the task was taken away, StaleFacts where facts changed or the run may not grow.
         """
@@ -60,7 +65,7 @@ class Spawns:
             ruling = await self._acts.rule_on(act)
             if not isinstance(ruling, Allowed):
                 return ruling
-            member, value = self._member(state, ruling, child, label=label)
+            member, value = self._member(state, ruling, child, label=label, after=after)
             if await self._commits.submit(member):
                 return Recorded(ruling.action_id, ActionState.PERFORMED, value)
             if not await claim_stands(self._database, state.task.organization_id, state.task.claim):
@@ -74,7 +79,9 @@ class Spawns:
         """Return when nothing is unwritten."""
         await self._commits.drain()
 
-    def _member(self, state: PassState, allowed: Allowed, child: Agent, *, label: str) -> tuple[Spawn, Json]:
+    def _member(
+        self, state: PassState, allowed: Allowed, child: Agent, *, label: str, after: Sequence[UUID]
+    ) -> tuple[Spawn, Json]:
         task, act, facts, drivers = state.task, allowed.act, allowed.facts, self._drivers
         assert act.call is not None
         child_id = drivers.ids.new()
@@ -108,6 +115,9 @@ class Spawns:
             child_chain=chain_json(act.principal.chain),
             child_spec=work_spec(TaskWork(agent=child.name, action_id=str(allowed.action_id))),
             outcome_content_id=outcome.row.id,
+            child_lane=child.department_id or NO_LANE,
+            child_queue=child.queue or None,
+            child_after=list(after),
             agent_id=state.agent.id,
             agent_version=state.agent.version,
             department_id=state.agent.department_id,
@@ -140,7 +150,7 @@ class Spawns:
             task_id=task.id,
         )
         contents = [outcome.row] if sealed is None else [outcome.row, sealed.row]
-        return Spawn(row, contents, [record_row(record)]), value
+        return Spawn(row, contents, [record_row(record)], after), value
 
     async def _flush(self, batch: Sequence[Spawn]) -> list[bool]:
         for n, member in enumerate(batch):
@@ -149,7 +159,11 @@ class Spawns:
                 content.n = n
             for record in member.records:
                 record.n = n
-        keys = [TaskKey(organization_id=member.row.organization_id, id=member.row.task_id) for member in batch]
+        keys = [
+            TaskKey(organization_id=member.row.organization_id, id=each)
+            for member in batch
+            for each in (member.row.task_id, *member.after)
+        ]
         params = {
             "members": rows_json([member.row for member in batch]),
             "contents": rows_json([row for member in batch for row in member.contents]),
