@@ -19,6 +19,7 @@ from aos.kernel.limits import STALE_RETRIES_MAX, TASKS_PER_RUN_MAX
 from aos.kernel.workflow.spec import TaskWork, work_spec
 from aos.operations.authenticate import claim_stands
 from aos.operations.claimed import NO_LANE
+from aos.operations.contents import Sealed
 from aos.operations.decided import chain_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
@@ -126,8 +127,14 @@ class Spawns:
             child_input_content_id=sealed.row.id if sealed is not None else None,
             clock=act.clock,
         )
-        record = Record(
-            id=drivers.ids.new(),
+        contents = [outcome.row] if sealed is None else [outcome.row, sealed.row]
+        record = self._record(state, allowed, sealed, outcome=outcome)
+        return Spawn(row, contents, [record_row(record)], after), value
+
+    def _record(self, state: PassState, allowed: Allowed, given: Sealed | None, *, outcome: Sealed) -> Record:
+        task, act = state.task, allowed.act
+        return Record(
+            id=self._drivers.ids.new(),
             kind=RecordKind.ACT_PERFORMED,
             organization_id=task.organization_id,
             at=record_time(self._facts.now()),
@@ -136,12 +143,12 @@ class Spawns:
             action_id=allowed.action_id,
             agent_version=state.agent.version,
             approval_id=allowed.approval_id,
-            args_digest=sealed.digest if sealed is not None else None,
-            args_id=sealed.row.id if sealed is not None else None,
+            args_digest=given.digest if given is not None else None,
+            args_id=given.row.id if given is not None else None,
             attempt=task.attempt,
             clock=record_time(act.clock) if act.clock is not None else None,
             decision=allowed.decision.outcome,
-            epoch=facts.epoch,
+            epoch=allowed.facts.epoch,
             principal=principal_ids(act.principal),
             result_digest=outcome.digest,
             result_id=outcome.row.id,
@@ -149,8 +156,6 @@ class Spawns:
             run_id=task.run_id,
             task_id=task.id,
         )
-        contents = [outcome.row] if sealed is None else [outcome.row, sealed.row]
-        return Spawn(row, contents, [record_row(record)], after), value
 
     async def _flush(self, batch: Sequence[Spawn]) -> list[bool]:
         for n, member in enumerate(batch):
