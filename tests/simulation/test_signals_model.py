@@ -104,7 +104,9 @@ class Listeners:
         async def work(actor: Actor) -> None:
             await world.run(actor, "lock_signals", {"signals": self.names()})
             await world.run(actor, "lock_tasks", {"tasks": world.keys(task_id)})
-            await world.run(actor, "take_signal", {"members": rows_json([row]), "contents": "[]"})
+            if await world.run(actor, "take_signal", {"members": rows_json([row]), "contents": "[]"}):
+                (held,) = await actor.run("select claim_token from task where id = %(id)s", {"id": task_id})
+                assert held["claim_token"] == token, "a stale claim took a signal"
 
         return work
 
