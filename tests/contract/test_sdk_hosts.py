@@ -39,6 +39,7 @@ def test_a_host_finds_nothing_in_its_environment_but_what_is_listed():
             ended = await Owner("sdk_agents:environment").run(pool)
             environment, stdin, own_group = ended.value
             environment.pop("LC_CTYPE", None)
+            assert environment.pop("AGENT_HOST").endswith("#agents-1;")
             assert environment == {
                 "PATH": "/usr/local/bin:/usr/bin:/bin",
                 "LANG": "C.UTF-8",

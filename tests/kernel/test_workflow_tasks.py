@@ -18,9 +18,11 @@ from aos.kernel.workflow.passes import (
     CallRecord,
     CallState,
     Chances,
+    Continued,
     Fail,
     Failed,
     FallBack,
+    GoOn,
     Park,
     Release,
     Retry,
@@ -99,6 +101,7 @@ PAID = CallRecord("k", 1, 0, "tool", "payments.create", "pay", CallState.PERFORM
         ({"end": Vanished(counted=True)}, Release(counted=True)),
         ({"end": Vanished(counted=False), "claims": 99}, Release(counted=False)),
         ({"end": Suspended(), "divergent": [PAID]}, Park()),
+        ({"end": Continued([1])}, GoOn([1])),
     ],
 )
 def test_what_becomes_of_a_task_when_its_pass_has_ended(given_, verdict):
@@ -177,7 +180,7 @@ def test_what_another_agent_did_before_is_not_the_fallback_agents_to_repeat():
     assert divergent_calls([before, after], []) == [before, after]
 
 
-@pytest.mark.parametrize("end", [Returned(1), Failed("raised", "no")])
+@pytest.mark.parametrize("end", [Returned(1), Continued(1), Failed("raised", "no")])
 def test_a_pass_that_left_out_a_payment_fails_for_good(end):
     verdict = judge(end, divergent=[PAID])
     assert isinstance(verdict, Fail)
@@ -188,15 +191,16 @@ def call(key="k", attempt=1, tries=0, state=CallState.PERFORMED, seq=1, effect="
     return CallRecord(key, attempt, tries, "tool", "t", effect, state, seq, repeat)
 
 
-def test_only_performed_effects_that_the_pass_did_not_come_to_diverge():
+def test_only_effects_that_were_or_may_have_been_made_and_that_the_pass_did_not_come_to_diverge():
     calls = [
         call("paid"),
         call("read", effect="read"),
         call("step", effect=None),
         call("refused", state=CallState.REFUSED),
+        call("lost", state=CallState.UNKNOWN),
     ]
-    assert [each.key for each in divergent_calls(calls, [])] == ["paid"]
-    assert divergent_calls(calls, [("paid", 4)]) == []
+    assert [each.key for each in divergent_calls(calls, [])] == ["paid", "lost"]
+    assert divergent_calls(calls, [("paid", 4), ("lost", 0)]) == []
 
 
 def test_within_an_attempt_everything_concluded_is_handed_back_in_order():
@@ -219,6 +223,11 @@ def test_a_new_attempt_takes_over_what_was_performed_and_what_may_not_be_made_ag
         ("lost", TRIES_ANY),
         ("new", 0),
     ]
+
+
+def test_what_was_performed_in_the_end_is_taken_over_and_not_what_was_unknown_before():
+    calls = [call("paid", seq=1, state=CallState.UNKNOWN), call("paid", attempt=2, seq=2)]
+    assert [each.state for each in history_of(calls, 3)] == [CallState.PERFORMED]
 
 
 def test_an_unknown_read_is_made_again_even_in_the_same_attempt():

@@ -46,7 +46,11 @@ ERROR_NAMES_MAX: Final = 100
 ATTEMPTS_MAX: Final = 100
 CLAIMS_MAX: Final = 10
 """Claims of one task before it counts as poison: a killed process leaves no failure to count."""
-CALLS_PER_TASK_MAX: Final = 100_000
+HISTORY_CALLS_MAX: Final = 10_000
+"""Calls of a task before it must go on with a fresh history: every pass reads all of them."""
+SLEEP_SECONDS_MAX: Final = 10 * 366 * 86_400
+SIGNALS_OPEN_MAX: Final = 10_000
+"""Signals of one run that nobody has taken."""
 ORIGIN_TOKENS_RUN_MAX: Final = 20_000
 ORIGIN_TOKENS_OUTCOME_MAX: Final = 2_000
 WAIT_SECONDS_MAX: Final = 60

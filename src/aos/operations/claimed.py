@@ -69,6 +69,7 @@ class ClaimedTask:
     claimed_at: datetime
     run: ClaimedRun
     lane: UUID = NO_LANE
+    generation: int = 0
 
     @property
     def is_fan(self) -> bool:
@@ -140,6 +141,7 @@ def claimed_task(row: Mapping[str, Any]) -> ClaimedTask:
             input_content_id=row["run_input_content_id"],
         ),
         lane=row["lane"],
+        generation=row["generation"],
     )
 
 

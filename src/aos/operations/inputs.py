@@ -108,7 +108,8 @@ def _concluded(state: CallState) -> Any:
 def call_error(row: Mapping[str, Any], value: Json) -> CallError:
     """Return why a recorded call was not performed, from its row and its opened outcome."""
     detail, reasons = told_of(value)
-    return told_error(row["error_code"] or row["state"], detail, reasons)
+    kept = value.get("code") if row["action_id"] is None and isinstance(value, dict) else None
+    return told_error(str(row["error_code"] or kept or row["state"]), detail, reasons)
 
 
 def told_error(slug: str, detail: str, reasons: Sequence[str] = ()) -> CallError:

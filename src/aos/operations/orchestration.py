@@ -18,7 +18,9 @@ from aos.operations.integrate import integrate_once
 from aos.operations.nested import NestedRuns
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_ends import RunEnds
+from aos.operations.run_facts import RunFactsCache
 from aos.operations.runs import Runs
+from aos.operations.signals import Signals
 from aos.operations.starts import Starts
 from aos.operations.tasks import Taken, Tasks, load_calls
 from aos.store.hot.database import Database
@@ -41,6 +43,7 @@ class Orchestration:
     tasks: Tasks
     starts: Starts
     calls: Calls
+    signals: Signals
     fans: Fans
     nested: NestedRuns
     abandonment: Abandonment
@@ -73,6 +76,7 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
     ends = RunEnds(database, facts, drivers)
     tasks = Tasks(database, ends, worker_id=worker_id)
     runs = Runs(database, facts, acts, drivers)
+    signals = Signals(database, facts, RunFactsCache(database, facts, drivers), acts, drivers=drivers)
     return Orchestration(
         database=database,
         facts=facts,
@@ -86,7 +90,8 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         ends=ends,
         tasks=tasks,
         starts=Starts(database, facts, acts, tasks, drivers=drivers),
-        calls=Calls(database, facts, gate, acts, drivers=drivers),
+        calls=Calls(database, facts, gate, acts, signals=signals, drivers=drivers),
+        signals=signals,
         fans=Fans(database, drivers),
         nested=NestedRuns(database, facts, acts, drivers),
         abandonment=Abandonment(database, facts, drivers),

@@ -94,14 +94,90 @@ class ParkRow(msgspec.Struct, kw_only=True):
     claim_token: UUID
     waits_for: str
     runtime_ms: int = 0
+    wake_at: datetime | None = None
+    needs: int | None = None
 
 
 class WaitRow(msgspec.Struct, kw_only=True):
-    """One thing that a parked task waits for: a `child` or an `approval`."""
+    """One thing that a parked task waits for: a `child`, an `approval` or a `signal`, which has a `name`."""
 
     n: int
     source_id: UUID
     kind: str
+    name: str | None = None
+
+
+class TimerRow(msgspec.Struct, kw_only=True):
+    """One call of a task that is over after `delay_seconds`."""
+
+    n: int
+    organization_id: UUID
+    task_id: UUID
+    claim_token: UUID
+    key: str
+    attempt: int
+    tries: int
+    name: str
+    delay_seconds: float
+
+
+class TakeRow(msgspec.Struct, kw_only=True):
+    """One call of a task that waits for a signal, for at most `limit_seconds` where it says so."""
+
+    organization_id: UUID
+    task_id: UUID
+    claim_token: UUID
+    run_id: UUID
+    key: str
+    attempt: int
+    tries: int
+    name: str
+    limit_seconds: float | None = None
+    timeout_content_id: UUID | None = None
+
+
+class NameRow(msgspec.Struct, kw_only=True):
+    """The name of a signal in its run, to lock."""
+
+    run_id: UUID
+    name: str
+
+
+class SignalRow(msgspec.Struct, kw_only=True):
+    """One signal to send, with the act that was decided; `source_id` is what those who wait for it have an edge from."""
+
+    organization_id: UUID
+    epoch: int
+    id: UUID
+    run_id: UUID
+    name: str
+    sender: object
+    content_id: UUID
+    source_id: UUID
+    action_id: UUID
+    outcome: str
+    rules: object
+    chain: object
+    digest: str
+    outcome_content_id: UUID
+    key: str | None = None
+    agent_id: UUID | None = None
+    agent_version: int | None = None
+    department_id: UUID | None = None
+    approval_id: UUID | None = None
+    clock: datetime | None = None
+    origin_incomplete: bool = False
+
+
+class ContinueRow(msgspec.Struct, kw_only=True):
+    """One task that goes on with a fresh history."""
+
+    n: int
+    organization_id: UUID
+    task_id: UUID
+    claim_token: UUID
+    input_content_id: UUID
+    runtime_ms: int = 0
 
 
 class ReleaseRow(msgspec.Struct, kw_only=True):
@@ -149,14 +225,15 @@ class SpawnRow(msgspec.Struct, kw_only=True):
     child_chain: object
     child_spec: object
     outcome_content_id: UUID
+    child_lane: UUID = UUID(int=0)
+    child_queue: str | None = None
+    child_after: object = ()
     agent_id: UUID | None = None
     agent_version: int | None = None
     department_id: UUID | None = None
     approval_id: UUID | None = None
     arguments_content_id: UUID | None = None
     child_input_content_id: UUID | None = None
-    child_lane: UUID = UUID(int=0)
-    child_queue: str = "default"
     clock: datetime | None = None
 
 

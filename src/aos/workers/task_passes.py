@@ -20,9 +20,11 @@ from aos.kernel.workflow.passes import (
     TIMED_OUT,
     CallRecord,
     Chances,
+    Continued,
     Fail,
     Failed,
     FallBack,
+    GoOn,
     Park,
     PassEnd,
     Release,
@@ -39,12 +41,12 @@ from aos.kernel.workflow.passes import (
 )
 from aos.kernel.workflow.plan import expand_fan, is_wanted
 from aos.operations.claimed import ClaimedTask
-from aos.operations.ends import CONDITION, End, Skip, completion
+from aos.operations.ends import CONDITION, End, Skip, completion, seal
 from aos.operations.facts import OrganizationFacts
 from aos.operations.inputs import call_records, pass_history, run_goal, task_input, task_values
 from aos.operations.nested import Begun, StillOpen
 from aos.operations.orchestration import Orchestration
-from aos.operations.passes import PassState, begin_pass
+from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
 from aos.operations.starts import AskedFirst, NotStarted, Started
 from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
@@ -155,7 +157,7 @@ class TaskPasses:
             case NotStarted(code, detail):
                 await self._end(task, Fail(code, detail), facts, agent=None)
             case AskedFirst(approval_id):
-                await self._do.tasks.park(task, approvals=[approval_id])
+                await self._do.tasks.park(task, Waits((Wait(WaitKind.APPROVAL, (approval_id,)),)))
             case Begun():
                 pass
 
@@ -206,7 +208,7 @@ class TaskPasses:
                     await self._end(task, Fail(code, detail), facts, agent=agent)
                     return
                 case AskedFirst(approval_id):
-                    await self._do.tasks.park(task, approvals=[approval_id])
+                    await self._do.tasks.park(task, Waits((Wait(WaitKind.APPROVAL, (approval_id,)),)))
                     return
                 case Started():
                     pass
@@ -218,36 +220,39 @@ class TaskPasses:
             await self._do.abandon_calls(taken)
         calls = call_records(taken.calls, facts.tools)
         start = self._start(taken, facts, agent, value=value, calls=calls)
-        state = begin_pass(task, agent)
+        state = begin_pass(task, agent, calls=len(start.history))
         began = ticker.seconds()
         end, reached = await self._pass_end(state, start)
         pass_ms = round((ticker.seconds() - began) * 1_000)
-        divergent = divergent_calls(list(calls), reached, first_attempt=task.first_attempt) if calls else []
+        divergent: list[CallRecord] = []
+        if calls and reached is not None:
+            divergent = divergent_calls(list(calls), reached, first_attempt=task.first_attempt)
         verdict = judge_pass(end, self._chances(task, facts), claims=task.claims, divergent=divergent)
         match verdict:
             case Park():
-                tasks = self._do.tasks
-                await tasks.park(task, children=state.children, approvals=state.approvals, pass_ms=pass_ms)
+                await self._do.tasks.park(task, state.waits_together(), pass_ms=pass_ms)
+            case GoOn(value):
+                await self._do.tasks.go_on(task, seal(value, "input", facts, self._do.drivers), pass_ms=pass_ms)
             case Release(counted):
                 delay = 0.0 if counted else UNAVAILABLE_SECONDS
                 await self._do.tasks.release(task, counted=counted, delay_seconds=delay, pass_ms=pass_ms)
             case Succeed() | Fail() | Retry() | FallBack() | Stuck():
                 await self._end(task, verdict, facts, agent=agent, pass_ms=pass_ms, ran=True)
 
-    async def _pass_end(self, state: PassState, start: Start) -> tuple[PassEnd, list[tuple[str, int]]]:
-        """Run the pass and return how it ended, and which calls it came to."""
+    async def _pass_end(self, state: PassState, start: Start) -> tuple[PassEnd, list[tuple[str, int]] | None]:
+        """Run the pass and return how it ended, and which calls it came to: None where it was cut off before its end."""
         task = state.task
         left = self._seconds_left(task)
         if task.work.timeout_seconds is not None:
             of_attempt = task.work.timeout_seconds - task.runtime_ms / 1_000
             if of_attempt <= 0:
-                return Failed(TIMED_OUT, f"the attempt took longer than {task.work.timeout_seconds:g} s"), []
+                return Failed(TIMED_OUT, f"the attempt took longer than {task.work.timeout_seconds:g} s"), None
             left = of_attempt if left is None else min(left, of_attempt)
         runner = self._runners.runner_of(state.agent)
         ended = await runner.run_pass(start, lambda call: self._do.calls.answer(state, call), timeout_seconds=left)
         if isinstance(ended, Ended):
             return _end_of(ended), list(ended.reached)
-        return _end_of_died(ended), []
+        return _end_of_died(ended), None
 
     def _start(
         self,
@@ -268,6 +273,7 @@ class TaskPasses:
             agent_version=agent.version,
             run_name=task.run.name,
             attempt=task.attempt,
+            generation=task.generation,
             goal=run_goal(taken, keys, drivers) or agent.goal,
             objectives=msgspec.to_builtins(agent.objectives),
             labels=dict(task.run.labels),
@@ -318,6 +324,8 @@ def _end_of(ended: Ended) -> PassEnd:
             return Returned(ended.value)
         case "suspended":
             return Suspended()
+        case "continued":
+            return Continued(ended.value)
         case "cancelled":
             return Vanished(counted=False)
         case "raised":
@@ -327,10 +335,13 @@ def _end_of(ended: Ended) -> PassEnd:
                     "an agent raised %s", error.type, extra={"task": ended.task_id, "traceback": error.traceback}
                 )
             told = f"{error.type}: {error.message}" if error is not None else "the function raised"
-            return Failed("raised", told, error_class=error.type if error is not None else "")
+            name = error.type if error is not None else ""
+            return Failed("memory-limit" if name == "MemoryError" else "raised", told, error_class=name)
 
 
 def _end_of_died(died: Died) -> PassEnd:
+    if died.code:
+        return Failed(died.code, died.reason)
     if died.timed_out:
         return Failed(TIMED_OUT, died.reason)
     return Vanished(died.counted)

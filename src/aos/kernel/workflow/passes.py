@@ -41,6 +41,9 @@ class CallState(StrEnum):
     UNKNOWN = "unknown"
 
 
+_MAY_HAVE_ACTED: Final = frozenset({CallState.PERFORMED, CallState.UNKNOWN})
+
+
 @dataclass(frozen=True, slots=True)
 class CallRecord:
     """One row of what a task's calls came to, without its content."""
@@ -69,7 +72,9 @@ def history_of(calls: Sequence[CallRecord], attempt: int) -> list[CallRecord]:
         if call.attempt == attempt and call.state not in (CallState.WAITING, CallState.INTENDED):
             kept[call.key, call.tries] = call
         elif call.attempt < attempt and call.state in (CallState.PERFORMED, CallState.UNKNOWN):
-            kept.setdefault((call.key, TRIES_ANY), call)
+            before = kept.get((call.key, TRIES_ANY))
+            if before is None or (before.state, call.state) == (CallState.UNKNOWN, CallState.PERFORMED):
+                kept[call.key, TRIES_ANY] = call
     return sorted(kept.values(), key=lambda call: call.seq)
 
 
@@ -81,16 +86,17 @@ def history_tries(call: CallRecord, attempt: int) -> int:
 def divergent_calls(
     performed: Sequence[CallRecord], reached: Collection[tuple[str, int]], *, first_attempt: int = 1
 ) -> list[CallRecord]:
-    """Return the performed calls with an effect that a pass, which has returned or raised, did not come to.
+    """Return the calls with an effect that a pass, which has returned or raised, did not come to.
 
-    `first_attempt` is the first of the agent that has the task: what another agent did before is not this one's to repeat.
+    One whose outcome is unknown may have had its effect, and counts as one that had. `first_attempt` is the first of the
+    agent that has the task: what another agent did before is not this one's to repeat.
     """
     keys = {key for key, _ in reached}
     effects = {effect.value for effect in EFFECTS_THAT_DIVERGE}
     return [
         call
         for call in performed
-        if call.state is CallState.PERFORMED
+        if call.state in _MAY_HAVE_ACTED
         and call.effect in effects
         and call.key not in keys
         and call.attempt >= first_attempt
@@ -123,13 +129,20 @@ class Suspended:
 
 
 @dataclass(frozen=True, slots=True)
+class Continued:
+    """The function goes on with a fresh history and this input."""
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Vanished:
     """The pass ended without a word; `counted` unless it was ended for a reason that was not its own."""
 
     counted: bool
 
 
-PassEnd: TypeAlias = Returned | Failed | Suspended | Vanished
+PassEnd: TypeAlias = Returned | Failed | Suspended | Continued | Vanished
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +191,20 @@ class Park:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOn:
+    """The task is ready again in its next generation: this input, the same attempt, no history."""
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """The task is ready for another worker at once; its next pass is the same attempt."""
 
     counted: bool
 
 
-Verdict: TypeAlias = Succeed | Fail | Retry | FallBack | Stuck | Park | Release
+Verdict: TypeAlias = Succeed | Fail | Retry | FallBack | Stuck | Park | GoOn | Release
 
 DIVERGED: Final = "diverged"
 POISON: Final = "poison"
@@ -214,7 +234,7 @@ class Chances:
 
 def judge_pass(end: PassEnd, chances: Chances, *, claims: int, divergent: Sequence[CallRecord] = ()) -> Verdict:
     """Return what becomes of the task; `claims` are those counted before this pass."""
-    if divergent and isinstance(end, Returned | Failed):
+    if divergent and isinstance(end, Returned | Failed | Continued):
         named = ", ".join(f"`{call.name}`" for call in divergent[:5])
         return Fail(DIVERGED, f"calls that were performed before were left out this time: {named}")
     match end:
@@ -222,6 +242,8 @@ def judge_pass(end: PassEnd, chances: Chances, *, claims: int, divergent: Sequen
             return Succeed(value)
         case Suspended():
             return Park()
+        case Continued(value):
+            return GoOn(value)
         case Vanished(counted):
             if counted and claims + 1 >= CLAIMS_MAX:
                 return poisonous(claims + 1)

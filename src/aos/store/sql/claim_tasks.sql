@@ -71,7 +71,7 @@ with recursive turn as (
 )
 select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c.parent_id, c.item_index,
   c.chain::text as chain, c.spec::text as spec, c.attempt,
-  c.attempts_max, c.claims, c.claim_token, c.upstream_failed, c.runtime_ms, c.input_content_id,
+  c.attempts_max, c.claims, c.generation, c.claim_token, c.upstream_failed, c.runtime_ms, c.input_content_id,
   c.started_at is not null as started, c.waits_for, c.started_at, aos_now() as now,
   (c.started_at is not null or c.attempt > 1) and exists (
     select from call k where k.organization_id = c.organization_id and k.task_id = c.id) as has_calls,
