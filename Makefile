@@ -1,8 +1,8 @@
 # AOS: `make` alone lists what there is. Every target first makes the virtual environment match the lock file.
 
 VENV ?= .venv
-# Processes for the tests: 0 runs them one after the other, which on two cores shared with Postgres is as fast.
-JOBS ?= 0
+# Processes for the tests, each with servers of its own; 0 runs all in one, one after the other (for --pdb).
+JOBS ?= 2
 # More arguments for pytest, for example PYTEST_ARGS="tests/kernel -x".
 PYTEST_ARGS ?=
 # 0 leaves Debian's chromium out, and with it the browser tests.
@@ -11,7 +11,10 @@ CHROMIUM ?= 1
 export VENV
 .DEFAULT_GOAL := help
 .PHONY: help environment demo test up down check bench test-long clean format
-PYTEST := $(VENV)/bin/python -m pytest $(if $(filter-out 0,$(JOBS)),-n $(JOBS))
+# A file is run by one process, so that what its tests share is made once. Bytecode is kept in any case: the tests start
+# hundreds of processes, and each would compile what it imports.
+PARALLEL := $(if $(filter-out 0,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(VENV)/bin/python -m pytest $(PARALLEL)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,7 +26,7 @@ environment:
 demo: environment ## a company closes its month under policy, with live progress (ASK=1 asks you)
 	@$(VENV)/bin/python -m examples.month_end.demo
 
-test: environment ## run all tests but the long ones (JOBS=2 for two processes)
+test: environment ## run all tests but the long ones (JOBS=0 in one process)
 	@[ '$(CHROMIUM)' = 0 ] || .ci/browser
 	@$(PYTEST) $(PYTEST_ARGS)
 

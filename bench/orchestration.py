@@ -143,18 +143,19 @@ async def work(place: Place) -> None:
     """Work until standard input closes."""
     _, do, bell = await opened(place)
     pool = None
-    if place.hosts:
-        folder = Path(tempfile.mkdtemp(prefix="aos-bench-"))
-        pool = HostPool(HostsConfig(folder / "hosts.sock", agent_hosts=2, tool_hosts=0, python_path=(str(ROOT),)))
-        await pool.start()
-    worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
-    await worker.start()
-    settle_garbage()
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await worker.stop()
-    if pool is not None:
-        await pool.close()
+    with tempfile.TemporaryDirectory(prefix="aos-bench-") as folder:
+        if place.hosts:
+            socket = Path(folder) / "hosts.sock"
+            pool = HostPool(HostsConfig(socket, agent_hosts=2, tool_hosts=0, python_path=(str(ROOT),)))
+            await pool.start()
+        worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
+        await worker.start()
+        settle_garbage()
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        await worker.stop()
+        if pool is not None:
+            await pool.close()
     os._exit(0)
 
 

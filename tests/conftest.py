@@ -16,8 +16,14 @@ settings.load_profile("aos")
 NO_CHROMIUM = "no chromium on this machine: `apt-get install chromium` runs these (`make test` as root does it for you)"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a browser where there is none, and say what would run it."""
+# Where several processes run the tests, whole files are dealt out in order: those that wait and start much come first.
+LONGEST_FIRST = ("e2e", "store", "simulation", "contract", "operations", "kernel")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a browser where there is none, and say what would run it; deal out long folders first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: LONGEST_FIRST.index(item.path.parent.name))
     if shutil.which("chromium"):
         return
     for item in items:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
 
 from aos.store.migrate import migrate
 from aos.store.role_names import RoleNames
@@ -28,6 +29,7 @@ PASSWORD = "only-on-throwaway-servers"
 PASSWORDS = RolePasswords(app="app-" + PASSWORD, machine="machine-" + PASSWORD)
 
 _numbers = itertools.count(1)
+_watching: dict[str, psycopg.Connection[TupleRow]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,21 @@ def cloned(server: Server) -> Iterator[Database]:
     name = f"test_{next(_numbers)}"
     with psycopg.connect(server.superuser, autocommit=True) as administrator:
         administrator.execute(f"create database {name} owner {OWNER} template {server.template} strategy file_copy")
+        database = logins_of(server, name)
         try:
-            yield logins_of(server, name)
+            yield database
         finally:
+            if (kept := _watching.pop(database.owner, None)) is not None:
+                kept.close()
             administrator.execute(f"drop database {name} with (force)")
+
+
+def watching(database: Database) -> psycopg.Connection[TupleRow]:
+    """Return the owner's connection to a clone, made once: for tests that look again and again. It commits by itself."""
+    found = _watching.get(database.owner)
+    if found is None or found.closed:
+        found = _watching[database.owner] = psycopg.connect(database.owner, autocommit=True)
+    return found
 
 
 def logins_of(server: Server, name: str) -> Database:

@@ -31,7 +31,10 @@ from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
+from aos.operations.hook_calls import HookCalls
+from aos.operations.own_acts import OwnActs
 from aos.operations.run_feeds import RunFeeds
+from aos.operations.runs import Runs
 from aos.operations.tokens import TokenKind, new_token, token_hash
 from tests.worlds import IDS, Caller, Running, World
 
@@ -261,8 +264,11 @@ async def _serve(
     async with world.running(caller) as running, _bell(running, listens=listens) as bell:
         front = Front(control_plane, bell, sweep_seconds=sweep_seconds)
         authenticator = Authenticator(running.database, running.facts)
+        acts = OwnActs(running.database, running.facts, running.gate, running.drivers)
+        runs = Runs(running.database, running.facts, acts, running.drivers)
+        hooks = HookCalls(running.database, running.facts, runs, running.drivers)
         feeds = RunFeeds(running.database)
-        services = Services(running.gate, authenticator, running.facts, bell, feeds, front)
+        services = Services(running.gate, authenticator, running.facts, bell, feeds, front, hooks)
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
         listening = socket.create_server(("127.0.0.1", 0))
         serving = asyncio.create_task(server.serve(sockets=[listening]))

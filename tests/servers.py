@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import functools
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,16 +15,18 @@ from pathlib import Path
 import pytest
 
 from aos.drivers.embedded_postgres.binaries import installed_binaries
-from aos.drivers.embedded_postgres.processes import working_in
 from aos.drivers.embedded_postgres.server import RunningPostgres
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
+from tests.folders import DISK, new_folder
 
 OLDEST_MAJOR = 15
 NEWEST_MAJOR = 18
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES_MIN = 2 * 1024**3
-LEFT_OVER_SECONDS = 6 * 3600
+QUICK_LOGINS = {"scram_iterations": "1"}
+"""Ten thousand logins: each would cost the client 3 ms to work out the proof of a password that is no secret."""
+QUICK_LOGINS_SINCE_MAJOR = 16
 NO_POSTGRES_15 = f"no Postgres 15 in {POSTGRES_15}: `apt-get install postgresql-15` runs this"
 
 _until_exit = ExitStack()
@@ -39,8 +40,10 @@ def start_cluster(major: int = NEWEST_MAJOR, *, durable: bool = False) -> str:
     Call it from the main thread (a session fixture does). Skips the test where that version is not installed. Tests
     share the server: each makes databases of its own. `durable` is for tests in which the server is killed.
     """
-    directory = None if durable else _in_memory()
-    return _until_exit.enter_context(cluster(major, durable=durable, directory=directory)).superuser_dsn()
+    directory = None if durable else new_folder("server", below=_memory())
+    overrides = QUICK_LOGINS if major >= QUICK_LOGINS_SINCE_MAJOR else None
+    made = cluster(major, durable=durable, directory=directory, overrides=overrides)
+    return _until_exit.enter_context(made).superuser_dsn()
 
 
 @contextmanager
@@ -60,7 +63,9 @@ def cluster(
         binaries = None
     else:
         raise ValueError(f"tests run on Postgres {OLDEST_MAJOR} and {NEWEST_MAJOR}, not on `{major}`")
-    with throwaway_cluster(directory, durable=durable, binaries=binaries, overrides=overrides) as running:
+    with throwaway_cluster(
+        directory or new_folder("server"), durable=durable, binaries=binaries, overrides=overrides
+    ) as running:
         yield running
 
 
@@ -71,15 +76,8 @@ def postgres15_cluster(*, durable: bool = True) -> Iterator[RunningPostgres]:
         yield running
 
 
-def _in_memory() -> Path | None:
-    """Return the memory's file system where there is room: databases are cloned ten times as fast as on a busy disk.
-
-    What a killed run left there would hold memory until the next boot, so it is removed first.
-    """
+def _memory() -> Path:
+    """Return the memory's file system where there is room: databases are cloned ten times as fast as on a busy disk."""
     if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES_MIN:
-        return None
-    for folder in MEMORY.glob("aos-test-*"):
-        age_seconds = time.time() - folder.stat().st_mtime
-        if age_seconds > LEFT_OVER_SECONDS and not working_in(folder / "data"):
-            shutil.rmtree(folder, ignore_errors=True)
+        return DISK
     return MEMORY

@@ -33,6 +33,7 @@ from aos.operations.runs import RunStarted
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
+from tests.databases import watching
 from tests.worlds import IDS, Caller, Running, World
 
 ENDED_SECONDS = 30.0
@@ -119,8 +120,8 @@ class Working:
 
     def rows(self, query: str, *params: Any) -> list[dict[str, Any]]:
         """Ask the database as its owner."""
-        with psycopg.connect(self.world.test_database.owner, autocommit=True, row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), params).fetchall()
+        with watching(self.world.test_database).cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode(), params).fetchall()
 
     async def check_books(self) -> None:
         """Every task that ended has its records, each is a leaf, and each attempt that ran has its usage event."""

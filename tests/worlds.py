@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +35,8 @@ from aos.operations.gate import Gate
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 from tests.databases import Database as TestDatabase
+from tests.databases import watching
+from tests.folders import new_folder
 
 IDS = StandardIds()
 PAYMENT_SCHEMA: Json = {
@@ -187,9 +187,8 @@ class World:
 
     def rows(self, query: str, *params: Any) -> list[Any]:
         """Ask the database as its owner."""
-        with psycopg.connect(self.test_database.owner, autocommit=True) as connection:
-            cursor = connection.execute(query.encode(), params)
-            return cursor.fetchall() if cursor.description else []
+        cursor = watching(self.test_database).execute(query.encode(), params)
+        return cursor.fetchall() if cursor.description else []
 
     def publish(self, rule: Rule) -> None:
         """Put another rule in force and raise the epoch, in one transaction."""
@@ -215,7 +214,7 @@ def make_world(
 
     A second organization of one deployment shares the `keys` of the first.
     """
-    keys = keys or KeyFile(Path(mkdtemp(prefix="aos-keys-")) / "kek")
+    keys = keys or KeyFile(new_folder("keys") / "kek")
     organization_id, person_id = IDS.new(), IDS.new()
     world = World(
         database,
@@ -285,6 +284,7 @@ def _write_agent(connection: psycopg.Connection[Any], world: World, agent: Agent
         "insert into agent_version (organization_id, agent_id, version, id, spec, digest) values (%s, %s, %s, %s, %s, %s)",
         (world.organization_id, agent.id, agent.version, IDS.new(), Jsonb(spec), spec_digest(spec)),
     )
+    write_limit(connection, world.organization_id, "agent", name=agent.name, at_most=agent.concurrency)
 
 
 def _write_tool(connection: psycopg.Connection[Any], world: World, tool: Tool) -> None:
@@ -297,6 +297,18 @@ def _write_tool(connection: psycopg.Connection[Any], world: World, tool: Tool) -
         "insert into tool_version (organization_id, tool_id, version, id, spec, digest) values (%s, %s, %s, %s, %s, %s)",
         (world.organization_id, tool.id, tool.version, IDS.new(), Jsonb(spec), spec_digest(spec)),
     )
+    write_limit(connection, world.organization_id, "tool", name=tool.name, at_most=tool.concurrency)
+
+
+def write_limit(
+    connection: psycopg.Connection[Any], organization_id: UUID, kind: str, *, name: str, at_most: int | None
+) -> None:
+    """Set how many tasks or calls may be under way at once; None sets nothing."""
+    if at_most is not None:
+        connection.execute(
+            "insert into concurrency_limit (organization_id, id, kind, name, at_most) values (%s, %s, %s, %s, %s)",
+            (organization_id, IDS.new(), kind, name, at_most),
+        )
 
 
 def _write_rule(connection: psycopg.Connection[Any], world: World, rule: Rule) -> None:

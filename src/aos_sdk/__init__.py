@@ -1,4 +1,5 @@
-"""What an agent author imports: a context with tool, spawn, gather, report and step, and the errors they raise."""
+"""What an agent author imports: a context with tool, spawn, gather, sleep, wait_for_signal, report and step, and the errors
+that they raise."""
 
 from aos_sdk.context import AsyncContext, AsyncSpawned, Context, Spawned
 from aos_sdk.errors import (
@@ -10,11 +11,14 @@ from aos_sdk.errors import (
     OutcomeUnknown,
     Refused,
     StepFailed,
+    TimedOut,
     ToolFailed,
     Unavailable,
 )
+from aos_sdk.shapes import UNFINISHED, Unfinished
 
 __all__ = [
+    "UNFINISHED",
     "AosCallError",
     "AsyncContext",
     "AsyncSpawned",
@@ -27,6 +31,8 @@ __all__ = [
     "Refused",
     "Spawned",
     "StepFailed",
+    "TimedOut",
     "ToolFailed",
     "Unavailable",
+    "Unfinished",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from aos_sdk.frames import EXIT_PROTOCOL, Call, CallKind, Cancel, Json, OwnerFrame, Result, State, Stop
 from aos_sdk.replay import Outcome, Pass, Site
@@ -51,6 +52,14 @@ class BlockingPass:
         elif fresh:
             self._wire.send(self._run_step(site, function, args=args))
         return read_step(name, site.outcome or self._wait(site))
+
+    def go_on(self, value: Json) -> NoReturn:
+        """End the pass: the task goes on with this input and a fresh history. Raises `Suspended`."""
+        self.core.go_on(value)
+        with self._answered:
+            self._answered.notify_all()
+        self.core.check()
+        raise AssertionError("a latched pass goes on")
 
     def _run_step(self, site: Site, function: Callable[..., object], *, args: tuple[object, ...]) -> Call:
         """Run a step's function and return the frame that records it."""

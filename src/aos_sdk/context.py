@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from datetime import datetime, timedelta
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from aos_sdk import shapes
 from aos_sdk.blocking import BlockingPass
@@ -67,6 +67,11 @@ class TaskFacts:
         return self._start.context.attempt
 
     @property
+    def generation(self) -> int:
+        """Return how often the task has gone on with a fresh history, from 0."""
+        return self._start.context.generation
+
+    @property
     def goal(self) -> str:
         """Return the goal the run was given, else the agent's own."""
         return self._start.context.goal
@@ -114,26 +119,64 @@ class Context(TaskFacts):
         name: str | None = None,
         key: str | None = None,
         budget: object = None,
+        after: Sequence[Spawned] = (),
     ) -> Spawned:
-        """Start another agent on a task of its own and return its handle at once."""
-        arguments = shapes.spawn_arguments(agent, input, name=name, budget=budget)
+        """Start another agent on a task of its own and return its handle at once.
+
+        It begins when the tasks `after` have succeeded, and is skipped where one of them does not.
+        """
+        arguments = shapes.spawn_arguments(
+            agent, input, name=name, budget=budget, after=[handle.task_id for handle in after]
+        )
         value = self._call("spawn", agent, arguments=arguments, key=key)
         return Spawned(shapes.read_spawned(value), agent, self)
 
-    def gather(self, handles: Sequence[Spawned], *, return_exceptions: bool = False) -> list[Any]:
-        """Wait once for all the tasks and return their values in order.
+    def gather(
+        self, handles: Sequence[Spawned], *, join: shapes.Join = "all", return_exceptions: bool = False
+    ) -> list[Any]:
+        """Wait once for all the tasks, for `"any"` of them or for a number, and return their values in order.
+
+        In the place of a task that has not ended by then stands `UNFINISHED`; it goes on, and can be waited for again.
 
         Raises `ChildFailed` naming every one that failed, or puts the error in its place with `return_exceptions`.
         """
         if not handles:
             return []
-        task_ids = [handle.task_id for handle in handles]
-        value = self._call("children", "", arguments={"task_ids": task_ids}, key=None)
+        arguments = shapes.gather_arguments([handle.task_id for handle in handles], join)
+        value = self._call("children", "", arguments=arguments, key=None)
         return shapes.child_values(shapes.read_children(value), return_exceptions=return_exceptions)
 
     def report(self, value: object = None, *, kind: ReportKind = "progress", **fields: object) -> None:
         """Tell the run's watchers how far the task is, a KPI's value, or a finding."""
         self._call("report", kind, arguments=shapes.report_arguments(kind, value, fields=fields), key=None)
+
+    def sleep(self, duration: float | timedelta, *, key: str | None = None) -> None:
+        """Wait for so many seconds; the task holds no worker meanwhile, and sleeps on whatever dies."""
+        self._call("timer", "sleep", arguments=shapes.sleep_arguments(duration), key=key)
+
+    def sleep_until(self, when: datetime, *, key: str | None = None) -> None:
+        """Wait until a time, by the run's own clock where it has one; one that has passed is no wait."""
+        self._call("timer", "sleep", arguments=shapes.until_arguments(when), key=key)
+
+    def wait_for_signal(self, name: str, *, timeout: float | timedelta | None = None, key: str | None = None) -> Any:
+        """Wait for a signal of this name to the run, take it and return its value; the oldest comes first.
+
+        A signal is taken once, by one wait. Raises `TimedOut` when none has come within `timeout` seconds.
+        """
+        return self._call("signal", name, arguments=shapes.signal_arguments(timeout), key=key)
+
+    def kpis(self) -> dict[str, Any]:
+        """Return the value that the run's agents reported last for each KPI, as recorded for this place of the task."""
+        values: dict[str, Any] = self._call("kpis", "", arguments={}, key=None)
+        return values
+
+    def continue_as_new(self, input: object = None) -> NoReturn:
+        """End this pass and let the task go on with another input and a fresh history. Never returns.
+
+        For functions that loop: what a history holds is bounded. It is the same attempt; spawned tasks live on, and a call
+        under an explicit key has the same idempotency key as before.
+        """
+        self._calls.go_on(shapes.next_input(input))
 
     def step(self, name: str, function: Callable[..., object], *args: object, key: str | None = None) -> Any:
         """Run `function(*args)` once and return its value, recorded for later passes: for clock, chance and own I/O.
@@ -172,26 +215,66 @@ class AsyncContext(TaskFacts):
         name: str | None = None,
         key: str | None = None,
         budget: object = None,
+        after: Sequence[AsyncSpawned] = (),
     ) -> AsyncSpawned:
-        """Start another agent on a task of its own and return its handle at once."""
-        arguments = shapes.spawn_arguments(agent, input, name=name, budget=budget)
+        """Start another agent on a task of its own and return its handle at once.
+
+        It begins when the tasks `after` have succeeded, and is skipped where one of them does not.
+        """
+        arguments = shapes.spawn_arguments(
+            agent, input, name=name, budget=budget, after=[handle.task_id for handle in after]
+        )
         value = await self._call("spawn", agent, arguments=arguments, key=key)
         return AsyncSpawned(shapes.read_spawned(value), agent, self)
 
-    async def gather(self, handles: Sequence[AsyncSpawned], *, return_exceptions: bool = False) -> list[Any]:
-        """Wait once for all the tasks and return their values in order.
+    async def gather(
+        self, handles: Sequence[AsyncSpawned], *, join: shapes.Join = "all", return_exceptions: bool = False
+    ) -> list[Any]:
+        """Wait once for all the tasks, for `"any"` of them or for a number, and return their values in order.
+
+        In the place of a task that has not ended by then stands `UNFINISHED`; it goes on, and can be waited for again.
 
         Raises `ChildFailed` naming every one that failed, or puts the error in its place with `return_exceptions`.
         """
         if not handles:
             return []
-        task_ids = [handle.task_id for handle in handles]
-        value = await self._call("children", "", arguments={"task_ids": task_ids}, key=None)
+        arguments = shapes.gather_arguments([handle.task_id for handle in handles], join)
+        value = await self._call("children", "", arguments=arguments, key=None)
         return shapes.child_values(shapes.read_children(value), return_exceptions=return_exceptions)
 
     async def report(self, value: object = None, *, kind: ReportKind = "progress", **fields: object) -> None:
         """Tell the run's watchers how far the task is, a KPI's value, or a finding."""
         await self._call("report", kind, arguments=shapes.report_arguments(kind, value, fields=fields), key=None)
+
+    async def sleep(self, duration: float | timedelta, *, key: str | None = None) -> None:
+        """Wait for so many seconds; the task holds no worker meanwhile, and sleeps on whatever dies."""
+        await self._call("timer", "sleep", arguments=shapes.sleep_arguments(duration), key=key)
+
+    async def sleep_until(self, when: datetime, *, key: str | None = None) -> None:
+        """Wait until a time, by the run's own clock where it has one; one that has passed is no wait."""
+        await self._call("timer", "sleep", arguments=shapes.until_arguments(when), key=key)
+
+    async def wait_for_signal(
+        self, name: str, *, timeout: float | timedelta | None = None, key: str | None = None
+    ) -> Any:
+        """Wait for a signal of this name to the run, take it and return its value; the oldest comes first.
+
+        A signal is taken once, by one wait. Raises `TimedOut` when none has come within `timeout` seconds.
+        """
+        return await self._call("signal", name, arguments=shapes.signal_arguments(timeout), key=key)
+
+    async def kpis(self) -> dict[str, Any]:
+        """Return the value that the run's agents reported last for each KPI, as recorded for this place of the task."""
+        values: dict[str, Any] = await self._call("kpis", "", arguments={}, key=None)
+        return values
+
+    async def continue_as_new(self, input: object = None) -> NoReturn:
+        """End this pass and let the task go on with another input and a fresh history. Never returns.
+
+        For functions that loop: what a history holds is bounded. It is the same attempt; spawned tasks live on, and a call
+        under an explicit key has the same idempotency key as before.
+        """
+        await self._calls.go_on(shapes.next_input(input))
 
     async def step(self, name: str, function: Callable[..., object], *args: object, key: str | None = None) -> Any:
         """Run `function(*args)` once, awaited where it is a coroutine, and return its value, recorded for later passes.

@@ -70,6 +70,10 @@ class OutcomeUnknown(AosCallError):
     """The call was sent and its outcome is not known. The same call raises this again until that is settled."""
 
 
+class TimedOut(AosCallError):
+    """What the call waited for did not come in time. The same wait made again waits anew."""
+
+
 class StepFailed(AosCallError):
     """The function of a `step` raised; `type` is its exception's class name, the same on every pass."""
 
@@ -96,6 +100,8 @@ def call_failure(state: str, error: CallError | None) -> AosCallError:
         cls = OutcomeUnknown
     elif found.slug == "budget-spent":
         cls = BudgetSpent
+    elif found.slug == "timed-out":
+        cls = TimedOut
     elif found.slug in _RETRYABLE:
         cls = Unavailable
     elif state == "refused":

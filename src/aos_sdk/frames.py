@@ -40,7 +40,7 @@ TRIES_ANY: Final = -1
 _LENGTH: Final = struct.Struct(">I")
 
 State: TypeAlias = Literal["performed", "failed", "refused", "unknown"]
-CallKind: TypeAlias = Literal["tool", "spawn", "children", "report", "step"]
+CallKind: TypeAlias = Literal["tool", "spawn", "children", "report", "step", "timer", "signal", "kpis"]
 
 
 class ProtocolError(Exception):
@@ -93,6 +93,8 @@ class PassContext(msgspec.Struct, frozen=True, omit_defaults=True):
     objectives: list[Json] = []
     labels: dict[str, str] = {}
     clock: str | None = None
+    generation: int = 0
+    """How often the task has gone on with a fresh history."""
 
 
 class Start(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
@@ -182,12 +184,12 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
 class Ended(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
     """The pass is over. `reached` lists every (key, tries) it came to, those inside recorded steps included.
 
-    `cancelled` answers a `Cancel` or a stale claim. `waiting_on` holds the keys of calls that were waiting. With
+    `cancelled` answers a `Cancel` or a stale claim; with `continued` the value is the input of the next generation. `waiting_on` holds the keys of calls that were waiting. With
     `host_ends` the host takes no more work: the function left threads behind that still wait in a call.
     """
 
     task_id: str
-    outcome: Literal["returned", "raised", "suspended", "cancelled"]
+    outcome: Literal["returned", "raised", "suspended", "cancelled", "continued"]
     value: Json = None
     error: Raised | None = None
     reached: list[tuple[str, int]] = []

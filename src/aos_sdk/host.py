@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import socket
 import sys
@@ -49,6 +50,9 @@ from aos_sdk.wire import Wire
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
+_PR_SET_CHILD_SUBREAPER: Final = 36
+MEMORY_SLACK_BYTES: Final = 268_435_456
+"""What a host may ask for beyond its limit: memory that is asked for is not held yet, such as the stacks of threads."""
 
 
 class Host:
@@ -234,10 +238,14 @@ async def _entered(function: Callable[..., Coroutine[Any, Any, object]], context
 
 
 def guard_process(owner_pid: int) -> None:
-    """Make this process die with its owner and be unreadable to its account's debuggers."""
+    """Make this process die with its owner and be unreadable to its account's debuggers.
+
+    It adopts what its descendants leave behind, so that whoever kills it finds all that it started.
+    """
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if os.getppid() != owner_pid:
         os._exit(0)
 
@@ -248,9 +256,13 @@ def main() -> None:
     parser.add_argument("--socket", required=True)
     parser.add_argument("--host-id", required=True)
     parser.add_argument("--folder", action="append", default=[], help="a folder of agents' code")
+    parser.add_argument("--memory-bytes", type=int, default=0, help="how much memory may be asked for; 0 is no limit")
     options = parser.parse_args()
     secret, owner_pid = sys.stdin.readline().split()
     guard_process(int(owner_pid))
+    if options.memory_bytes:
+        asked_for = options.memory_bytes + MEMORY_SLACK_BYTES
+        resource.setrlimit(resource.RLIMIT_DATA, (asked_for, asked_for))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

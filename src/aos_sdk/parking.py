@@ -15,7 +15,7 @@ import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar, copy_context
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from aos_sdk.errors import InvalidCall
 from aos_sdk.frames import CALLS_IN_FLIGHT_MAX, Call, CallKind, Ended, Json, Raised, Result, State
@@ -161,6 +161,13 @@ class ParkingPass:
             return False
         self.core.latch("waiting")
         return self._unwind()
+
+    async def go_on(self, value: Json) -> NoReturn:
+        """End the pass: the task goes on with this input and a fresh history. Never returns."""
+        self.core.go_on(value)
+        self._unwind()
+        await self._loop.create_future()
+        raise AssertionError("a latched pass goes on")
 
     def cancel(self) -> None:
         """End the pass: the owner no longer holds the task."""

@@ -4,6 +4,7 @@ A pass is one execution of an agent's function from its top. Nothing here waits,
 that synchronous and asynchronous passes share every rule:
 - a call that failed or was refused gives its place back and raises `tries` of its key; one that was performed keeps its
   place; one whose outcome is unknown gives its place back and keeps `tries`, so that the same call meets it again;
+- in a later generation of the task the keys made here are others, since its history began anew;
 - from the latch on no call begins and no outcome is handed to the function;
 - every method may be called from any thread.
 """
@@ -33,7 +34,7 @@ from aos_sdk.frames import (
 )
 from aos_sdk.keys import Places, arguments_digest, call_key, canonical_json
 
-Latched: TypeAlias = Literal["waiting", "cancelled", "ended"]
+Latched: TypeAlias = Literal["waiting", "cancelled", "continued", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,9 @@ class Pass:
         self._step_reached: dict[str, list[tuple[str, int]]] = {}
         self._reached: list[tuple[str, int]] = []
         self._calls = 0
+        self._next_input: Json = None
+        generation = start.context.generation
+        self._salt: Final = start.task_id if not generation else f"{start.task_id}#{generation}"
 
     def check(self) -> None:
         """Raise the signal when the pass is latched."""
@@ -122,7 +126,7 @@ class Pass:
                 path = tuple(step.name for step in inside)
                 places = self._places.setdefault((path, kind, name, digest), Places())
                 n = places.take()
-                key = call_key(self.start.task_id, path, kind=kind, name=name, digest=digest, n=n)
+                key = call_key(self._salt, path, kind=kind, name=name, digest=digest, n=n)
             else:
                 self._check_explicit(key, (kind, name, digest))
             tries = self._tries.get(key, 0)
@@ -244,6 +248,13 @@ class Pass:
         if reason != "ended":
             self._on_latch()
 
+    def go_on(self, value: Json) -> None:
+        """End the pass so that the task goes on with this input and a fresh history; raises the signal when latched."""
+        with self._lock:
+            self.check()
+            self._next_input = value
+            self.latch("continued")
+
     def ended(self, value: Json, error: Raised | None, *, host_ends: bool = False) -> Ended:
         """Return how the pass ended; what a latched function returned or raised is thrown away."""
         with self._lock:
@@ -255,9 +266,17 @@ class Pass:
         if latched in ("waiting", "cancelled"):
             outcome: Literal["suspended", "cancelled"] = "suspended" if latched == "waiting" else "cancelled"
             return Ended(task_id, outcome, reached=reached, waiting_on=waiting, host_ends=host_ends)
+        if latched == "continued":
+            value = self._next_input
+            return Ended(task_id, "continued", value=value, reached=reached, waiting_on=waiting, host_ends=host_ends)
         if error is not None:
             return Ended(task_id, "raised", error=error, reached=reached, waiting_on=waiting, host_ends=host_ends)
         return Ended(task_id, "returned", value=value, reached=reached, waiting_on=waiting, host_ends=host_ends)
+
+    @property
+    def calls_reached(self) -> int:
+        """Return how many calls the pass has come to."""
+        return len(self._sites)
 
     @property
     def flying(self) -> int:

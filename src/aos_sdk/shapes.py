@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, TypeAlias
 
 from aos_sdk.errors import ChildFailed, InvalidCall, StepFailed, call_failure
 from aos_sdk.frames import Json, Raised
@@ -14,6 +16,8 @@ from aos_sdk.replay import Outcome
 TRACEBACK_LENGTH_MAX = 8_000
 """Characters of a traceback that leave the host: its end, where the cause stands."""
 MESSAGE_LENGTH_MAX = 2_000
+Join: TypeAlias = Literal["all", "any"] | int
+"""How many of some tasks must have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,20 @@ class ChildResult:
     ok: bool
     value: Json
     detail: str
+    open: bool = False
+
+
+class Unfinished:
+    """What stands in `gather`'s answer for a task that had not ended: `UNFINISHED`, which counts as false."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNFINISHED"
+
+
+UNFINISHED: Final = Unfinished()
 
 
 def tool_arguments(name: str, given: Mapping[str, object] | None, *, named: Mapping[str, object]) -> dict[str, Json]:
@@ -35,14 +53,61 @@ def tool_arguments(name: str, given: Mapping[str, object] | None, *, named: Mapp
     return arguments
 
 
-def spawn_arguments(agent: str, value: object, *, name: str | None, budget: object) -> dict[str, Json]:
-    """Return the arguments of a spawn: `input`, and `name` and `budget` where given."""
+def spawn_arguments(
+    agent: str, value: object, *, name: str | None, budget: object, after: Sequence[str] = ()
+) -> dict[str, Json]:
+    """Return the arguments of a spawn: `input`, and `name`, `budget` and `after` where given."""
     arguments: dict[str, Json] = {"input": plain_json(value, f"input of agent `{agent}`")}
     if name is not None:
         arguments["name"] = name
     if budget is not None:
         arguments["budget"] = plain_json(budget, f"budget of agent `{agent}`")
+    if after:
+        arguments["after"] = list(after)
     return arguments
+
+
+def gather_arguments(task_ids: Sequence[str], join: Join) -> dict[str, Json]:
+    """Return the arguments of a wait for spawned tasks; raises `InvalidCall` for a join that is none."""
+    if join == "all":
+        return {"task_ids": list(task_ids)}
+    number = 1 if join == "any" else join
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= len(task_ids):
+        raise InvalidCall(
+            f"`join` is `all`, `any` or a number from 1 to {len(task_ids)}, not `{join}`", slug="invalid-call"
+        )
+    return {"task_ids": list(task_ids), "join": join}
+
+
+def sleep_arguments(duration: float | timedelta) -> dict[str, Json]:
+    """Return the arguments of a sleep; raises `InvalidCall` for what is no time from 0 on."""
+    return {"seconds": _seconds(duration, "a sleep")}
+
+
+def until_arguments(when: datetime) -> dict[str, Json]:
+    """Return the arguments of a sleep until a time; raises `InvalidCall` for a time without its zone."""
+    if not isinstance(when, datetime) or when.tzinfo is None:
+        raise InvalidCall(f"`sleep_until` needs a time with its zone, not `{when}`", slug="invalid-call")
+    return {"until": when.isoformat()}
+
+
+def signal_arguments(timeout: float | timedelta | None) -> dict[str, Json]:
+    """Return the arguments of a wait for a signal; raises `InvalidCall` for a limit that is none."""
+    return {} if timeout is None else {"timeout": _seconds(timeout, "a limit")}
+
+
+def _seconds(given: float | timedelta, what: str) -> float:
+    seconds: Any = given.total_seconds() if isinstance(given, timedelta) else given
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        raise InvalidCall(f"{what} is a number of seconds from 0 on, not `{given}`", slug="invalid-call")
+    return float(seconds)
+
+
+def next_input(value: object) -> Json:
+    """Return the input of a task's next generation; raises `InvalidCall` when it is not JSON or too large."""
+    plain = plain_json(value, "input of `continue_as_new`")
+    canonical_json(plain, "input of `continue_as_new`")
+    return plain
 
 
 def report_arguments(kind: str, value: object, *, fields: Mapping[str, object]) -> dict[str, Json]:
@@ -136,14 +201,20 @@ def read_spawned(value: Json) -> str:
 def read_children(value: Json) -> list[ChildResult]:
     """Return what became of the tasks asked for, in the order asked."""
     return [
-        ChildResult(str(child["task_id"]), bool(child["ok"]), child.get("value"), str(child.get("detail", "")))
+        ChildResult(
+            str(child["task_id"]),
+            bool(child.get("ok")),
+            child.get("value"),
+            str(child.get("detail", "")),
+            bool(child.get("open")),
+        )
         for child in value
     ]
 
 
 def child_failure(children: Sequence[ChildResult]) -> ChildFailed | None:
     """Return the error of the first child that failed, naming all that did; None when all succeeded."""
-    failed = {child.task_id: child.detail for child in children if not child.ok}
+    failed = {child.task_id: child.detail for child in children if not child.ok and not child.open}
     if not failed:
         return None
     task_id, detail = next(iter(failed.items()))
@@ -152,9 +223,12 @@ def child_failure(children: Sequence[ChildResult]) -> ChildFailed | None:
 
 
 def child_values(children: Sequence[ChildResult], *, return_exceptions: bool) -> list[Json]:
-    """Return the children's values; a failed one raises `ChildFailed`, or stands in its place when asked so."""
+    """Return the children's values; a failed one raises `ChildFailed`, or stands in its place when asked so.
+
+    In the place of one that has not ended stands `UNFINISHED`.
+    """
     if not return_exceptions:
         failure = child_failure(children)
         if failure is not None:
             raise failure
-    return [child.value if child.ok else child_failure([child]) for child in children]
+    return [UNFINISHED if child.open else child.value if child.ok else child_failure([child]) for child in children]

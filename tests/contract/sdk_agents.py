@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -413,3 +414,62 @@ def tool_pid():
 
 def tool_no_json():
     return object()
+
+
+def _start(code: str, **options):
+    """Start a process that says its id and goes on for a minute."""
+    command = [sys.executable, "-c", code + "; import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+    assert process.stdout is not None
+    return int(process.stdout.readline())
+
+
+_DAEMON = "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0)"
+
+
+def _starts_children():
+    """Return the ids of a child, of one in a session of its own, and of a daemon that left its parents."""
+    return [_start("pass"), _start("pass", start_new_session=True), _start(_DAEMON)]
+
+
+def starts_children(ctx):
+    """Start processes and tell of them, then compute for ever."""
+    ctx.report(_starts_children())
+    while True:
+        pass
+
+
+async def starts_children_async(ctx):
+    """Start processes and tell of them, then wait for ever."""
+    await ctx.report(_starts_children())
+    await asyncio.sleep(60)
+
+
+def starts_children_and_dies(ctx):
+    """Start processes and tell of them, then be killed from outside."""
+    ctx.report(_starts_children())
+    os.kill(os.getpid(), 9)
+
+
+def eats_memory(ctx):
+    """Hold more and more memory."""
+    held = []
+    while True:
+        held.append(bytearray(b"x" * 4_000_000))
+        time.sleep(0.005)
+
+
+def asks_for_memory(ctx):
+    """Ask for a great deal of memory at once."""
+    return len(bytearray(8_000_000_000))
+
+
+def computes_for_ever(ctx):
+    """Use the processor."""
+    while True:
+        pass
+
+
+def process_id(ctx):
+    """Return the host's process id."""
+    return os.getpid()

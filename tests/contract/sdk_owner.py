@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from aos.drivers.hosts.pool import HostPool
 from aos.drivers.hosts.values import HostsConfig
 from aos_sdk.frames import Call, CallError, Ended, PassContext, Recorded, Result, Start
+from tests.folders import new_folder
 
 AGENTS = str(Path(__file__).parent)
 
@@ -22,18 +22,15 @@ AGENTS = str(Path(__file__).parent)
 @asynccontextmanager
 async def open_pool(*, on_line=None, **options):
     """A started pool whose hosts find `sdk_agents` and know nothing else."""
-    with TemporaryDirectory(prefix="aos-") as folder:
-        config = HostsConfig(
-            socket_path=Path(folder) / "hosts.sock",
-            python_path=options.pop("python_path", (AGENTS,)),
-            **{"agent_hosts": 1, "tool_hosts": 0, "pass_seconds": 60.0, **options},
-        )
-        pool = HostPool(config, on_line=on_line or (lambda line: None))
-        await pool.start()
-        try:
-            yield pool
-        finally:
-            await pool.close()
+    options = {"agent_hosts": 1, "tool_hosts": 0, "pass_seconds": 60.0, "python_path": (AGENTS,), **options}
+    if "socket_path" not in options:
+        options["socket_path"] = new_folder("hosts") / "hosts.sock"
+    pool = HostPool(HostsConfig(**options), on_line=on_line or (lambda line: None))
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.close()
 
 
 def fail(slug="tool-failed", detail="it broke"):

@@ -204,6 +204,11 @@ def test_the_console_opens_in_the_browser(aos: Cli, peer: Peer) -> None:
         (["agents", "register", "ops", "--type", "observer"], "POST /agents", {"name": "ops", "type": "observer"}),
         (["runs", "cancel", RUN], f"POST /runs/{RUN}/cancel", {}),
         (
+            ["runs", "signal", RUN, "go", "--value", "[1]", "--key", "k"],
+            f"POST /runs/{RUN}/signals",
+            {"name": "go", "value": [1], "key": "k"},
+        ),
+        (
             ["people", "invite", "a@b.example", "-r", "viewer"],
             "POST /people",
             {"email": "a@b.example", "roles": ["viewer"]},

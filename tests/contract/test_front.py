@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 from tests.control_peer import ControlPlane, control_plane
 from tests.databases import Server, cloned
 from tests.doors import Door, open_door
+from tests.folders import new_folder
 from tests.worlds import make_world
 
 BIG = os.urandom(3_000_000)
@@ -32,14 +32,13 @@ class Front:
 
 @pytest.fixture(scope="module")
 def both(postgres_server: Server) -> Iterator[Front]:
-    with tempfile.TemporaryDirectory(prefix="aos-front-") as folder:
-        path = Path(folder) / "control.sock"
-        with (
-            contextmanager(cloned)(postgres_server) as database,
-            control_plane(path) as peer,
-            open_door(make_world(database), control_plane=str(path)) as door,
-        ):
-            yield Front(door, peer, path)
+    path = new_folder("front") / "control.sock"
+    with (
+        contextmanager(cloned)(postgres_server) as database,
+        control_plane(path) as peer,
+        open_door(make_world(database), control_plane=str(path)) as door,
+    ):
+        yield Front(door, peer, path)
 
 
 @pytest.fixture

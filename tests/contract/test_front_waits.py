@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 from tests.control_peer import ControlPlane, control_plane
 from tests.databases import Server, cloned
 from tests.doors import Door, open_door, until
+from tests.folders import new_folder
 from tests.worlds import IDS, make_world
 
 KINDS = [
@@ -43,20 +43,20 @@ class Waiting:
 
 @pytest.fixture(scope="module")
 def both(postgres_server: Server) -> Iterator[Waiting]:
-    with tempfile.TemporaryDirectory(prefix="aos-front-") as folder:
-        path = Path(folder) / "control.sock"
-        with (
-            contextmanager(cloned)(postgres_server) as database,
-            control_plane(path) as peer,
-            open_door(make_world(database), control_plane=str(path), listens=True) as door,
-            ThreadPoolExecutor() as threads,
-        ):
-            yield Waiting(door, peer, threads)
+    path = new_folder("front") / "control.sock"
+    with (
+        contextmanager(cloned)(postgres_server) as database,
+        control_plane(path) as peer,
+        open_door(make_world(database), control_plane=str(path), listens=True) as door,
+        ThreadPoolExecutor() as threads,
+    ):
+        yield Waiting(door, peer, threads)
 
 
 @pytest.fixture
 def waiting(both: Waiting) -> Waiting:
     both.peer.asked.clear()
+    both.peer.answered = 0
     return both
 
 
@@ -65,7 +65,7 @@ def test_the_bell_ends_the_wait(waiting: Waiting, channel: str, path: str, field
     shown: dict[str, Any] = {"id": str(IDS.new()), field: open}
     waiting.peer.shows(shown)
     asked = waiting.threads.submit(waiting.door.client.get, f"/{path}/{shown['id']}?a=1&wait=60&a=2")
-    until(lambda: waiting.listens(channel, shown["id"]) and len(waiting.peer.asked) == 2)
+    until(lambda: waiting.listens(channel, shown["id"]) and waiting.peer.answered == 2)
     assert not asked.done()
     shown[field] = settled
     waiting.ring(channel, shown["id"])
@@ -148,14 +148,17 @@ def test_a_client_that_goes_away_is_waited_for_no_longer(waiting: Waiting) -> No
 
 def test_who_waits_while_the_process_ends_is_answered_with_what_stands(postgres_server: Server) -> None:
     shown = {"id": str(IDS.new()), "state": "running"}
-    with tempfile.TemporaryDirectory(prefix="aos-front-") as folder, ThreadPoolExecutor() as threads:
-        path = Path(folder) / "control.sock"
-        with contextmanager(cloned)(postgres_server) as database, control_plane(path) as peer:
-            peer.shows(shown)
-            with open_door(make_world(database), control_plane=str(path)) as door:
-                request = f"GET /runs/{shown['id']}?wait=60 HTTP/1.1\r\nhost: aos\r\n\r\n".encode()
-                asked = threads.submit(door.raw, request)
-                until(lambda: ("aos_run", shown["id"]) in door.services.bell._waiters)
-            answer = asked.result(20)
+    path = new_folder("front") / "control.sock"
+    with (
+        ThreadPoolExecutor() as threads,
+        contextmanager(cloned)(postgres_server) as database,
+        control_plane(path) as peer,
+    ):
+        peer.shows(shown)
+        with open_door(make_world(database), control_plane=str(path)) as door:
+            request = f"GET /runs/{shown['id']}?wait=60 HTTP/1.1\r\nhost: aos\r\n\r\n".encode()
+            asked = threads.submit(door.raw, request)
+            until(lambda: ("aos_run", shown["id"]) in door.services.bell._waiters)
+        answer = asked.result(60)
     assert answer.startswith(b"HTTP/1.1 200")
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == shown

@@ -70,10 +70,15 @@ def test_what_is_answered_is_what_the_document_says(plane: Plane, document: dict
         ("post", "/secrets", "/secrets", {"name": "openai", "value": "x"}),
         ("post", "/organizations", "/organizations", {"name": "Second"}),
         ("post", "/tools", "/tools", {"name": "x", "type": "y"}),
+        ("post", "/schedules", "/schedules", {"name": "nightly", "agent": "finance", "cron": "0 6 * * *"}),
+        ("patch", "/schedules/{key}", "/schedules/nightly", {"enabled": False}),
+        ("post", "/hooks", "/hooks", {"name": "invoices", "agent": "finance"}),
+        ("post", "/hooks/{key}/rotate", "/hooks/invoices/rotate", None),
     ]
     here = {"AOS_Organization": "Larkspur"}
     names = {"agents": "finance", "tools": "payments.create", "policies": "large-payments", "budgets": "finance-month"}
     names |= {"workflows": "month-end", "departments": "finance", "people": ADMIN, "organizations": "Larkspur"}
+    names |= {"schedules": "nightly", "hooks": "invoices"}
     for place, methods in document["paths"].items():
         if "get" in methods and place not in ("/audit/export", "/docs", "/openapi.json", "/manifest.schema.json"):
             noun = place.split("/")[1]

@@ -11,7 +11,7 @@ import pytest
 from aos.control_plane.binding import Services, bind
 from aos.kernel.acts import ActionState, Pending, Refused
 from aos.kernel.policy.values import Outcome, Rule
-from aos.operations.bridge import Bridge, open_hot
+from aos.operations.bridge import Bridge, Hot, open_hot
 from aos.store.hot.database import DatabaseConfig
 from tests.planes import Plane
 from tests.run_worlds import Company, make_company
@@ -22,10 +22,15 @@ LARGE = Rule("large", 1, Outcome.ESCALATE, (), ("tool:payments.create",), "args.
 CLOSE = {"name": "close", "tasks": {"match": {"agent": "finance"}, "report": {"agent": "finance", "after": ["match"]}}}
 
 
+def bridge_of(plane: Plane) -> Bridge[Hot]:
+    """Return a control plane's way to what is hot."""
+    return Bridge(lambda: open_hot(DatabaseConfig(plane.database.app, plane.database.machine), plane.drivers))
+
+
 @pytest.fixture
 def company(plane: Plane) -> Iterator[Company]:
     """Larkspur, whose control plane has its bridge to what is hot."""
-    bridge = Bridge(lambda: open_hot(DatabaseConfig(plane.database.app, plane.database.machine), plane.drivers))
+    bridge = bridge_of(plane)
     bind(Services(plane.drivers, bridge=bridge))
     made = make_company(plane, agents=[agent("finance", "*")], tools=[payments(), tool("erp.read")], rules=[LARGE])
     assert plane.post("/workflows", CLOSE).status_code == 201
@@ -247,3 +252,16 @@ def test_another_organization_steers_and_answers_nothing(plane: Plane, company: 
     answer(plane.post(f"/approvals/{pending.approval_id}/deny", {"comment": "no"}, **rival), 404)
     assert answer(plane.get(f"/runs/{run}", **plane_headers))["state"] == "running"
     answer(plane.post(f"/runs/{uuid4()}/cancel", **plane_headers), 404)
+
+
+def test_no_run_starts_while_an_organization_has_too_many_open_tasks(plane: Plane, company: Company) -> None:
+    first = answer(plane.post("/runs", {"workflow": "close"}, Idempotency_Key="first"), 201)
+    plane.run("update run set tasks_open = 1000001")
+    bind(Services(plane.drivers, bridge=(fresh := bridge_of(plane))))
+    refused = plane.post("/runs", {"workflow": "close"})
+    assert (answer(refused, 429)["retry_after_seconds"], refused.headers["Retry-After"]) == (5, "5")
+    assert refused.json()["type"] == "urn:aos:problem:rate-limited"
+    assert len(plane.rows("select id from run")) == 1
+    replayed = plane.post("/runs", {"workflow": "close"}, Idempotency_Key="first")
+    assert answer(replayed, 201)["id"] == first["id"]
+    fresh.close()

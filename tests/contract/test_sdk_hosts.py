@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from aos.drivers.hosts.values import HostDied, HostsConfig
 from aos.kernel.errors import Misconfigured, Unavailable
 from aos_sdk.frames import EXIT_OVERRAN, FRAME_BYTES_MAX, Hello, encode_frame
 from tests.contract.sdk_owner import AGENTS, Owner, open_pool
+from tests.folders import new_folder
 
 
 def run(case):
@@ -37,6 +39,7 @@ def test_a_host_finds_nothing_in_its_environment_but_what_is_listed():
             ended = await Owner("sdk_agents:environment").run(pool)
             environment, stdin, own_group = ended.value
             environment.pop("LC_CTYPE", None)
+            assert environment.pop("AGENT_HOST").endswith("#agents-1;")
             assert environment == {
                 "PATH": "/usr/local/bin:/usr/bin:/bin",
                 "LANG": "C.UTF-8",
@@ -338,14 +341,16 @@ def test_hosts_that_cannot_start_are_a_clear_error():
     run(case())
 
 
-def test_hosts_die_with_their_owner(tmp_path):
+def test_hosts_die_with_their_owner():
+    path = new_folder("hosts") / "hosts.sock"
     script = textwrap.dedent(f"""
         import asyncio, sys
+        from pathlib import Path
         sys.path[:0] = {sys.path!r}
         from tests.contract.sdk_owner import Owner, open_pool
 
         async def main():
-            async with open_pool() as pool:
+            async with open_pool(socket_path=Path({str(path)!r})) as pool:
                 asyncio.create_task(Owner("sdk_agents:hangs").run(pool))
                 await asyncio.sleep(0.1)
                 print(pool.hosts()[0].pid, flush=True)
@@ -357,9 +362,7 @@ def test_hosts_die_with_their_owner(tmp_path):
         assert owner.stdout is not None
         host = os.pidfd_open(int(owner.stdout.readline()))
         os.kill(owner.pid, signal.SIGKILL)
-    import select
-
-    assert select.select([host], [], [], 5)[0]
+    assert select.select([host], [], [], 30)[0]
     os.close(host)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from aos.kernel.acts import Permit
 from aos.kernel.money import Money
 from aos.kernel.people import Actor, Role
 from aos.kernel.policy.values import Approvers, Outcome, Rule
@@ -247,3 +248,19 @@ def request(key: str, arguments: object, *headers: str, tool: str = "payments.cr
 
 async def _made(kind: type[asyncio.Event]) -> asyncio.Event:
     return kind()
+
+
+def test_a_tool_at_its_limit_is_a_429_that_says_when_to_ask_again(database: Database) -> None:
+    limited = tool("erp.render", concurrency=1)
+    world = make_world(database, agents=[agent("finance", "erp.*")], tools=[limited])
+    with open_door(world) as door:
+        key = door.api_key("finance")
+        permit = door.run(door.running.gate.admit(world.act("finance", "erp.render")))
+        assert isinstance(permit, Permit)
+        refused = door.call("erp.render", token=key, key="k1")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert refused.json()["type"] == "urn:aos:problem:rate-limited"
+        assert refused.json()["retry_after_seconds"] == 1
+        door.run(door.running.gate.conclude(permit, ToolOutcome(ok=True, value="done")))
+        assert door.call("erp.render", token=key, key="k1").status_code == 200
+        assert len(door.caller.calls) == 1

@@ -231,4 +231,20 @@ MANIFEST: dict[str, Any] = {
             },
         }
     },
+    "schedules": {
+        "close-the-month": {
+            "workflow": "month-end",
+            "cron": "0 6 1 * *",
+            "input": {"month": "${due.last_month}"},
+        },
+        "chase-vendors": {"agent": "operations", "cron": "30 8,14 * * MON-FRI", "goal": "chase what is late"},
+        "look-again": {"agent": "auditor", "cron": "*/30 * * * *", "enabled": False},
+    },
+    "hooks": {
+        "invoice-arrived": {
+            "agent": "vendor-desk",
+            "accepts": {"types": ["invoice.*"], "sources": ["/erp"]},
+            "mapping": {"input": {"vendor": "${event.data.vendor}"}},
+        },
+    },
 }

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.databases import Database, Server, cloned
+from tests.databases import Database, Server, cloned, watching
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = [
@@ -72,9 +71,8 @@ class Console:
 
     def rows(self, query: str, *params: Any) -> list[Any]:
         """Ask the database as its owner."""
-        with psycopg.connect(self.database.owner, autocommit=True) as connection:
-            cursor = connection.execute(query.encode(), params)
-            return cursor.fetchall() if cursor.description else []
+        cursor = watching(self.database).execute(query.encode(), params)
+        return cursor.fetchall() if cursor.description else []
 
     def action(self, name: str, rule: str) -> str:
         """Return the id of the run's act of this name that a rule matched."""
@@ -98,6 +96,7 @@ class Console:
             "approvals": "/console/approvals?status=all",
             "approval": f"/console/approvals/{self.approval('large-payments')}",
             "fleet": "/console/fleet",
+            "schedules": "/console/schedules",
             "cost": "/console/cost",
             "policies": "/console/policies",
             "audit": "/console/audit",

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.databases import cloned, server
 from tests.e2e.console_pages import ARGUMENTS, ROOT, Console
+from tests.folders import new_folder
 from tests.servers import NEWEST_MAJOR
 
 IMAGES = ROOT / "docs/images"
@@ -55,7 +55,12 @@ def main() -> None:
     """Seed, start, take every picture, end."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     for database in cloned(server(NEWEST_MAJOR)):
-        given = {"owner": database.owner, "app": database.app, "machine": database.machine, "keys": f"{mkdtemp()}/kek"}
+        given = {
+            "owner": database.owner,
+            "app": database.app,
+            "machine": database.machine,
+            "keys": f"{new_folder('keys')}/kek",
+        }
         command = [sys.executable, "-m", "tests.e2e.console_server"]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from aos.drivers.embedded_postgres.processes import is_alive, pids, working_in
-from tests.store.embedded_home import wait_until
+from tests.folders import new_folder
+from tests.store.embedded_home import end_server
 
-COMMAND_SECONDS = 90
+COMMAND_SECONDS = 180
 ANSWER_SECONDS = 30
+FIRST_PORT = 10_000
+PORT_COUNT = 10_000
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Installation:
 
     def environment(self) -> dict[str, str]:
         """Return what a command is given, and nothing of the test's own."""
-        given = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        given = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
         return given | {"AOS_HOME": str(self.home), "AOS_PORT": str(self.port)} | dict(self.more)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -111,13 +114,10 @@ class Installation:
     def end(self) -> None:
         """Kill -9 whatever is left."""
         with contextlib.suppress(FileNotFoundError):
-            for pid in self.everything():
+            for pid in sorted({*self.everything()} - {*working_in(self.home / "data")}):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        for pid in working_in(self.home / "data"):  # where the state is gone and its Postgres is not
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not working_in(self.home / "data"), "Postgres is gone")
+        end_server(self.home / "data")
 
 
 def parent_of(pid: int) -> int:
@@ -134,17 +134,18 @@ def alive(candidates: list[int]) -> list[int]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, from a range that neither Linux nor the embedded Postgres takes any from."""
+    while True:
+        port = FIRST_PORT + secrets.randbelow(PORT_COUNT)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager
 def installation(*, user: int | None = None, **more: str) -> Iterator[Installation]:
     """Yield an installation that was never started; `more` is added to its environment."""
-    folder = Path(tempfile.mkdtemp(prefix="aos-up-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = new_folder("up")
     if user is not None:
         os.chown(folder, user, user)
     made = Installation(folder, free_port(), more, user)

@@ -68,6 +68,9 @@ POLICY, AGENT, PAYMENTS = ("policy", "large-payments"), ("agent", "finance"), ("
         (lambda d: d["people"][0].update(roles=[]), [("~", "person", "maria@larkspur.example")]),
         (lambda d: d["organization"].update(run_clock=True), [("!", "organization", "Larkspur")]),
         (lambda d: d["organization"].update(environment="staging"), [("~", "organization", "Larkspur")]),
+        (lambda d: finance(d).update(concurrency=4), [("~", *AGENT)]),
+        (lambda d: d["tools"]["payments.create"].update(concurrency=4), [("~", *PAYMENTS)]),
+        (lambda d: d.update(queues={"gpu": {"concurrency": 4}}), [("+", "queue", "gpu")]),
         (lambda d: d["budgets"][0].update(limit="300 EUR"), [("~", "budget", "finance-month")]),
     ],
 )  # fmt: skip
@@ -102,6 +105,22 @@ def test_a_glob_of_an_agent_that_the_manifest_does_not_name_still_counts() -> No
         ("+", "erp.delete"),
         ("!", "vendor-review"),
     ]
+
+
+@pytest.mark.parametrize("edit", [lambda part: part.update(concurrency=9), lambda part: part.pop("concurrency")])
+def test_a_limit_that_is_raised_or_gone_gives_nobody_more(edit: Callable[[dict[str, Any]], object]) -> None:
+    base = copy.deepcopy(LARKSPUR)
+    base["agents"]["finance"]["concurrency"] = base["tools"]["payments.create"]["concurrency"] = 4
+    assert changes(lambda d: edit(finance(d)), base=base) == [("~", *AGENT)]
+    assert changes(lambda d: edit(d["tools"]["payments.create"]), base=base) == [("~", *PAYMENTS)]
+
+
+def test_a_queue_is_removed_only_when_asked_for() -> None:
+    base = copy.deepcopy(LARKSPUR)
+    base["queues"] = {"gpu": {"concurrency": 4}}
+    assert changes(lambda d: d.pop("queues"), base=base) == []
+    assert changes(lambda d: d.pop("queues"), base=base, prune=True) == [("-", "queue", "gpu")]
+    assert changes(lambda d: d["queues"].update(gpu={"concurrency": 5}), base=base) == [("~", "queue", "gpu")]
 
 
 def test_an_agent_that_names_no_owner_keeps_the_one_it_has() -> None:

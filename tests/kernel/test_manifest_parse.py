@@ -116,7 +116,7 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
         ("/workflows/month-end/output", "${reprt.output}", "/workflows/month-end/output", "did you mean `report`?"),
         ("/workflows/month-end/tasks/match/input", "${ }", "/workflows/month-end/tasks/match/input", "is empty"),
         ("/workflows/month-end/tasks/input", {"agent": "finance"}, "/workflows/month-end/tasks/input", "use that name"),
-        ("/workflows/month-end/tasks/match/fallback", {}, "/workflows/month-end/tasks/match/fallback", "unknown field"),
+        ("/workflows/month-end/tasks/match/retries", {}, "/workflows/month-end/tasks/match/retries", "unknown field"),
         ("/workflows/month-end/tasks/match/retry", {"attempts": 0}, "/workflows/month-end/tasks/match/retry/attempts", "at least 1"),
         ("/organization/rates/USD", -1, "/organization/rates/USD", "must be more than 0"),
         ("/organization/rates/USD", 0.0000000001, "/organization/rates/USD", "nine places"),
@@ -196,3 +196,28 @@ def test_what_is_stored_reads_back_as_the_same_values() -> None:
 def test_applying_what_is_there_changes_nothing() -> None:
     manifest = parse_manifest(LARKSPUR)
     assert diff(manifest, manifest, prune=True) == []
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 10_001, 1.5, "4", True, None])
+@pytest.mark.parametrize(
+    "at", ["/agents/finance/concurrency", "/tools/payments.create/concurrency", "/queues/gpu/concurrency"]
+)
+def test_a_limit_is_a_whole_number_from_one_to_ten_thousand(at: str, wrong: Any) -> None:
+    document = copy.deepcopy(LARKSPUR) | {"queues": {"gpu": {"concurrency": 4}}}
+    *steps, last = at.strip("/").split("/")
+    place: Any = document
+    for step in steps:
+        place = place[step]
+    place[last] = wrong
+    assert [pointer for pointer, _ in problems(document)] == [at]
+
+
+def test_a_queue_that_is_named_exists() -> None:
+    document = changed("/agents/finance/queue", "gpu")
+    assert problems(document) == [("/agents/finance/queue", "no queue is called `gpu`")]
+    assert parse_manifest(document | {"queues": {"gpu": {"concurrency": 4}}}).queues[0].concurrency == 4
+    task = "/workflows/month-end/tasks/match/queue"
+    assert problems(changed(task, "gpu")) == [(task, "no queue is called `gpu`")]
+    known = parse_manifest({"aos": 1, "queues": {"gpu": {"concurrency": 4}}})
+    assert parse_manifest(document, known).agents[1].queue == "gpu"
+    assert parse_manifest(changed("/agents/finance/queue", "default")).agents[1].queue == "default"

@@ -165,7 +165,7 @@ def test_a_chain_of_delegations_has_an_end(length, allowed):
         (("developer",), ActKind.TOOL, False),
         (("viewer", "admin"), ActKind.TOOL, True),
         (("admin",), ActKind.MODEL, False),
-        (("admin",), ActKind.MESSAGE, False),
+        (("admin",), ActKind.MESSAGE, True),
     ],
 )
 def test_people_may_do_what_the_table_of_roles_says(roles, kind, allowed):

@@ -17,21 +17,27 @@ from aos.kernel.workflow.passes import (
     TRIES_ANY,
     CallRecord,
     CallState,
+    Chances,
+    Continued,
     Fail,
     Failed,
+    FallBack,
+    GoOn,
     Park,
     Release,
     Retry,
     Returned,
+    Stuck,
     Succeed,
     Suspended,
     Vanished,
     divergent_calls,
     history_of,
     history_tries,
+    judge_failure,
     judge_pass,
 )
-from aos.kernel.workflow.retry import JITTER, backoff_seconds
+from aos.kernel.workflow.retry import JITTER, backoff_seconds, is_retried
 from aos.kernel.workflow.spec import RetrySpec
 from aos.kernel.workflow.states import FINAL, TRANSITIONS, RunState, TaskEvent, TaskState, may_move, step
 
@@ -78,7 +84,7 @@ def test_waits_double_and_differ_between_tasks():
 
 
 def judge(end, *, attempt=1, claims=0, divergent=()):
-    return judge_pass(end, RETRY, task_id=TASK, attempt=attempt, claims=claims, divergent=divergent)
+    return judge_pass(end, Chances(RETRY, TASK, attempt, 3), claims=claims, divergent=divergent)
 
 
 PAID = CallRecord("k", 1, 0, "tool", "payments.create", "pay", CallState.PERFORMED, 1)
@@ -95,20 +101,86 @@ PAID = CallRecord("k", 1, 0, "tool", "payments.create", "pay", CallState.PERFORM
         ({"end": Vanished(counted=True)}, Release(counted=True)),
         ({"end": Vanished(counted=False), "claims": 99}, Release(counted=False)),
         ({"end": Suspended(), "divergent": [PAID]}, Park()),
+        ({"end": Continued([1])}, GoOn([1])),
     ],
 )
 def test_what_becomes_of_a_task_when_its_pass_has_ended(given_, verdict):
     assert judge(**given_) == verdict
 
 
-def test_a_task_that_keeps_ending_its_host_is_poison():
+def test_a_task_that_keeps_ending_its_host_is_stuck_until_a_person_looks():
     verdict = judge(Vanished(counted=True), claims=CLAIMS_MAX - 1)
-    assert isinstance(verdict, Fail)
+    assert isinstance(verdict, Stuck)
     assert verdict.code == "poison"
     assert isinstance(judge(Vanished(counted=True), claims=CLAIMS_MAX - 2), Release)
 
 
-@pytest.mark.parametrize("end", [Returned(1), Failed("raised", "no")])
+@pytest.mark.parametrize(
+    ("on", "never", "code", "error_class", "retried"),
+    [
+        ((), (), "raised", "ValueError", True),
+        (("timed-out",), (), "raised", "ValueError", False),
+        (("timed-out",), (), "timed-out", "", True),
+        (("ValueError",), (), "raised", "ValueError", True),
+        (("ValueError",), (), "raised", "pricing.errors.ValueError", True),
+        (("ValueError",), (), "raised", "Value", False),
+        (("raised",), ("ValueError",), "raised", "ValueError", False),
+        ((), ("raised",), "timed-out", "", True),
+        ((), ("raised",), "raised", "KeyError", False),
+    ],
+)
+def test_errors_are_retried_by_their_code_or_class_and_never_is_stronger(on, never, code, error_class, retried):
+    retry = RetrySpec(attempts=3, on=on, never=never)
+    assert is_retried(retry, code, error_class) is retried
+    verdict = judge_failure(Failed(code, "no", error_class=error_class), Chances(retry, TASK, 1, 3))
+    assert isinstance(verdict, Retry) is retried
+
+
+WAIT = backoff_seconds(RETRY, 1, task_id=TASK)
+
+
+@pytest.mark.parametrize(
+    ("chances", "failed", "verdict"),
+    [
+        ({"seconds_left": 60.0}, Failed("raised", "no"), Retry("raised", "no", WAIT)),
+        ({"seconds_left": WAIT / 2}, Failed("raised", "no"), Fail("raised", "no")),
+        ({"seconds_left": 0.0}, Failed("raised", "no"), Fail("timed-out", "its time was over; last: no")),
+        ({"seconds_left": -1.0}, Failed("timed-out", "too long"), Fail("timed-out", "too long")),
+        ({"seconds_left": -1.0, "has_fallback": True}, Failed("timed-out", "x"), Fail("timed-out", "x")),
+        ({"attempt": 3, "has_fallback": True}, Failed("raised", "no"), FallBack("raised", "no")),
+        ({"attempt": 2, "has_fallback": True}, Failed("raised", "no", final=True), Fail("raised", "no")),
+        ({"attempt": 4, "last_attempt": 6}, Failed("raised", "no"), Retry("raised", "no", WAIT)),
+        ({"attempt": 6, "last_attempt": 6}, Failed("raised", "no"), Fail("raised", "no")),
+    ],
+)
+def test_what_becomes_of_a_failed_attempt_by_its_chances(chances, failed, verdict):
+    given_ = {"retry": RETRY, "task_id": TASK, "attempt": 1, "last_attempt": 3, **chances}
+    assert judge_failure(failed, Chances(**given_)) == verdict
+
+
+@given(st.integers(1, 20), st.booleans())
+def test_every_chain_of_failures_ends_and_counts_its_attempts_on(attempts, has_fallback):
+    retry = RetrySpec(attempts=attempts)
+    attempt, last = 1, attempts
+    made = 0
+    while True:
+        made += 1
+        verdict = judge_failure(Failed("raised", ""), Chances(retry, TASK, attempt, last, has_fallback=has_fallback))
+        if isinstance(verdict, Fail):
+            break
+        attempt += 1
+        if isinstance(verdict, FallBack):
+            last, has_fallback = attempt - 1 + attempts, False
+    assert made == attempt <= 2 * attempts
+
+
+def test_what_another_agent_did_before_is_not_the_fallback_agents_to_repeat():
+    before, after = call("paid", attempt=1), call("sent", attempt=4)
+    assert divergent_calls([before, after], [], first_attempt=4) == [after]
+    assert divergent_calls([before, after], []) == [before, after]
+
+
+@pytest.mark.parametrize("end", [Returned(1), Continued(1), Failed("raised", "no")])
 def test_a_pass_that_left_out_a_payment_fails_for_good(end):
     verdict = judge(end, divergent=[PAID])
     assert isinstance(verdict, Fail)
@@ -119,15 +191,16 @@ def call(key="k", attempt=1, tries=0, state=CallState.PERFORMED, seq=1, effect="
     return CallRecord(key, attempt, tries, "tool", "t", effect, state, seq, repeat)
 
 
-def test_only_performed_effects_that_the_pass_did_not_come_to_diverge():
+def test_only_effects_that_were_or_may_have_been_made_and_that_the_pass_did_not_come_to_diverge():
     calls = [
         call("paid"),
         call("read", effect="read"),
         call("step", effect=None),
         call("refused", state=CallState.REFUSED),
+        call("lost", state=CallState.UNKNOWN),
     ]
-    assert [each.key for each in divergent_calls(calls, [])] == ["paid"]
-    assert divergent_calls(calls, [("paid", 4)]) == []
+    assert [each.key for each in divergent_calls(calls, [])] == ["paid", "lost"]
+    assert divergent_calls(calls, [("paid", 4), ("lost", 0)]) == []
 
 
 def test_within_an_attempt_everything_concluded_is_handed_back_in_order():
@@ -152,6 +225,11 @@ def test_a_new_attempt_takes_over_what_was_performed_and_what_may_not_be_made_ag
     ]
 
 
+def test_what_was_performed_in_the_end_is_taken_over_and_not_what_was_unknown_before():
+    calls = [call("paid", seq=1, state=CallState.UNKNOWN), call("paid", attempt=2, seq=2)]
+    assert [each.state for each in history_of(calls, 3)] == [CallState.PERFORMED]
+
+
 def test_an_unknown_read_is_made_again_even_in_the_same_attempt():
     calls = [call("read", state=CallState.UNKNOWN, repeat=Repeat.SAFE), call("paid", state=CallState.UNKNOWN, seq=2)]
     assert [each.key for each in history_of(calls, 1)] == ["paid"]
@@ -173,6 +251,12 @@ S, F, K, C = TaskState.SUCCEEDED, TaskState.FAILED, TaskState.SKIPPED, TaskState
 )
 def test_what_a_run_comes_to(states, outcome):
     assert run_outcome([EndedTask("t", state, "raised" if state is F else None) for state in states]) == outcome
+
+
+def test_a_run_goes_on_without_a_task_that_is_tolerated():
+    tolerated = [EndedTask("a", F, "raised", tolerated=True), EndedTask("b", K, "condition", tolerated=True)]
+    assert run_outcome([EndedTask("c", S), *tolerated]) == (RunState.SUCCEEDED, None)
+    assert run_outcome([EndedTask("c", F, "denied"), *tolerated]) == (RunState.FAILED, "denied")
 
 
 def test_a_run_with_an_open_task_has_no_outcome():

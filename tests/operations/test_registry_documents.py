@@ -24,6 +24,7 @@ FULL: dict[str, Any] = {
     "aos": 1,
     "organization": {"currency": "EUR", "rates": {"USD": "0.92"}},
     "departments": {"finance": {"cost_center": "CC-210"}},
+    "queues": {"gpu": {"concurrency": 4}},
     "tools": {
         "erp.vendor": {
             "python": "example.erp:vendor",
@@ -46,6 +47,7 @@ FULL: dict[str, Any] = {
             "reversible": True,
             "timeout": "90s",
             "description": "Pays",
+            "concurrency": 2,
         },
     },
     "agents": {
@@ -62,7 +64,9 @@ FULL: dict[str, Any] = {
             "roles": ["clerk"],
             "permissions": ["run.start"],
             "risk": "high",
+            "queue": "gpu",
             "price": {"per_second": "0.001 EUR"},
+            "concurrency": 3,
         },
         "helper": {"type": "sub-agent"},
     },
@@ -92,8 +96,21 @@ FULL: dict[str, Any] = {
                     "after": ["match"],
                     "for_each": "${match.output}",
                     "input": "${item}",
-                    "retry": {"attempts": 3, "backoff": "1500ms", "max_backoff": "2m"},
+                    "retry": {
+                        "attempts": 3,
+                        "backoff": "1500ms",
+                        "max_backoff": "2m",
+                        "on": ["raised", "timed-out"],
+                        "never": ["KeyError"],
+                    },
                     "timeout": "10m",
+                    "total_timeout": "1h",
+                    "when": "${match.output.ok}",
+                    "join": "any",
+                    "on_failure": "continue",
+                    "fallback": {"agent": "finance"},
+                    "queue": "gpu",
+                    "priority": 7,
                 },
             },
             "output": "${match.output}",
@@ -108,6 +125,7 @@ def written_back(manifest: Manifest) -> Json:
         "aos": 1,
         "organization": FULL["organization"],
         "departments": FULL["departments"],
+        "queues": FULL["queues"],
         "tools": {spec.name: tool_document(spec) for spec in manifest.tools},
         "agents": {spec.name: agent_document(spec) for spec in manifest.agents},
         "policies": [{"id": rule.id, **policy_document(rule)} for rule in manifest.policies],
@@ -137,7 +155,7 @@ def test_the_sample_leaves_no_field_at_its_default() -> None:
     for sample in samples:
         for each in fields(sample):
             default = each.default if each.default_factory is MISSING else each.default_factory()
-            if default is not MISSING and each.name not in ("version", "source", "on_limit"):
+            if default is not MISSING and each.name not in ("version", "source", "on_limit", "workflow"):
                 assert getattr(sample, each.name) != default, f"{type(sample).__name__}.{each.name}"
 
 

@@ -16,7 +16,8 @@ from aos.kernel.errors import AuditBroken, Conflict, Forbidden, InvalidRequest, 
 from aos.kernel.ledger.record import parse_record
 from aos.kernel.manifest.values import DepartmentSpec
 from aos.kernel.people import Actor, Role
-from aos.operations.credentials import load_data_keys, read_secret, set_secret
+from aos.operations.credentials import read_secret, set_secret
+from aos.operations.data_keys import load_data_keys
 from aos.operations.departments import create_department
 from aos.operations.organizations import create_organization
 from aos.operations.registry_records import edit_registry

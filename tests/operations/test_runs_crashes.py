@@ -8,7 +8,6 @@ import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from tempfile import mkdtemp
 
 from aos.drivers.hosts.pool import HostPool
 from aos.drivers.hosts.values import HostKind, HostsConfig
@@ -21,6 +20,7 @@ from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
 from tests import run_agents
 from tests.databases import Database
+from tests.folders import new_folder
 from tests.working import Working, add_workflow, working
 from tests.worlds import Caller, World, agent, make_world, payments
 
@@ -104,7 +104,7 @@ def test_a_payment_that_may_not_be_repeated_waits_for_a_person_when_its_worker_d
     assert [row["state"] for row in aos.rows("select state from action where kind = 'tool'")] == ["unknown"]
 
 
-def test_a_task_that_keeps_ending_its_worker_ends_as_poison(database: Database) -> None:
+def test_a_task_that_keeps_ending_its_worker_is_left_to_a_person(database: Database) -> None:
     world = make_world(database, agents=[run_agent("echo")])
 
     async def story() -> None:
@@ -119,8 +119,11 @@ def test_a_task_that_keeps_ending_its_worker_ends_as_poison(database: Database) 
             await aos.worker.start()
             run_agents.entered.clear()
             lose_lease(world)
-            run = await aos.ended(run_id)
-            assert (run["state"], run["error_code"]) == ("failed", "poison")
+            (stuck,) = await aos.until("select * from task where state = 'stuck'")
+            assert (stuck["error_code"], stuck["claim_token"], stuck["finished_at"]) == ("poison", None, None)
+            assert (aos.run(run_id)["state"], aos.run(run_id)["tasks_open"]) == ("running", 1)
+            await aos.do.runs.cancel_run(aos.person, run_id)
+            assert aos.run(run_id)["state"] == "cancelled"
 
     asyncio.run(story())
 
@@ -160,7 +163,7 @@ def test_an_agent_in_a_host_spawns_pays_and_survives_the_kill_of_its_host(databa
     async def story() -> None:
         held = asyncio.Event()
         caller = Caller(hold=held)
-        folder = Path(mkdtemp(prefix="aos-hosts-"))
+        folder = new_folder("hosts")
         pool = HostPool(HostsConfig(folder / "hosts.sock", agent_hosts=1, tool_hosts=0, python_path=(str(ROOT),)))
         await pool.start()
         try:

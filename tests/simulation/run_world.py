@@ -51,6 +51,8 @@ end
 $$;
 create trigger watch after update on task for each row execute function watch();
 """
+STATES = ("succeeded", "succeeded", "succeeded", "failed", "ready", "stuck")
+"""What an attempt that ends comes to; `ready` is another attempt, at once or later."""
 ORGANIZATION = """
 insert into organization (id, name) values (%(id)s, 'model');
 insert into organization_settings (organization_id, currency) values (%(id)s, 'EUR');
@@ -147,6 +149,7 @@ class World:
                     agent_id=self.agent_id,
                     spec={},
                     blockers=len(after[n]),
+                    needs=self.chance.choice([None, None, self.chance.randint(1, len(after[n]))]) if after[n] else None,
                     attempts_max=3,
                 )
                 for n in range(tasks)
@@ -196,7 +199,7 @@ class World:
             self.held.remove(each)
         return taken
 
-    def complete(self, claims: list[Held], *, states: tuple[str, ...] = ("succeeded", "succeeded", "failed", "ready")):
+    def complete(self, claims: list[Held], *, states: tuple[str, ...] = STATES):
         rows = [
             CompleteRow(
                 n=n,
@@ -204,6 +207,7 @@ class World:
                 task_id=each.task_id,
                 claim_token=each.token,
                 state=self.chance.choice(states),
+                retry_seconds=self.chance.choice([0.0, 600.0]),
             )
             for n, each in enumerate(claims)
         ]
@@ -215,7 +219,7 @@ class World:
             written = {row["n"] for row in await self.run(actor, "complete_tasks", params)}
             for n in written:
                 self.wrote(claims[n])
-                if rows[n].state != "ready":
+                if rows[n].state in FINAL:
                     self.ended[rows[n].task_id] += 1
                     self.records.add(records[n].id)
 
@@ -360,6 +364,12 @@ class World:
         for row in await self.run(actor, "sweep_leases", params):
             self.holders.pop(row["id"], None)
 
+    async def wake(self, actor: Actor) -> None:
+        """The time of some tasks comes, and a person lets some that are stuck try again."""
+        await actor.run("update task set wake_at = aos_now() where state = 'waiting' and wake_at is not null", {})
+        await self.run(actor, "wake_tasks", {"tasks_max": 100})
+        await actor.run("update task set state = 'ready', claims = 0, ready_at = aos_now() where state = 'stuck'", {})
+
     async def renew(self, actor: Actor) -> None:
         rows = [
             ClaimRow(organization_id=self.organization_id, task_id=each.task_id, claim_token=each.token)
@@ -424,6 +434,10 @@ class World:
         assert task["blockers"] == count, (
             f"{task['label']} {task['state']}: counts {task['blockers']}, waits for {count}"
         )
+        if task["waits_for"] == "retry" and task["state"] == "waiting":
+            assert (count, task["wake_at"] is None) == (0, False), f"{task['label']} waits for a time that never comes"
+            return
+        assert (task["needs"] or 0) <= count, f"{task['label']} needs {task['needs']} of {count}: its end was lost"
         assert count > 0, f"{task['label']} is {task['state']} and waits for nothing: its wake-up was lost"
 
     def state_of_run(self) -> dict[str, Any]:

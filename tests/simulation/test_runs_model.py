@@ -34,6 +34,18 @@ MUTANTS = [
     ),
     Mutant("spawn counts nothing", "spawn_tasks", "tasks_open = r.tasks_open + l.count, "),
     Mutant("pause before locks", "lock_run_tasks", leave_out=True),
+    Mutant(
+        "a join forgets its successes",
+        "complete_tasks",
+        "needs = case when t.needs > l.successes",
+        "needs = case when t.needs > 0",
+    ),
+    Mutant(
+        "stuck counts as ended",
+        "complete_tasks",
+        "where state in ('succeeded', 'failed', 'skipped')",
+        "where state <> 'ready'",
+    ),
     Mutant("expiry wakes nobody", "settle_approvals", "where t.state = 'waiting'", "where false"),
 ]
 
@@ -48,6 +60,8 @@ def draw(world: World) -> Work:
         return world.lose_leases
     if what < 0.29:
         return world.renew
+    if what < 0.33:
+        return world.wake
     if what < 0.37:
         return world.set_paused(chance.random() < 0.5)
     if what < 0.47 and world.approvals:
@@ -99,6 +113,7 @@ async def finish(world: World, together: Interleaver) -> None:
         while world.approvals:
             await together.make([world.answer(*world.approvals.pop())])
         await together.make([world.lose_leases])
+        await together.make([world.wake])
         await together.make([world.claim])
         fans = [each for each in world.held if each.kind == "fan" and each.task_id not in world.expanded]
         for fan in fans:

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
+from aos.kernel.workflow.lanes import NO_LANE, Limits, lane_of
 from aos.operations.tasks import FIRST_TURN, Turn, claim_params
 from aos.store.hot.database import prefer_indexes
 from aos.store.sql_files import sql
@@ -67,6 +68,29 @@ class Queue:
             [[organization, uuid7(), organization, name, *columns.values()] for _ in range(count)],
         )
 
+    def many(self, organization: UUID, count: int, *, lane: UUID, queue: str) -> None:
+        """Write very many ready tasks."""
+        self.owner.execute(
+            "insert into task (organization_id, id, run_id, name, label, kind, chain, spec, state, ready_at, lane, queue)"
+            " select %s, gen_random_uuid(), %s, 't', 'l', 'agent', '[]', '{}', 'ready', aos_now(), %s, %s"
+            " from generate_series(1, %s)",
+            [organization, organization, lane, queue, count],
+        )
+
+    def tasks_read(self, most: int) -> int:
+        """Return how many rows of tasks one claim reads, those that it passes over included."""
+        with psycopg.connect(self.database.machine, autocommit=True) as connection:
+            connection.execute(prefer_indexes().encode())
+            with connection.transaction(force_rollback=True):
+                connection.execute(sql("lock_limits").encode())
+                explain = "explain (analyze, format json) " + sql("claim_tasks")
+                (plan,) = connection.execute(explain.encode(), claim_params(WORKER, most, FIRST_TURN)).fetchone() or ()
+        return sum(
+            node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+            for node in nodes(plan[0]["Plan"])
+            if node.get("Relation Name") == "task" and node["Node Type"] != "ModifyTable"
+        )
+
     def claim(self, most: int, turn: Turn = FIRST_TURN) -> list[dict[str, Any]]:
         """Claim as a worker does."""
         with psycopg.connect(self.database.machine, autocommit=True, row_factory=dict_row) as connection:
@@ -79,6 +103,13 @@ def claim(connection: psycopg.Connection[Any], most: int, turn: Turn = FIRST_TUR
     with connection.transaction():
         connection.execute(sql("lock_limits").encode())
         return connection.execute(sql("claim_tasks").encode(), claim_params(WORKER, most, turn)).fetchall()
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield every node of a plan."""
+    yield node
+    for below in node.get("Plans", ()):
+        yield from nodes(below)
 
 
 def counted(rows: Sequence[dict[str, Any]], column: str) -> Counter[Any]:
@@ -191,3 +222,43 @@ def test_a_task_of_a_paused_run_and_one_whose_time_has_not_come_are_left(queue: 
     queue.owner.execute("update task set ready_at = aos_now() + interval '1 hour' where name = 'soon'")
     queue.ready(only, 2, "now")
     assert counted(queue.claim(10), "name") == {"now": 2}
+
+
+def test_however_many_tasks_a_full_limit_holds_back_no_claim_walks_over_them(queue: Queue) -> None:
+    only, other = queue.organization("only"), queue.organization("other")
+    queue.limit(only, "queue", "gpu", 2)
+    gpu = lane_of(None, "gpu", Limits(only, {"gpu": 2}))
+    queue.many(only, 20_000, lane=gpu, queue="gpu")
+    assert len(queue.claim(6)) == 2
+    queue.ready(only, 5)
+    queue.ready(other, 5)
+    assert queue.tasks_read(20) < 200
+    assert counted(queue.claim(20), "lane") == {NO_LANE: 10}
+    assert queue.tasks_read(20) < 200
+    queue.owner.execute("update task set state = 'succeeded', claim_token = null where state = 'running'")
+    assert counted(queue.claim(20), "lane") == {gpu: 2}
+
+
+def test_a_lane_of_its_own_is_served_up_to_its_limit_beside_its_department(queue: Queue) -> None:
+    only = queue.organization("only")
+    agent = queue.agent(only, "slow")
+    queue.limit(only, "agent", "slow", 3)
+    lane = uuid5(only, "agent:slow")
+    queue.ready(only, 50, agent_id=agent, lane=lane)
+    queue.ready(only, 50)
+    rows = [row for _ in range(6) for row in queue.claim(20)]
+    assert counted(rows, "lane") == {lane: 3, NO_LANE: 50}
+
+
+def test_a_departments_lane_is_not_passed_over_for_its_first_task(queue: Queue) -> None:
+    only = queue.organization("only")
+    queue.limit(only, "queue", "gpu", 1)
+    queue.ready(only, 4, "held", queue="gpu", priority=9)
+    queue.ready(only, 4, "free")
+    assert counted([row for _ in range(3) for row in queue.claim(20)], "name") == {"held": 1, "free": 4}
+
+
+def test_a_task_whose_limit_is_gone_or_never_was_is_claimed_from_the_lane_it_was_born_in(queue: Queue) -> None:
+    only = queue.organization("only")
+    queue.ready(only, 4, lane=uuid5(only, "queue:gpu"), queue="gpu")
+    assert len(queue.claim(20)) == 4

@@ -18,15 +18,16 @@ from aos.store.hot.database import Plans, prefer_indexes
 from aos.store.sql_files import sql
 from tests.databases import Database, Server, cloned
 
-LARGE = frozenset({"task", "edge", "approval", "call"})
-BY_ONE_COLUMN = frozenset({"task_ready", "task_lease", "approval_expiry"})
+LARGE = frozenset({"task", "edge", "approval", "call", "schedule", "idempotency"})
+BY_ONE_COLUMN = frozenset({"task_ready", "task_lease", "task_wake", "approval_expiry", "schedule_due"})
 """Indexes of few rows, whatever the size of their table: what is ready, claimed, or about to expire."""
 
 STATEMENTS = (
     "abandon_calls append_calls claim_tasks complete_tasks expand_fan find_claim list_expired_approvals load_children"
     " load_fan_items load_open_calls load_task_history load_task_inputs lock_tasks park_tasks release_tasks renew_leases"
-    " settle_approvals spawn_tasks start_tasks sweep_leases admit conclude lock_members load_call"
-    " load_keyed load_outcome"
+    " settle_approvals spawn_tasks start_tasks sweep_leases admit conclude lock_members load_call wake_tasks finish_runs"
+    " load_keyed load_outcome start_run load_child_run count_runs_above load_runs_to_undo load_ending_runs"
+    " load_due_schedules find_next_due"
 ).split()
 
 FILL = """
@@ -46,6 +47,11 @@ insert into approval (organization_id, id, action_id, act_kind, act_name, digest
   select organization_id, gen_random_uuid(), gen_random_uuid(), 'tool', 't', 'd', '[]', id, '[]', 'approver',
     case when random() < 0.01 then 'pending' else 'used' end, gen_random_uuid(), aos_now() + interval '1 day'
   from task limit 50000;
+insert into person (id, email, name) values ('00000000-0000-0000-0000-000000000002', 'large@example.com', 'Large');
+insert into schedule (organization_id, id, name, target_kind, target, cron, timezone, catch_up, overlap, owner_id, next_at)
+  select '00000000-0000-0000-0000-000000000001', gen_random_uuid(), 's' || n, 'agent', 'a', '0 0 * * *', 'UTC', 'last',
+    'skip', '00000000-0000-0000-0000-000000000002', aos_now() + n * interval '1 minute'
+  from generate_series(-5, 50000) n;
 insert into call (organization_id, task_id, key, attempt, tries, kind, name, state)
   select organization_id, id, 'key', 1, 0, 'tool', 't', 'performed' from task;
 """
@@ -88,6 +94,24 @@ def test_a_statement_reads_large_tables_by_key_alone(large: Database, name: str)
         assert "Index" in node["Node Type"], read
         keys = set(re.findall(r"\(?(\w+) = ", node.get("Index Cond", "")))
         assert keys - {"organization_id"}, f"{name} scans a whole organization: {read}"
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "key"), [("count_turns", "action", "tool_id"), ("count_open_tasks", "run", "state")]
+)
+def test_what_limits_count_is_found_by_an_index_of_what_is_open(
+    large: Database, name: str, table: str, key: str
+) -> None:
+    numbers: dict[str, int] = {}
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", sql(name))
+    with psycopg.connect(large.machine, autocommit=True) as connection:
+        connection.execute(prefer_indexes().encode())
+        (plan,) = connection.execute(f"explain (generic_plan, format json) {text}".encode()).fetchone() or ()
+    read = [node for node in scans(plan[0]["Plan"]) if node["Relation Name"].startswith(table)]
+    assert read
+    for node in read:
+        assert "Index" in node["Node Type"], node
+        assert f"{key} = " in node["Index Cond"], node
 
 
 def test_a_slow_statement_has_every_connection_plan_again(database: Database) -> None:

@@ -160,6 +160,46 @@ class Config:
     tool_hosts: int = field(
         default=1, metadata=_says("number", _whole(0, 64), "Host processes a worker keeps for `python:` tools.")
     )
+    host_memory_mb: int = field(
+        default=2_048,
+        metadata=_says(
+            "number", _whole(0, 1_048_576), "Memory that a host may hold with all that it started; 0 is no limit.",
+            unit="MB",
+        ),
+    )  # fmt: skip
+    host_keep_mb: int = field(
+        default=512,
+        metadata=_says(
+            "number", _whole(0, 1_048_576), "A host that holds more than this after a task is replaced; 0 keeps it.",
+            unit="MB",
+        ),
+    )  # fmt: skip
+    host_tasks: int = field(
+        default=1_000,
+        metadata=_says("number", _whole(0, 1_000_000), "After how many tasks a host is replaced; 0 keeps it."),
+    )
+    host_age_seconds: int = field(
+        default=3_600,
+        metadata=_says(
+            "number", _whole(0, 31_536_000), "A host that is older is replaced once it is idle; 0 keeps it.",
+            unit="seconds",
+        ),
+    )  # fmt: skip
+    pass_seconds: int = field(
+        default=600,
+        metadata=_says(
+            "number", _whole(1, 604_800), "How long one pass of an agent's function may take where its task does not say; "
+            "what is waited for does not count.",
+            unit="seconds",
+        ),
+    )  # fmt: skip
+    pass_cpu_seconds: int = field(
+        default=0,
+        metadata=_says(
+            "number", _whole(0, 604_800), "Processor time that a pass of a synchronous function may use; 0 is no limit.",
+            unit="seconds",
+        ),
+    )  # fmt: skip
     agent_path: tuple[Path, ...] = field(
         default=(),
         metadata=_says(

@@ -29,7 +29,10 @@ from aos.data_plane.front import Front
 from aos.drivers.hosts.python_tools import PythonTools
 from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
+from aos.operations.hook_calls import HookCalls
+from aos.operations.own_acts import OwnActs
 from aos.operations.run_feeds import RunFeeds
+from aos.operations.runs import Runs
 
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
@@ -53,8 +56,10 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
+        runs = Runs(hot.database, hot.facts, OwnActs(hot.database, hot.facts, hot.gate, hot.drivers), hot.drivers)
+        hooks = HookCalls(hot.database, hot.facts, runs, hot.drivers)
         feeds = RunFeeds(hot.database)
-        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front))
+        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks))
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         settle_garbage()
         listening = socket.socket(fileno=plan.listen_fd)

@@ -10,6 +10,8 @@ from aos.boot.config import Config
 from aos.drivers.hosts.pool import HostPool
 from aos.drivers.hosts.values import HostsConfig
 
+_MEGABYTE = 1024 * 1024
+
 
 @asynccontextmanager
 async def open_hosts(
@@ -33,6 +35,12 @@ def _settings(config: Config, socket_path: Path, environment: Mapping[str, str],
         socket_path=socket_path,
         agent_hosts=agent_hosts,
         tool_hosts=config.tool_hosts,
+        pass_seconds=config.pass_seconds,
+        cpu_seconds_max=config.pass_cpu_seconds,
+        memory_bytes_max=config.host_memory_mb * _MEGABYTE,
+        recycle_tasks=config.host_tasks,
+        recycle_bytes=config.host_keep_mb * _MEGABYTE,
+        recycle_seconds=config.host_age_seconds,
         python_path=tuple(str(folder) for folder in config.agent_path),
         variables={name: environment[name] for name in config.agent_env if name in environment},
         folder=config.agent_path[0] if config.agent_path and config.agent_path[0].is_dir() else None,

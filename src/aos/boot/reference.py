@@ -1,4 +1,6 @@
-"""`python -m aos.boot.reference`: writes the pages of the reference that follow from the code: settings, errors, manifest, commands.
+"""`python -m aos.boot.reference`: writes the pages of the reference that follow from the code.
+
+They are those on settings, errors, the manifest, the commands, and the states of tasks and runs.
 
 A test holds the pages to what this module would write.
 """
@@ -6,7 +8,10 @@ A test holds the pages to what this module would write.
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from aos.boot.command_line import cli_config
 from aos.boot.commands import local_commands, this_machine
@@ -15,6 +20,19 @@ from aos.boot.installation import installation_root
 from aos.cli.app import build
 from aos.cli.reference import cli_reference, manifest_reference
 from aos.kernel.errors import error_table
+from aos.kernel.workflow.states import (
+    FINAL,
+    RUN_FINAL,
+    RUN_MEANINGS,
+    RUN_TRANSITIONS,
+    TASK_MEANINGS,
+    TRANSITIONS,
+    RunState,
+    TaskState,
+)
+
+State = TypeVar("State", bound=StrEnum)
+Event = TypeVar("Event", bound=StrEnum)
 
 NOTE = "<!-- written by `python -m aos.boot.reference`; change the table in the code, not this page -->"
 
@@ -26,6 +44,7 @@ def pages() -> dict[str, str]:
         "docs/reference/config.md": config_page(),
         "docs/reference/errors.md": errors_page(),
         "docs/reference/manifest.md": f"{manifest_reference().rstrip()}\n",
+        "docs/reference/states.md": states_page(),
     }
 
 
@@ -79,6 +98,49 @@ def errors_page() -> str:
         again = "yes" if error.retryable else ""
         lines.append(f"| `{error.slug}` | {error.title} | {error.status} | `{error.grpc}` | {again} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def states_page() -> str:
+    """Return the page of the states of tasks and runs, with the pictures of their moves."""
+    lines = [
+        "# States of tasks and runs",
+        "",
+        NOTE,
+        "",
+        "These are all the states there are and every move between them: no statement makes another, and a test watches",
+        "each row against the same tables. A move is made by a worker that holds the task, by the end of what the task",
+        "waits for, by its time, or by a person.",
+        "",
+        "## Tasks",
+        "",
+        *_picture(TaskState.BLOCKED, TRANSITIONS, FINAL),
+        "",
+        "A task without anything before it is born `ready`.",
+        "",
+        *_meanings(TASK_MEANINGS),
+        "",
+        "## Runs",
+        "",
+        *_picture(RunState.RUNNING, RUN_TRANSITIONS, RUN_FINAL),
+        "",
+        *_meanings(RUN_MEANINGS),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _picture(first: State, moves: Mapping[tuple[State, Event], State], final: Collection[State]) -> list[str]:
+    """Return a diagram in Mermaid; moves between the same two states share an arrow."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for (before, event), after in moves.items():
+        arrows.setdefault((before, after), []).append(event.value)
+    drawn = [f"    {before} --> {after}: {', '.join(events)}" for (before, after), events in arrows.items()]
+    ends = [f"    {state} --> [*]" for state in type(first) if state in final]
+    return ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *drawn, *ends, "```"]
+
+
+def _meanings(meanings: Mapping[State, str]) -> list[str]:
+    rows = [f"| `{state}` | {meaning} |" for state, meaning in meanings.items()]
+    return ["| state | meaning |", "| --- | --- |", *rows]
 
 
 def main(root: Path) -> int:

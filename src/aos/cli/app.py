@@ -45,6 +45,8 @@ _GROUPS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     ("secrets", "secret"): ("secrets", "SECRETS", "group"),
     ("runs", "run"): ("runs", "RUNS", "group"),
     ("approvals", "approval"): ("approvals", "APPROVALS", "group"),
+    ("schedules", "schedule"): ("schedules", "SCHEDULES", "group"),
+    ("hooks", "hook"): ("hooks", "HOOKS", "group"),
 }
 """The module of each group with commands of its own, its collection and its commands there, by its plural and singular."""
 
@@ -72,6 +74,8 @@ def build(config: CliConfig, local_commands: LocalCommands, *, only: str = "") -
     for words, (module, collection, group) in _GROUPS.items():
         if named & ({words[0]} if words[1] in _COMMANDS else {*words}):
             add_collection(app, _load(module, collection), _load(module, group))
+    if named & {"runs"}:
+        _load("runs", "group").command("signal")(_load("signals", "signal"))
     for each in COLLECTIONS:
         if named & {each.plural, each.one}:
             _add_plain_collection(app, each)

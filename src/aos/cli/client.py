@@ -64,6 +64,10 @@ class Client:
         """Replace what stands at a path."""
         return self._send("PUT", path, body=body)
 
+    def patch(self, path: str, body: Mapping[str, Any]) -> Object:
+        """Change what stands at a path by a merge patch."""
+        return self._send("PATCH", path, body=body)
+
     def delete(self, path: str) -> Object:
         """Take away what stands at a path."""
         return self._send("DELETE", path)

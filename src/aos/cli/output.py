@@ -48,6 +48,7 @@ STATE_STYLES: Final[Mapping[str, str]] = {
     "unknown": "magenta",
     "used": "green",
     "waiting": "yellow",
+    "stuck": "red",
     "+": "green",
     "~": "yellow",
     "-": "red",

@@ -43,6 +43,7 @@ class Collection:
 
 COLLECTIONS: Final = (
     Collection("/departments", "department", ("name", "cost_center", "created_at")),
+    Collection("/queues", "queue", ("name", "concurrency", "under_way", "created_at")),
     Collection(
         "/tools",
         "tool",

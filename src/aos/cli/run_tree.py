@@ -27,6 +27,7 @@ _SYMBOLS: Final[Mapping[str, str]] = {
     "ready": "·",
     "running": ">",
     "skipped": "-",
+    "stuck": "!",
     "succeeded": "+",
     "waiting": "?",
 }
@@ -35,7 +36,7 @@ CHILDREN_SHOWN: Final = 12
 """How many children of a task are drawn; those at work come first, the rest are counted."""
 
 _ENDED_TASKS: Final = frozenset({"succeeded", "failed", "skipped", "cancelled"})
-_LOUD: Final = ("waiting", "running", "failed", "ready", "blocked")
+_LOUD: Final = ("stuck", "waiting", "running", "failed", "ready", "blocked")
 
 
 @dataclass(slots=True)

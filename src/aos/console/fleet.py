@@ -11,7 +11,9 @@ from aos.console.amounts import count_text
 from aos.console.doors import Visit, page, page_cursor
 from aos.operations.activity import list_agent_activity
 from aos.operations.agents import AgentDetail, list_agents
+from aos.operations.limits import list_limits
 from aos.operations.pages import PageQuery
+from aos.operations.queues import list_queues
 from aos.operations.usage import UsageBy, UsageQuery, report_usage
 
 AGENTS_SHOWN: Final = 100
@@ -25,12 +27,24 @@ def show_fleet(visit: Visit) -> HttpResponse:
     agents = list_agents(visit.actor, query)
     activity = list_agent_activity(visit.actor)
     usage = {group.key: group for group in report_usage(visit.actor, UsageQuery(by=UsageBy.AGENT, limit=1_000)).groups}
+    limits = list_limits(visit.actor)
+    queues = list_queues(visit.actor, PageQuery(limit=AGENTS_SHOWN, order="name")).items
+    tools = [(name, limit) for (kind_of, name), limit in limits.items() if kind_of == "tool"]
     rows = []
     for agent in agents.items:
         used = usage.get(str(agent.id))
-        rows.append((agent, activity.get(agent.id), used.sum if used else None))
+        limit = limits.get(("agent", agent.spec.name))
+        rows.append((agent, activity.get(agent.id), used.sum if used else None, limit))
     return visit.show(
-        "fleet.html", "fleet", rows=rows, next=agents.next, types=TYPES, kind=kind, answer=_answer(agents.items)
+        "fleet.html",
+        "fleet",
+        rows=rows,
+        next=agents.next,
+        types=TYPES,
+        kind=kind,
+        answer=_answer(agents.items),
+        queues=queues,
+        tools=tools,
     )
 
 

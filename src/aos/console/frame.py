@@ -27,6 +27,7 @@ class Place:
 PLACES: Final = (
     Place("fleet", "Fleet", "/console/fleet", "f"),
     Place("runs", "Runs", "/console/runs", "r"),
+    Place("schedules", "Schedules", "/console/schedules", "s"),
     Place("approvals", "Approvals", "/console/approvals", "a"),
     Place("policies", "Policies", "/console/policies", "p"),
     Place("cost", "Cost", "/console/cost", "c"),

@@ -40,6 +40,7 @@ _STATES: Final[Mapping[str, Mapping[str, tuple[Meaning, str]]]] = {
         "ready": (_BUSY, "ready"),
         "running": (_BUSY, "running"),
         "waiting": (_WAITS, "waiting"),
+        "stuck": (_BAD, "stuck"),
         "succeeded": (_GOOD, "succeeded"),
         "failed": (_BAD, "failed"),
         "skipped": (_UNKNOWN, "skipped"),
@@ -71,6 +72,13 @@ _STATES: Final[Mapping[str, Mapping[str, tuple[Meaning, str]]]] = {
         "errored": (_BAD, "errored"),
         "quarantined": (_BAD, "quarantined"),
         "retired": (_UNKNOWN, "retired"),
+    },
+    "schedule": {
+        "on": (_GOOD, "on"),
+        "paused": (_WAITS, "paused"),
+        "stopped": (_BAD, "stopped"),
+        "waits": (_WAITS, "waits for a person"),
+        "failing": (_BAD, "not started"),
     },
     "policy": {
         "active": (_GOOD, "in force"),

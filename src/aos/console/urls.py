@@ -7,7 +7,7 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from aos.console import approvals, assets, audit, cost, fleet, policies, run, runs, searching, signing_in
+from aos.console import approvals, assets, audit, cost, fleet, policies, run, runs, schedules, searching, signing_in
 from aos.console.doors import Visit, page
 from aos.kernel.errors import NotFound
 
@@ -32,6 +32,7 @@ urlpatterns: Final = [
     *run.urlpatterns,
     *approvals.urlpatterns,
     *policies.urlpatterns,
+    *schedules.urlpatterns,
     *cost.urlpatterns,
     *audit.urlpatterns,
     path("console/<path:rest>", page(nowhere)),

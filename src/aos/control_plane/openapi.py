@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from aos.control_plane.problems import PROBLEM
 from aos.control_plane.runs_shapes import run_components
 from aos.control_plane.shapes import Schema, components, page_of, ref
+from aos.control_plane.starts_shapes import start_components
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -102,7 +103,9 @@ class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Add every named schema to the document."""
-    result.setdefault("components", {}).setdefault("schemas", {}).update({**components(), **run_components()})
+    result.setdefault("components", {}).setdefault("schemas", {}).update(
+        {**components(), **run_components(), **start_components()}
+    )
     return result
 
 

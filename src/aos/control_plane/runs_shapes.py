@@ -25,7 +25,7 @@ from aos.operations.usage import UsageBy
 RUN_STATES: Final = ("running", "paused", "succeeded", "failed", "cancelled")
 REPORT_KINDS: Final = ("progress", "kpi", "finding")
 APPROVAL_STATES: Final = ("pending", "approved", "denied", "expired", "used")
-TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "succeeded", "failed", "skipped", "cancelled")
+TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "stuck", "succeeded", "failed", "skipped", "cancelled")
 
 RUN_NEW: Final[Schema] = {
     **closed(
@@ -53,6 +53,14 @@ RUN_NEW: Final[Schema] = {
     ),
     "oneOf": [{"required": ["workflow"]}, {"required": ["agent"]}],
 }
+SIGNAL_NEW: Final[Schema] = closed(
+    {
+        "name": {**LABEL, "minLength": 1, "description": "What the run's tasks wait for"},
+        "value": {"description": "What is told"},
+        "key": {**LABEL, "minLength": 1, "description": "The same key is the same signal, however often it is sent"},
+    },
+    optional=("value", "key"),
+)
 APPROVE: Final[Schema] = closed(
     {
         "comment": {"type": "string", "maxLength": 4_000},
@@ -88,6 +96,8 @@ def run_components() -> dict[str, Schema]:
     """Return the named schemas of what is read and answered about runs."""
     return {
         "RunNew": RUN_NEW,
+        "SignalNew": SIGNAL_NEW,
+        "Signal": closed({"id": UUID, "run_id": UUID, "name": TEXT}),
         "Run": closed(_run()),
         "RunDetail": closed(
             {
@@ -196,7 +206,7 @@ def _task() -> dict[str, Schema]:
         "id": UUID,
         "name": TEXT,
         "label": TEXT,
-        "kind": {"enum": ["agent", "fan"]},
+        "kind": {"enum": ["agent", "fan", "workflow", "undo"]},
         "agent": maybe(TEXT),
         "state": {"enum": list(TASK_STATES)},
         "paused": FLAG,

@@ -79,7 +79,7 @@ def _pointed(schema: Any) -> Any:
     return [_pointed(member) for member in schema] if isinstance(schema, list) else schema
 
 
-def _part(kind: str) -> Schema:
+def part_of(kind: str) -> Schema:
     """Return the schema of one part of the manifest, money as text or object."""
     members = _manifest()["properties"][kind]
     part: Schema = _pointed(members.get("additionalProperties") or members["items"])
@@ -90,21 +90,21 @@ def _part(kind: str) -> Schema:
         if place[-1] in inner:
             inner[place[-1]] = {"anyOf": [ref("Money"), inner[place[-1]]]}
     part["properties"].pop("id", None)
-    part["required"] = [name for name in part["required"] if name != "id"]
+    part["required"] = [name for name in part.get("required", []) if name != "id"]
     return part
 
 
-def _new(kind: str, **more: Schema) -> Schema:
+def new_of(kind: str, **more: Schema) -> Schema:
     """Return the schema of what makes a thing: a part with its name."""
-    part = _part(kind)
+    part = part_of(kind)
     part["properties"] = {"name": TEXT, **part["properties"], **more}
     part["required"] = ["name", *part["required"]]
     return part
 
 
-def _patch(kind: str) -> Schema:
+def patch_of(kind: str) -> Schema:
     """Return the schema of a merge patch: nothing is required, null removes."""
-    part = _part(kind)
+    part = part_of(kind)
     part.pop("oneOf", None)
     optional = {name: maybe(schema) for name, schema in part["properties"].items()}
     return {**part, "properties": optional, "required": [], "description": "A JSON merge patch (RFC 7396)"}
@@ -112,12 +112,12 @@ def _patch(kind: str) -> Schema:
 
 def _shown(kind: str, *, optional: tuple[str, ...] = (), **columns: Schema) -> Schema:
     """Return the schema of how a thing is shown: its columns and what its version says."""
-    fields = {name: schema for name, schema in _part(kind)["properties"].items() if name != "budget"}
-    for name in ("price", "runtime", "department", "when", "approvers"):
+    fields = {name: schema for name, schema in part_of(kind)["properties"].items() if name != "budget"}
+    for name in ("price", "runtime", "department", "when", "approvers", "queue", "concurrency"):
         if name in fields:
             fields[name] = maybe(fields[name])
     if "price" in fields:
-        inner = next(iter(_part(kind)["properties"]["price"]["properties"]))
+        inner = next(iter(part_of(kind)["properties"]["price"]["properties"]))
         fields["price"] = maybe(closed({inner: ref("Money")}))
     if "limit" in fields:
         fields["limit"] = ref("Money")
@@ -199,8 +199,8 @@ def _registry_components() -> dict[str, Schema]:
     tool = _shown("tools", id=UUID, name=TEXT, transport=transports, **numbers, **_MADE)
     policy_columns: Schema = {"id": UUID, "name": TEXT, "version": NUMBER, "state": TEXT}
     return {
-        "AgentNew": _new("agents", public_key=_JWK, proof={**TEXT, "description": PROOF_TEXT}),
-        "AgentPatch": _patch("agents"),
+        "AgentNew": new_of("agents", public_key=_JWK, proof={**TEXT, "description": PROOF_TEXT}),
+        "AgentPatch": patch_of("agents"),
         "Agent": _shown("agents", **_AGENT_COLUMNS),
         "IdentityKey": closed({"id": UUID, "thumbprint": TEXT, "public_key": _JWK, "proved_at": INSTANT}),
         "AgentRegistered": _shown(
@@ -232,12 +232,12 @@ def _registry_components() -> dict[str, Schema]:
         "ApiKeyNew": API_KEY_NEW,
         "ApiKey": closed(_API_KEY),
         "ApiKeyMade": closed({**_API_KEY, "api_key": maybe(TEXT), "note": TEXT}, optional=("note",)),
-        "ToolNew": _new("tools"),
-        "ToolPatch": _patch("tools"),
+        "ToolNew": new_of("tools"),
+        "ToolPatch": patch_of("tools"),
         "Tool": tool,
         "ToolVersion": _shown("tools", **_VERSION),
-        "PolicyNew": _new("policies"),
-        "PolicyPatch": _patch("policies"),
+        "PolicyNew": new_of("policies"),
+        "PolicyPatch": patch_of("policies"),
         "Policy": _shown("policies", **policy_columns, active_version=maybe(NUMBER), **_MADE),
         "PolicyVersion": _shown("policies", state=TEXT, activated_at=maybe(INSTANT), **_VERSION),
         "Publish": PUBLISH,
@@ -245,13 +245,32 @@ def _registry_components() -> dict[str, Schema]:
         "Explained": closed(
             {"agent": TEXT, "action": TEXT, "rules": list_of(ref("MetRule")), "default": {"enum": [Outcome.DENY.value]}}
         ),
-        "BudgetNew": _new("budgets"),
-        "BudgetPatch": _patch("budgets"),
+        "BudgetNew": new_of("budgets"),
+        "BudgetPatch": patch_of("budgets"),
         "Budget": _shown("budgets", id=UUID, name=TEXT, revision=NUMBER, created_at=INSTANT, retired_at=maybe(INSTANT)),
-        "WorkflowNew": _new("workflows"),
-        "WorkflowPatch": _patch("workflows"),
+        "WorkflowNew": new_of("workflows"),
+        "WorkflowPatch": patch_of("workflows"),
         "Workflow": closed({"id": UUID, "name": TEXT, "version": NUMBER, **_WIRE_WORKFLOW, **_MADE}),
         "WorkflowVersion": closed({**_WIRE_WORKFLOW, **_VERSION}),
+        **_shared_components(),
+    }
+
+
+def _shared_components() -> dict[str, Schema]:
+    """Return the schemas of what agents share: departments and queues."""
+    return {
+        "QueueNew": new_of("queues"),
+        "QueuePatch": patch_of("queues"),
+        "Queue": closed(
+            {
+                "id": UUID,
+                "name": TEXT,
+                "concurrency": NUMBER,
+                "under_way": NUMBER,
+                "created_at": INSTANT,
+                "updated_at": INSTANT,
+            }
+        ),
         "DepartmentNew": DEPARTMENT_NEW,
         "DepartmentPatch": closed({"cost_center": LABEL}, optional=("cost_center",)),
         "Department": closed({"id": UUID, "name": TEXT, "cost_center": TEXT, "created_at": INSTANT}),

@@ -33,6 +33,7 @@ from aos.operations.documents import (
 from aos.operations.organizations import OrganizationDetail
 from aos.operations.people import PersonalToken, PersonDetail
 from aos.operations.policies import PolicyDetail, PolicyVersion
+from aos.operations.queues import Queue
 from aos.operations.tools import ToolDetail, ToolVersion
 from aos.operations.workflows import WorkflowDetail, WorkflowVersion
 
@@ -117,6 +118,8 @@ def agent_fields(spec: AgentSpec) -> Shown:
         "department": None,
         "goal": "",
         "runtime": None,
+        "queue": None,
+        "concurrency": None,
         **agent_document(spec),
         "price": price,
     }
@@ -145,6 +148,7 @@ def tool(detail: ToolDetail) -> Shown:
 def tool_fields(spec: ToolSpec) -> Shown:
     """Show what a tool's version says."""
     return {
+        "concurrency": None,
         **tool_document(spec),
         "price": None if spec.price is None else {"per_call": money(spec.price)},
     }
@@ -234,6 +238,18 @@ def department(detail: Department) -> Shown:
         "name": detail.name,
         "cost_center": detail.cost_center,
         "created_at": instant(detail.created_at),
+    }
+
+
+def queue(detail: Queue) -> Shown:
+    """Show a queue."""
+    return {
+        "id": detail.id,
+        "name": detail.name,
+        "concurrency": detail.concurrency,
+        "under_way": detail.under_way,
+        "created_at": instant(detail.created_at),
+        "updated_at": instant(detail.updated_at),
     }
 
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from aos.data_plane.binding import Services
+from aos.data_plane.hooks import take_message
 from aos.data_plane.http import Receive, Response, Scope, Send, problem, read_request, respond
 from aos.data_plane.streams import stream_run_events
 from aos.data_plane.tools import call_tool
@@ -47,6 +48,8 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         run = _between(scope, "runs", "events") if tool is None and scope["method"] == "GET" else None
         if tool is not None:
             await respond(sending, await _tool_door(services, scope, receive, tool=tool))
+        elif (hook := _hook(scope)) is not None:
+            await respond(sending, await _hook_door(services, scope, receive, hook=hook))
         elif run is not None:
             request = await read_request(scope, receive)
             await stream_run_events(services, request, run, receive, sending)
@@ -69,6 +72,19 @@ async def _tool_door(services: Services, scope: Scope, receive: Receive, *, tool
         error = MethodNotAllowed(f"{scope['method']} is not possible here, use POST")
         return problem(error, scope["path"], headers=((b"allow", b"POST"),))
     return await call_tool(services, await read_request(scope, receive), tool)
+
+
+async def _hook_door(services: Services, scope: Scope, receive: Receive, *, hook: tuple[str, str]) -> Response:
+    organization, name = hook
+    return await take_message(services, await read_request(scope, receive), organization, hook=name)
+
+
+def _hook(scope: Scope) -> tuple[str, str] | None:
+    """Return the two ids of a hook's address; other paths below `/hooks` are the control plane's."""
+    parts = scope["raw_path"].decode("latin-1").split("/")
+    if scope["method"] == "POST" and len(parts) == 4 and parts[1] == "hooks" and len(parts[2]) == len(parts[3]) == 36:
+        return parts[2], parts[3]
+    return None
 
 
 def _between(scope: Scope, first: str, last: str) -> str | None:

@@ -9,6 +9,7 @@ from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.hook_calls import HookCalls
 from aos.operations.run_feeds import RunFeeds
 
 
@@ -22,3 +23,4 @@ class Services:
     bell: Bell
     feeds: RunFeeds
     front: Front
+    hooks: HookCalls

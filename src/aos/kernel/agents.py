@@ -59,7 +59,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One agent at its current version. `budget_nanos` None means no budget of its own."""
+    """One agent at its current version. `queue` is where its tasks stand, empty for the usual one."""
 
     id: UUID
     name: str
@@ -79,3 +79,7 @@ class Agent:
     risk: str = "normal"
     price_per_second_nanos: int = 0
     objectives: tuple[Objective, ...] = ()
+    queue: str = ""
+    """Where its tasks stand that name no queue themselves; empty: the queue `default`."""
+    concurrency: int | None = None
+    """How many of its tasks may be under way at once; None: as many as there is room for."""

@@ -1,4 +1,5 @@
-"""Budgets: what an act may cost, held exactly against every account above it, and settled once it is known.
+"""Budgets: what an act may cost, held exactly against every account above it, and settled once it is known; and turns: how
+many acts of a tool may be under way at once.
 
 A budget limits what AOS costs, never the money an act moves. Room is limit - settled - held. Within a batch acts are
 served in the order of arrival, and one that finds no room leaves the room of the others untouched.
@@ -87,7 +88,35 @@ class NoRoom:
         )
 
 
-Grant: TypeAlias = NoRoom | None
+@dataclass(frozen=True, slots=True)
+class ToolKey:
+    """One tool whose acts under way are counted."""
+
+    organization_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoTurn:
+    """Why an act was not granted: as many acts of its tool are under way as its limit allows."""
+
+    tool: ToolKey
+    at_most: int
+
+    def __str__(self) -> str:
+        calls = "call is" if self.at_most == 1 else "calls are"
+        return f"{self.at_most} {calls} under way of `{self.tool.name}`, as many as its limit allows at once"
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How many acts of a tool may be under way, and how many are."""
+
+    at_most: int
+    under_way: int
+
+
+Grant: TypeAlias = NoRoom | NoTurn | None
 
 
 def period_start(period: Period, now: datetime) -> date:
@@ -124,14 +153,25 @@ def in_currency(price: Money, currency: str, *, rates: Mapping[str, int]) -> Mon
     return convert(price, to=currency, rate_nanos=rate_nanos)
 
 
-def allocate(asked: Sequence[Sequence[Hold]], accounts: Mapping[AccountKey, Account]) -> list[Grant]:
-    """Grant or refuse each member's holds in the order of arrival; a granted member's holds count for the next.
+def allocate(
+    asked: Sequence[Sequence[Hold]],
+    accounts: Mapping[AccountKey, Account],
+    *,
+    tools: Sequence[ToolKey | None] = (),
+    turns: Mapping[ToolKey, Turns] | None = None,
+) -> list[Grant]:
+    """Grant or refuse each member in the order of arrival: its turn at its tool, then its holds; granted, both count for the next.
 
-    A member without holds is granted. A hold of nothing is granted even where an account is overdrawn.
+    A member without holds and without a limited tool is granted. A hold of nothing is granted even where an account is
+    overdrawn. `tools` names each member's limited tool, None or nothing where it has none; `turns` holds their limits.
     """
     room = {key: account.room_nanos for key, account in accounts.items()}
+    free = {key: each.at_most - each.under_way for key, each in (turns or {}).items()}
     grants: list[Grant] = []
-    for holds in asked:
+    for holds, tool in zip(asked, tools or [None] * len(asked), strict=True):
+        if tool is not None and free.get(tool, 1) <= 0:
+            grants.append(NoTurn(tool, (turns or {})[tool].at_most))
+            continue
         short = next((hold for hold in holds if hold.nanos > 0 and room[hold.account] < hold.nanos), None)
         if short is not None:
             account = accounts[short.account]
@@ -139,5 +179,7 @@ def allocate(asked: Sequence[Sequence[Hold]], accounts: Mapping[AccountKey, Acco
             continue
         for hold in holds:
             room[hold.account] -= hold.nanos
+        if tool in free:
+            free[tool] -= 1
         grants.append(None)
     return grants

@@ -28,13 +28,29 @@ PAGE_ITEMS_MAX: Final = 200
 PAGE_ITEMS_DEFAULT: Final = 50
 TASKS_PER_RUN_MAX: Final = 100_000
 EDGES_PER_RUN_MAX: Final = 500_000
+CONCURRENCY_MAX: Final = 10_000
+"""The largest limit on how many tasks of an agent or queue, or calls of a tool, are under way at once."""
+OPEN_TASKS_MAX: Final = 1_000_000
+"""Open tasks of an organization past which it starts no further run."""
 TASKS_PER_SPAWN_MAX: Final = 10_000
 FOR_EACH_ITEMS_MAX: Final = 10_000
 DELEGATION_DEPTH_MAX: Final = 8
+RUN_DEPTH_MAX: Final = 8
+"""How deep runs nest: a run that a task of another run started is one deeper."""
+INPUT_BYTES_MAX: Final = 1_000_000
+"""Largest input of a run or a task, as compact JSON."""
+TASK_PRIORITY_MAX: Final = 100
+QUEUE_LENGTH_MAX: Final = 60
+ERROR_NAMES_MAX: Final = 100
+"""How many errors `retry.on` and `retry.never` may name each."""
 ATTEMPTS_MAX: Final = 100
 CLAIMS_MAX: Final = 10
 """Claims of one task before it counts as poison: a killed process leaves no failure to count."""
-CALLS_PER_TASK_MAX: Final = 100_000
+HISTORY_CALLS_MAX: Final = 10_000
+"""Calls of a task before it must go on with a fresh history: every pass reads all of them."""
+SLEEP_SECONDS_MAX: Final = 10 * 366 * 86_400
+SIGNALS_OPEN_MAX: Final = 10_000
+"""Signals of one run that nobody has taken."""
 ORIGIN_TOKENS_RUN_MAX: Final = 20_000
 ORIGIN_TOKENS_OUTCOME_MAX: Final = 2_000
 WAIT_SECONDS_MAX: Final = 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -89,3 +90,9 @@ class Actor:
     def may(self, permission: Permission) -> bool:
         """Say whether any role permits this."""
         return any(permission in ROLE_PERMISSIONS[role] for role in self.roles)
+
+
+def roles_permit(roles: Iterable[str] | None, permission: Permission) -> bool:
+    """Say whether any of these roles permits this; None are the roles of somebody who is no member."""
+    known = [Role(role) for role in roles or () if role in Role.__members__.values()]
+    return any(permission in ROLE_PERMISSIONS[role] for role in known)

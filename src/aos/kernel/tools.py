@@ -87,6 +87,8 @@ class Tool:
     description: str = ""
     fixed: Mapping[str, Json] = field(default_factory=dict)
     """Arguments that the operator sets: no caller can give or see them."""
+    concurrency: int | None = None
+    """How many of its calls may be under way at once; None: as many as are made."""
 
 
 def default_repeat(effect: Effect) -> Repeat:

@@ -1,23 +1,23 @@
 """The first half of the gate in the store: decided acts, gathered into one group commit.
 
-A member carries everything its decision needs written. The flush locks claims, approvals and budget accounts in one
-order, lets the kernel grant the holds, and writes all members in one statement; a member that the statement does not
-return was decided on facts that no longer hold.
+A member carries everything its decision needs written. The flush locks claims, approvals, limits of tools and budget
+accounts in one order, lets the kernel grant turns and holds, and writes all members in one statement; a member that the
+statement does not return was decided on facts that no longer hold. A member that got no turn is not written at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 from uuid import UUID
 
-from aos.kernel.budget import Account, AccountKey, Hold, NoRoom, allocate
+from aos.kernel.budget import Account, AccountKey, Hold, NoRoom, NoTurn, ToolKey, Turns, allocate
 from aos.kernel.errors import Unavailable
 from aos.operations.records import place
 from aos.store.hot.database import Database, MachineTransaction
-from aos.store.rows import AdmitRow, ApprovalRow, ContentRow, HoldRow, RecordRow, contents_bytes, rows_json
+from aos.store.rows import AdmitRow, ApprovalRow, ContentRow, HoldRow, RecordRow, TurnRow, contents_bytes, rows_json
 
 
 class Written(Enum):
@@ -27,7 +27,7 @@ class Written(Enum):
     STALE = "stale"
 
 
-Admitted: TypeAlias = Written | NoRoom
+Admitted: TypeAlias = Written | NoRoom | NoTurn
 
 
 @dataclass(slots=True)
@@ -80,22 +80,25 @@ class AdmissionWriter:
 
 async def _write(transaction: MachineTransaction, batch: Sequence[Admission]) -> list[Admitted]:
     await lock_members(transaction, [member.row for member in batch])
+    turns = await lock_turns(transaction, [member.row for member in batch if member.row.limited])
     accounts = await lock_accounts(transaction, [hold for member in batch for hold in member.holds])
-    grants = allocate([member.holds for member in batch], accounts)
-    members = [
-        member if grant is None or member.refuse is None else member.refuse(grant)
-        for member, grant in zip(batch, grants, strict=True)
-    ]
-    written = await _admit(transaction, members)
+    tools = [_tool_key(member.row) if member.row.limited else None for member in batch] if turns else ()
+    grants = allocate([member.holds for member in batch], accounts, tools=tools, turns=turns)
+    members = {
+        n: member if not isinstance(grant, NoRoom) or member.refuse is None else member.refuse(grant)
+        for n, (member, grant) in enumerate(zip(batch, grants, strict=True))
+        if not isinstance(grant, NoTurn)
+    }
+    written = await _admit(transaction, members) if members else set()
     return [
-        Written.STALE if n not in written else grant if grant is not None else Written.WRITTEN
+        Written.STALE if n in members and n not in written else grant if grant is not None else Written.WRITTEN
         for n, grant in enumerate(grants)
     ]
 
 
-async def _admit(transaction: MachineTransaction, members: Sequence[Admission]) -> set[int]:
+async def _admit(transaction: MachineTransaction, members: Mapping[int, Admission]) -> set[int]:
     contents, records, approvals, holds = [], [], [], []
-    for n, member in enumerate(members):
+    for n, member in members.items():
         member.row.n = n
         for content in member.contents:
             content.n = n
@@ -110,7 +113,7 @@ async def _admit(transaction: MachineTransaction, members: Sequence[Admission]) 
     rows = await transaction.run(
         "admit",
         {
-            "members": rows_json([member.row for member in members]),
+            "members": rows_json([member.row for member in members.values()]),
             "contents": rows_json(contents),
             "records": rows_json(place(records)),
             "approvals": rows_json(approvals),
@@ -136,6 +139,29 @@ async def lock_members(transaction: MachineTransaction, rows: Sequence[AdmitRow]
     wanted = [row for row in rows if row.task_id is not None or row.approval_id is not None]
     if wanted:
         await transaction.run("lock_members", {"members": rows_json(wanted)})
+
+
+async def lock_turns(transaction: MachineTransaction, rows: Sequence[AdmitRow]) -> dict[ToolKey, Turns]:
+    """Lock the limits of the tools that acts call and return how many of each are under way; nothing where none has any.
+
+    What is counted stands until the transaction ends: whoever admits another act of such a tool needs the same lock.
+    """
+    if not rows:
+        return {}
+    wanted = {
+        _tool_key(row): TurnRow(organization_id=row.organization_id, tool_id=_uuid(row.tool_id), name=row.name)
+        for row in rows
+    }
+    tools = {"tools": rows_json(list(wanted.values()))}
+    limits = await transaction.run("lock_turns", tools)
+    at_most = {ToolKey(_uuid(row["organization_id"]), row["name"]): row["at_most"] for row in limits}
+    counted = await transaction.run("count_turns", tools)
+    keys = [(ToolKey(_uuid(row["organization_id"]), row["name"]), row["under_way"]) for row in counted]
+    return {key: Turns(at_most[key], under_way) for key, under_way in keys if key in at_most}
+
+
+def _tool_key(row: AdmitRow) -> ToolKey:
+    return ToolKey(row.organization_id, row.name)
 
 
 async def lock_accounts(transaction: MachineTransaction, holds: Sequence[Hold]) -> dict[AccountKey, Account]:

@@ -24,6 +24,7 @@ from aos.kernel.manifest.values import AgentSpec
 from aos.kernel.people import Actor, Permission
 from aos.kernel.specs import spec_digest, spec_of
 from aos.operations.agent_keys import AddedKey, GivenKey, MadeKey, add_key
+from aos.operations.limits import set_limit
 from aos.operations.pages import Page, PageQuery, find_one, list_page, list_versions
 from aos.operations.registry import Entry
 from aos.operations.registry_records import Edit, reading
@@ -110,6 +111,8 @@ def register_agent(edit: Edit, spec: AgentSpec, *, key: GivenKey | MadeKey | Non
         was = "was an agent, and its name is not free again" if found and found.retired else "exists already"
         raise Conflict(f"agent `{spec.name}` {was}")
     edit.registry.entries["agent", spec.name] = entry
+    if not waits:
+        set_limit(edit, "agent", spec.name, spec.concurrency)
     added = add_key(edit, spec.name, id, offer=key) if key is not None else None
     change = "drafted" if waits else "registered"
     edit.record(RecordKind.AGENT_CHANGED, change, subject=f"agent:{spec.name}", version=1, digest=params["digest"])
@@ -134,6 +137,7 @@ def change_agent(edit: Edit, spec: AgentSpec) -> int:
     else:
         status = AgentStatus.RUNNING if not entry.version and entry.status == AgentStatus.PAUSED else entry.status
         edit.registry.entries["agent", name] = Entry(entry.id, entry.next, status=status)
+        set_limit(edit, "agent", name, spec.concurrency)
     change = "drafted" if waits else "changed"
     edit.record(RecordKind.AGENT_CHANGED, change, subject=f"agent:{name}", version=entry.next, digest=params["digest"])
     return entry.next
@@ -151,6 +155,7 @@ def publish_agent(edit: Edit, key: str, *, version: int | None = None) -> int:
     if not rows:
         raise Conflict(f"agent `{name}` is retired: nothing of it can be in force")
     edit.registry.entries["agent", name] = Entry(entry.id, chosen, status=rows[0]["status"])
+    set_limit(edit, "agent", name, edit.registry.drafts["agent", name].concurrency)
     edit.record(
         RecordKind.AGENT_CHANGED, "published", subject=f"agent:{name}", version=chosen, digest=rows[0]["digest"]
     )
@@ -187,6 +192,7 @@ def move_agent(edit: Edit, key: str, to: AgentStatus) -> None:
     if retiring:
         run_sql("revoke_api_keys", {**agent, "id": None})
         run_sql("revoke_agent_keys", agent)
+        set_limit(edit, "agent", name, None)
     edit.registry.entries["agent", name] = Entry(entry.id, entry.version, retiring, to.value)
     edit.record(RecordKind.AGENT_CHANGED, _CHANGES[to], subject=f"agent:{name}", version=entry.version)
 

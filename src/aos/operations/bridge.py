@@ -20,6 +20,7 @@ from aos.kernel.errors import DeadlineExceeded
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.open_tasks import OpenTasks
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 
@@ -42,6 +43,7 @@ class Hot:
     runs: RunFactsCache
     gate: Gate
     drivers: Drivers
+    open_tasks: OpenTasks
 
 
 @asynccontextmanager
@@ -53,7 +55,7 @@ async def open_hot(config: DatabaseConfig, drivers: Drivers) -> AsyncIterator[Ho
         facts = FactsCache(database, drivers)
         runs = RunFactsCache(database, facts, drivers)
         gate = Gate(database, facts, runs, drivers)
-        yield Hot(database, facts, runs, gate, drivers)
+        yield Hot(database, facts, runs, gate, drivers, OpenTasks(database, drivers.ticker))
         await gate.drain()
     finally:
         await database.close()

@@ -8,10 +8,21 @@ database that is away: the pass ends without a word to the agent and is run agai
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused
-from aos.kernel.errors import AosError, InvalidRequest, NotFound, StaleClaim, StillRunning, TooLarge, Unavailable
+from aos.kernel.errors import (
+    AosError,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    StaleClaim,
+    StillRunning,
+    TooLarge,
+    Unavailable,
+)
 from aos.kernel.json import Json
 from aos.kernel.limits import NAME_LENGTH_MAX, TASKS_PER_SPAWN_MAX
 from aos.kernel.workflow.states import FINAL, TaskState
@@ -23,34 +34,57 @@ from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
 from aos.operations.inputs import as_uuid, told_error
 from aos.operations.kept_calls import KeptCall, KeptCalls
+from aos.operations.kpis import Kpis
 from aos.operations.own_acts import Allowed, OwnActs
-from aos.operations.passes import PassState
+from aos.operations.passes import PassState, Wait, WaitKind, signal_source
 from aos.operations.reports import call_row, report_call
+from aos.operations.signals import TIMED_OUT, SignalAwaited, SignalMissed, Signals, SignalTaken
 from aos.operations.spawns import Spawns
-from aos.store.hot.database import Database
+from aos.operations.timers import limit_of, timer_seconds
+from aos.store.hot.database import Database, Row
+from aos.store.task_rows import TakeRow, TimerRow
 from aos_sdk.frames import Call, Result
 
 _FINAL = frozenset(state.value for state in FINAL)
+
+TURN_WAIT_SECONDS: Final = 5.0
+"""How long a call waits here for its turn at a tool with a limit; its task holds a worker's room for so long."""
+TURN_PAUSE_SECONDS: Final = 0.02
+TURN_PAUSE_SECONDS_MAX: Final = 0.5
 
 
 class Calls:
     """Answers the calls of passes."""
 
-    def __init__(self, database: Database, facts: FactsCache, gate: Gate, acts: OwnActs, *, drivers: Drivers) -> None:
+    def __init__(
+        self,
+        database: Database,
+        facts: FactsCache,
+        gate: Gate,
+        acts: OwnActs,
+        *,
+        signals: Signals,
+        drivers: Drivers,
+    ) -> None:
         self._database = database
         self._facts = facts
         self._gate = gate
         self._drivers = drivers
+        self.turn_wait_seconds = TURN_WAIT_SECONDS
+        self._signals = signals
         self._kept = KeptCalls(database)
+        self._kpis = Kpis(database, drivers)
         self._spawns = Spawns(database, facts, acts, drivers)
 
     async def answer(self, state: PassState, call: Call) -> Result:
         """Answer one call of a pass, once it is recorded or must wait.
 
         Raises StaleClaim, and what ends a pass without a word to its agent, so that it is run again: Unavailable where the
-        database is away, StillRunning where the call stands under way from before.
+        database is away, StillRunning where the call stands under way from before, RateLimited where its tool had no room
+        for it in all the time that it waited.
         """
         try:
+            state.count_call()
             match call.kind:
                 case "tool":
                     return await self._tool(state, call)
@@ -65,7 +99,13 @@ class Calls:
                     return await self._keep(state, call, member, value=None)
                 case "step":
                     return await self._step(state, call)
-        except (StaleClaim, StillRunning, Unavailable):
+                case "timer":
+                    return await self._timer(state, call)
+                case "signal":
+                    return await self._signal(state, call)
+                case "kpis":
+                    return await self._kpi_values(state, call)
+        except (RateLimited, StaleClaim, StillRunning, Unavailable):
             raise
         except AosError as error:
             return self._not_performed(state, call, "failed", error.slug, detail=error.detail, reasons=error.reasons)
@@ -77,7 +117,24 @@ class Calls:
 
     async def _tool(self, state: PassState, call: Call) -> Result:
         act = self._act(state, call, ActKind.TOOL, call.arguments)
-        return self._result(state, call, await self._gate.perform(act))
+        return self._result(state, call, await self._in_turn(act))
+
+    async def _in_turn(self, act: Act) -> Recorded | Pending | Refused:
+        """Perform an act, waiting for its turn where as many of its tool are under way as may be.
+
+        Raises RateLimited where none came in `turn_wait_seconds`: the pass ends, and its task is given back and comes again.
+        """
+        ticker = self._drivers.ticker
+        began, pause = ticker.seconds(), TURN_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._gate.perform(act)
+            except RateLimited:
+                if ticker.seconds() - began + pause > self.turn_wait_seconds:
+                    raise
+            spread = 0.5 + self._drivers.ids.random_bytes(1)[0] / 255
+            await asyncio.sleep(pause * spread)
+            pause = min(2 * pause, TURN_PAUSE_SECONDS_MAX)
 
     async def _spawn(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)
@@ -89,13 +146,38 @@ class Calls:
         label = call.arguments.get("name") or child.name
         if not isinstance(label, str) or len(label) > NAME_LENGTH_MAX:
             raise InvalidRequest(f"the name of a spawned task is a text of at most {NAME_LENGTH_MAX} characters")
+        after = _task_ids(call, "after") if "after" in call.arguments else []
+        if after:
+            await self._children_of(state, after)
         act = self._act(state, call, ActKind.DELEGATE, {"input": call.arguments.get("input")})
-        ruling = await self._spawns.spawn(state, act, child, label=label)
+        ruling = await self._spawns.spawn(state, act, child, label=label, after=after)
         assert not isinstance(ruling, Allowed)
         return self._result(state, call, ruling)
 
     async def _children(self, state: PassState, call: Call) -> Result:
-        asked = _task_ids(call)
+        asked = _task_ids(call, "task_ids")
+        found = await self._children_of(state, asked)
+        still_open = tuple(dict.fromkeys(child for child in asked if found[child]["state"] not in _FINAL))
+        missing = _joined(call, len(set(asked))) - (len(set(asked)) - len(still_open))
+        if missing > 0:
+            state.waits.append(Wait(WaitKind.CHILD, still_open, None if missing == len(still_open) else missing))
+            return Result(call.task_id, call.call_id, "waiting")
+        facts = await self._facts.of(state.task.organization_id)
+        ended: list[Json] = []
+        for child in asked:
+            row = found[child]
+            if child in still_open:
+                ended.append({"task_id": str(child), "open": True})
+                continue
+            value = open_json(row, keys=facts.data_keys, crypto=self._drivers.crypto) if row["sealed"] else None
+            ended.append(_child_end(child, row["label"], TaskState(row["state"]), row["error_code"], value=value))
+        content = seal(ended, "outcome", facts, self._drivers)
+        row_of_call = call_row(state, call, "performed")
+        row_of_call.outcome_content_id = content.row.id
+        return await self._keep(state, call, KeptCall(row_of_call, [content.row]), value=ended)
+
+    async def _children_of(self, state: PassState, asked: list[UUID]) -> dict[UUID, Row]:
+        """Return the rows of spawned tasks; raise NotFound where one was not spawned by this task."""
         rows = await self._database.read(
             "load_children",
             {"organization_id": state.task.organization_id, "task_ids": asked, "parent_id": state.task.id},
@@ -104,20 +186,66 @@ class Calls:
         missing = [child for child in asked if child not in found]
         if missing:
             raise NotFound(f"task `{missing[0]}` was not spawned by this one")
-        still_open = [child for child in asked if found[child]["state"] not in _FINAL]
-        if still_open:
-            state.children.update(still_open)
-            return Result(call.task_id, call.call_id, "waiting")
+        return found
+
+    async def _timer(self, state: PassState, call: Call) -> Result:
+        task = state.task
+        now = self._facts.now()
+        seconds = timer_seconds(call.arguments, now=task.run.clock(now) or now)
+        row = TimerRow(
+            n=0,
+            organization_id=task.organization_id,
+            task_id=task.id,
+            claim_token=task.token,
+            key=call.key,
+            attempt=task.attempt,
+            tries=call.tries,
+            name=call.name,
+            delay_seconds=seconds,
+        )
+        timed = await self._kept.time(row)
+        if timed is None:
+            raise StaleClaim(f"task `{task.label}` was taken from this worker; nothing was written")
+        if timed.over:
+            return Result(call.task_id, call.call_id, "performed", seq=state.next_seq())
+        state.wake_by(timed.due_at)
+        return Result(call.task_id, call.call_id, "waiting")
+
+    async def _signal(self, state: PassState, call: Call) -> Result:
+        task = state.task
+        if not 0 < len(call.name) <= NAME_LENGTH_MAX:
+            raise InvalidRequest(f"the name of a signal has 1 to {NAME_LENGTH_MAX} characters")
+        row = TakeRow(
+            organization_id=task.organization_id,
+            task_id=task.id,
+            claim_token=task.token,
+            run_id=task.run_id,
+            key=call.key,
+            attempt=task.attempt,
+            tries=call.tries,
+            name=call.name,
+            limit_seconds=limit_of(call.arguments),
+        )
+        facts = await self._facts.of(task.organization_id)
+        match await self._signals.take_signal(state, row, facts=facts):
+            case SignalTaken(value):
+                return Result(call.task_id, call.call_id, "performed", value=value, seq=state.next_seq())
+            case SignalMissed(detail):
+                return self._not_performed(state, call, "failed", TIMED_OUT, detail=detail)
+            case SignalAwaited(due_at):
+                source = signal_source(task.run_id, call.name)
+                state.waits.append(Wait(WaitKind.SIGNAL, (source,), name=call.name))
+                if due_at is not None:
+                    state.wake_by(due_at)
+                return Result(call.task_id, call.call_id, "waiting")
+
+    async def _kpi_values(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)
-        ended: list[Json] = []
-        for child in asked:
-            row = found[child]
-            value = open_json(row, keys=facts.data_keys, crypto=self._drivers.crypto) if row["sealed"] else None
-            ended.append(_child_end(child, row["label"], TaskState(row["state"]), row["error_code"], value=value))
-        content = seal(ended, "outcome", facts, self._drivers)
-        row_of_call = call_row(state, call, "performed")
-        row_of_call.outcome_content_id = content.row.id
-        return await self._keep(state, call, KeptCall(row_of_call, [content.row]), value=ended)
+        values = await self._kpis.of_run(state.task.run_id, facts)
+        content = seal(values, "outcome", facts, self._drivers)
+        row = call_row(state, call, "performed")
+        row.outcome_content_id = content.row.id
+        return await self._keep(state, call, KeptCall(row, [content.row]), value=values)
 
     async def _step(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)
@@ -148,7 +276,7 @@ class Calls:
             case Recorded(state=ended, error=error, detail=detail, reasons=reasons):
                 return self._not_performed(state, call, ended.value, error, detail=detail, reasons=reasons)
             case Pending(approval_id=approval_id):
-                state.approvals.add(approval_id)
+                state.waits.append(Wait(WaitKind.APPROVAL, (approval_id,)))
                 return Result(call.task_id, call.call_id, "waiting")
             case Refused(error=error, detail=detail, reasons=reasons):
                 return self._not_performed(state, call, "refused", error, detail=detail, reasons=reasons)
@@ -161,16 +289,29 @@ class Calls:
         return Result(call.task_id, call.call_id, outcome, error=told, seq=state.next_seq())  # type: ignore[arg-type]
 
 
-def _task_ids(call: Call) -> list[UUID]:
-    """Return the ids of the spawned tasks that a call asks for; raise InvalidRequest or TooLarge."""
-    given = call.arguments.get("task_ids")
+def _joined(call: Call, number: int) -> int:
+    """Return how many of so many tasks must have ended; raise InvalidRequest where that cannot be."""
+    match call.arguments.get("join", "all"):
+        case "all":
+            return number
+        case "any":
+            return min(1, number)
+        case int(least) if not isinstance(least, bool) and 0 < least <= number:
+            return least
+        case other:
+            raise InvalidRequest(f"`join` is `all`, `any` or a number from 1 to {number}, not `{str(other)[:40]}`")
+
+
+def _task_ids(call: Call, name: str) -> list[UUID]:
+    """Return the ids of the spawned tasks that a call names; raise InvalidRequest or TooLarge."""
+    given = call.arguments.get(name)
     if not isinstance(given, list):
-        raise InvalidRequest("`task_ids` must be a list of the ids of spawned tasks")
+        raise InvalidRequest(f"`{name}` must be a list of the ids of spawned tasks")
     if len(given) > TASKS_PER_SPAWN_MAX:
         raise TooLarge(f"{len(given)} spawned tasks are waited for at once, at most {TASKS_PER_SPAWN_MAX} are")
     found = [as_uuid(each) for each in given]
     if any(each is None for each in found):
-        raise InvalidRequest("`task_ids` must be a list of the ids of spawned tasks")
+        raise InvalidRequest(f"`{name}` must be a list of the ids of spawned tasks")
     return [each for each in found if each is not None]
 
 

@@ -13,10 +13,9 @@ import msgspec
 
 from aos.kernel.agents import Agent
 from aos.kernel.identity import ChainLink, Claim, Principal, PrincipalKind
+from aos.kernel.workflow.lanes import NO_LANE
 from aos.kernel.workflow.spec import TaskWork, work_from
 
-NO_LANE = UUID(int=0)
-"""The lane of tasks whose agent has no department."""
 TEXTS_KEPT = 4_096
 START_KEY = "aos:start"
 """The call key under which a task's own delegation waits for a person; no call of an agent has it."""
@@ -48,14 +47,18 @@ class ClaimedTask:
     run_id: UUID
     name: str
     label: str
-    is_fan: bool
-    agent_id: UUID
+    kind: str
+    agent_id: UUID | None
     parent_id: UUID | None
     item_index: int | None
     asker: Principal
     work: TaskWork
     attempt: int
+    attempts_max: int
+    priority: int
     claims: int
+    fallen_back: bool
+    deadline_at: datetime | None
     token: UUID
     upstream_failed: bool
     started: bool
@@ -66,6 +69,22 @@ class ClaimedTask:
     claimed_at: datetime
     run: ClaimedRun
     lane: UUID = NO_LANE
+    generation: int = 0
+
+    @property
+    def is_fan(self) -> bool:
+        """Say whether it runs once for each item."""
+        return self.kind == "fan"
+
+    @property
+    def is_workflow(self) -> bool:
+        """Say whether it is a run of another workflow."""
+        return self.kind == "workflow"
+
+    @property
+    def first_attempt(self) -> int:
+        """Return the first attempt of the agent that has it now."""
+        return self.attempts_max - self.work.retry.attempts + 1 if self.fallen_back else 1
 
     @property
     def claim(self) -> Claim:
@@ -92,14 +111,18 @@ def claimed_task(row: Mapping[str, Any]) -> ClaimedTask:
         run_id=row["run_id"],
         name=row["name"],
         label=row["label"],
-        is_fan=row["kind"] == "fan",
+        kind=row["kind"],
         agent_id=row["agent_id"],
         parent_id=row["parent_id"],
         item_index=row["item_index"],
         asker=Principal(organization_id, _chain(row["chain"]), _roles(row["run_chain"]), claim=claim),
         work=_work(row["spec"]),
         attempt=row["attempt"],
+        attempts_max=row["attempts_max"],
+        priority=row["priority"],
         claims=row["claims"],
+        fallen_back=row["fallen_back"],
+        deadline_at=row["deadline_at"],
         token=row["claim_token"],
         upstream_failed=row["upstream_failed"],
         started=row["started"],
@@ -118,6 +141,7 @@ def claimed_task(row: Mapping[str, Any]) -> ClaimedTask:
             input_content_id=row["run_input_content_id"],
         ),
         lane=row["lane"],
+        generation=row["generation"],
     )
 
 

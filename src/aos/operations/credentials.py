@@ -13,7 +13,7 @@ from uuid import UUID
 from aos.kernel.errors import Conflict, FieldError, InvalidRequest, NotFound
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Actor, Permission
-from aos.operations.contents import DataKeys
+from aos.operations.data_keys import load_data_keys
 from aos.operations.drivers import Drivers
 from aos.operations.pages import Page, PageQuery, list_page
 from aos.operations.registry_records import Edit, reading
@@ -23,7 +23,9 @@ KEY_BYTES: Final = 32
 SECRET_BYTES_MAX: Final = 65_536
 """The longest value of a secret."""
 RESERVED: Final = "signing/"
-"""Names of secrets that AOS keeps for itself begin with this."""
+"""Names of the secrets of signing keys begin with this."""
+HOOK_PREFIX: Final = "hook/"
+"""Names of the secrets of hooks begin with this."""
 
 _NAME_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.-/")
 
@@ -37,13 +39,6 @@ class Secret:
     version: int
     created_at: datetime
     updated_at: datetime
-
-
-def load_data_keys(drivers: Drivers, organization_id: UUID) -> DataKeys:
-    """Return the organization's data keys, unwrapped; its transaction is open."""
-    rows = run_sql("load_data_keys", {"organization_id": organization_id})
-    keys = {row["id"]: drivers.keys.unwrap(row["key_encryption_key"], row["wrapped"]) for row in rows}
-    return DataKeys(next(row["id"] for row in rows if row["state"] == "current"), keys)
 
 
 def set_secret(edit: Edit, name: str, value: bytes, *, rotate: bool = False) -> int:
@@ -114,8 +109,8 @@ def check_secret_name(name: str) -> None:
     """Raise InvalidRequest for a name that a secret cannot have."""
     if not 0 < len(name) <= 100 or not _NAME_CHARACTERS.issuperset(name) or not name[0].isalnum():
         detail = "must have 1 to 100 lower-case letters, digits, `_`, `-`, `.` and `/`, the first a letter or digit"
-    elif name.startswith(RESERVED):
-        detail = f"cannot begin with `{RESERVED}`: AOS keeps its own keys there"
+    elif name.startswith((RESERVED, HOOK_PREFIX)):
+        detail = f"cannot begin with `{RESERVED}` or `{HOOK_PREFIX}`: AOS keeps its own keys there"
     else:
         return
     raise InvalidRequest(f"the name of a secret {detail}", errors=[FieldError("/name", detail)])

@@ -11,14 +11,25 @@ from aos.kernel.errors import FieldError, InvalidManifest, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.manifest.parse import parse_manifest
 from aos.kernel.manifest.schema import manifest_schema
-from aos.kernel.manifest.values import AgentSpec, BudgetSpec, Manifest, TaskSpec, ToolSpec, WorkflowSpec
+from aos.kernel.manifest.values import (
+    AgentSpec,
+    BudgetSpec,
+    HookSpec,
+    Manifest,
+    ScheduleSpec,
+    TaskSpec,
+    ToolSpec,
+    WorkflowSpec,
+)
 from aos.kernel.policy.values import Approvers, Rule
 from aos.kernel.schema import check, pointer
+from aos.kernel.workflow.spec import JOIN_ALL, OnFailure
 from aos.operations.registry import Registry
 
 Fields = dict[str, Json]
 
 _NAMES: Final = cast(dict[str, Json], cast(Fields, manifest_schema())["$defs"])
+_KINDS_OF_NAMES: Final = {"tools": "tool_name", "queues": "queue"}
 _LISTS: Final = {"policies": "id", "budgets": "id", "people": "email"}
 
 
@@ -28,7 +39,7 @@ def read_part(registry: Registry, kind: str, name: str, *, fields: Fields) -> Ma
     Raises InvalidRequest whose pointers lead into `fields`, the name at `/name`.
     """
     key = _LISTS.get(kind)
-    if key is None and (wrong := check(name, _NAMES["tool_name" if kind == "tools" else "name"], "/name")):
+    if key is None and (wrong := check(name, _NAMES[_KINDS_OF_NAMES.get(kind, "name")], "/name")):
         raise refuse_fields(wrong)
     part: Json = [{key: name, **fields}] if key else {name: fields}
     at = pointer(f"/{kind}", 0 if key else name)
@@ -86,9 +97,12 @@ def agent_document(spec: AgentSpec) -> Fields:
         "roles": list(spec.roles),
         "permissions": list(spec.permissions),
         "risk": spec.risk,
+        "queue": spec.queue,
     }
     if spec.runtime is not None:
         found["runtime"] = {spec.runtime.kind: spec.runtime.entry, "inline": spec.runtime.inline}
+    if spec.concurrency is not None:
+        found["concurrency"] = spec.concurrency
     if spec.price_per_second is not None:
         found["price"] = {"per_second": str(spec.price_per_second)}
     return {name: value for name, value in found.items() if value != ""}
@@ -109,6 +123,8 @@ def tool_document(spec: ToolSpec) -> Fields:
         "timeout": duration_text(spec.timeout_seconds),
         "description": spec.description,
     }
+    if spec.concurrency is not None:
+        found["concurrency"] = spec.concurrency
     if spec.price is not None:
         found["price"] = {"per_call": str(spec.price)}
     return found
@@ -166,12 +182,14 @@ def workflow_document(spec: WorkflowSpec) -> Fields:
 
 def _task(task: TaskSpec) -> Fields:
     found: Fields = {
-        "agent": task.agent,
+        **_filled(agent=task.agent, workflow=task.workflow, when=task.when or "", queue=task.queue),
         "after": list(task.after),
         "retry": {
             "attempts": task.retry.attempts,
             "backoff": duration_text(task.retry.backoff_seconds),
             "max_backoff": duration_text(task.retry.max_backoff_seconds),
+            **({"on": list(task.retry.on)} if task.retry.on else {}),
+            **({"never": list(task.retry.never)} if task.retry.never else {}),
         },
     }
     if task.input is not None:
@@ -180,7 +198,46 @@ def _task(task: TaskSpec) -> Fields:
         found["for_each"] = task.for_each
     if task.timeout_seconds is not None:
         found["timeout"] = duration_text(task.timeout_seconds)
+    if task.total_timeout_seconds is not None:
+        found["total_timeout"] = duration_text(task.total_timeout_seconds)
+    if task.join != JOIN_ALL:
+        found["join"] = task.join if isinstance(task.join, str) else {"at_least": task.join.at_least}
+    if task.on_failure is not OnFailure.FAIL:
+        found["on_failure"] = task.on_failure.value
+    if task.fallback is not None:
+        found["fallback"] = {"agent": task.fallback.agent}
+    if task.priority is not None:
+        found["priority"] = task.priority
     return found
+
+
+def schedule_document(spec: ScheduleSpec) -> Fields:
+    """Return a schedule as a manifest writes it."""
+    found: Fields = {
+        **_filled(workflow=spec.workflow, agent=spec.agent),
+        "cron": spec.cron,
+        "timezone": spec.timezone,
+        "goal": spec.goal,
+        "labels": dict(spec.labels),
+        "priority": spec.priority,
+        "catch_up": spec.catch_up.value,
+        "overlap": spec.overlap.value,
+        "owner": spec.owner,
+        "enabled": spec.enabled,
+    }
+    return found if spec.input is None else {**found, "input": spec.input}
+
+
+def hook_document(spec: HookSpec) -> Fields:
+    """Return a hook as a manifest writes it."""
+    mapping = spec.mapping
+    return {
+        **_filled(workflow=spec.workflow, agent=spec.agent),
+        "accepts": {"types": list(spec.types), "sources": list(spec.sources)},
+        "mapping": {"input": mapping.input, "goal": mapping.goal, "labels": dict(mapping.labels)},
+        "owner": spec.owner,
+        "enabled": spec.enabled,
+    }
 
 
 def duration_text(seconds: float) -> str:

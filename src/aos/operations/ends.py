@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.agents import Agent
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, Usage, amount, record_time
 from aos.kernel.money import Money
-from aos.kernel.workflow.passes import Fail, Retry, Succeed
+from aos.kernel.workflow.lanes import lane_of, queue_of
+from aos.kernel.workflow.passes import Fail, FallBack, Retry, Stuck, Succeed
+from aos.kernel.workflow.spec import OnFailure
 from aos.operations.claimed import ClaimedTask
 from aos.operations.contents import Sealed, seal_content
 from aos.operations.drivers import Drivers
@@ -23,9 +25,22 @@ from aos.store.task_rows import CompleteRow
 DETAIL_LENGTH_MAX: Final = 10_000
 
 
+SKIPPED: Final = "skipped"
+CONDITION: Final = "condition"
+
+
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The task is left out, since what it needed did not succeed."""
+    """The task is left out: what it needed did not succeed, or its condition does not hold.
+
+    Of the latter kind nothing is missing to those who wait for it.
+    """
+
+    code: str = SKIPPED
+
+
+End: TypeAlias = Succeed | Fail | Retry | FallBack | Stuck | Skip
+"""What is written of an attempt that is over."""
 
 
 @dataclass(slots=True)
@@ -41,7 +56,7 @@ class Completion:
 
 def completion(
     task: ClaimedTask,
-    verdict: Succeed | Fail | Retry | Skip,
+    verdict: End,
     facts: OrganizationFacts,
     *,
     agent: Agent | None,
@@ -61,7 +76,13 @@ def completion(
         runtime_ms=pass_ms,
         retry_seconds=verdict.delay_seconds if isinstance(verdict, Retry) else 0.0,
         error_code=error,
+        tolerated=_is_tolerated(task, verdict),
     )
+    if isinstance(verdict, FallBack):
+        fallback = facts.agents_by_name[task.work.fallback or ""]
+        row.fallback_agent_id = fallback.id
+        row.fallback_lane = lane_of(fallback, queue_of(agent, task.work.queue), facts.limits)
+        row.attempts_more = task.attempt + task.work.retry.attempts - task.attempts_max
     if sealed is not None:
         if error is None:
             row.output_content_id = sealed.row.id
@@ -96,8 +117,15 @@ def completion(
     return member
 
 
+def _is_tolerated(task: ClaimedTask, verdict: End) -> bool:
+    """Say whether those who wait for the task lose nothing, though it did not succeed."""
+    if isinstance(verdict, Skip):
+        return verdict.code == CONDITION
+    return isinstance(verdict, Fail) and task.work.on_failure is OnFailure.CONTINUE
+
+
 def _outcome(
-    task: ClaimedTask, verdict: Succeed | Fail | Retry | Skip, facts: OrganizationFacts, drivers: Drivers
+    task: ClaimedTask, verdict: End, facts: OrganizationFacts, drivers: Drivers
 ) -> tuple[Sealed | None, str | None, str, str]:
     """Return the content, the error code, the state of the row and the status of the record."""
     match verdict:
@@ -108,8 +136,12 @@ def _outcome(
             return _sealed_error(code, detail, facts, drivers), code, "failed", "failed"
         case Retry(code, detail):
             return _sealed_error(code, detail, facts, drivers), code, "ready", "retried"
-        case Skip():
-            return None, "skipped", "skipped", "skipped"
+        case FallBack(code, detail):
+            return _sealed_error(code, detail, facts, drivers), code, "ready", "fell-back"
+        case Stuck(code, detail):
+            return _sealed_error(code, detail, facts, drivers), code, "stuck", "stuck"
+        case Skip(code):
+            return None, code, "skipped", "skipped"
 
 
 def _sealed_error(code: str, detail: str, facts: OrganizationFacts, drivers: Drivers) -> Sealed:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ from aos.kernel.limits import EPOCH_AGE_SECONDS_MAX
 from aos.kernel.policy.index import PolicySet
 from aos.kernel.specs import agent_from, rule_from, tool_from
 from aos.kernel.tools import Tool
+from aos.kernel.workflow.lanes import Limits
 from aos.operations.contents import DataKeys
 from aos.operations.drivers import Drivers
 from aos.store.hot.database import Database
@@ -69,6 +70,13 @@ class OrganizationFacts:
     budgets: Mapping[UUID, tuple[Budget, ...]]
     data_keys: DataKeys
     signing_keys: tuple[SigningKey, ...]
+    queues: Mapping[str, int] = field(default_factory=dict)
+    """The queues, with how many of their tasks may be under way at once."""
+
+    @property
+    def limits(self) -> Limits:
+        """Return what lanes are chosen by."""
+        return Limits(self.id, self.queues)
 
     def agent_of(self, principal: Principal) -> Agent | None:
         """Return the agent that acts, None where a person or schedule does, or the agent is unknown."""
@@ -176,6 +184,7 @@ def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Dr
         signing_keys=tuple(
             _open_signing_key(each, organization_id, data_keys, drivers) for each in row["signing_keys"]
         ),
+        queues=MappingProxyType(row["queues"]),
     )
 
 

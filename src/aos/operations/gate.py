@@ -19,8 +19,8 @@ from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Permit, Recorded, Refused
 from aos.kernel.agents import Agent
-from aos.kernel.budget import Hold, NoRoom, holds_of
-from aos.kernel.errors import AosError, BudgetSpent, StaleClaim, StaleFacts, Unauthenticated, Unavailable
+from aos.kernel.budget import Hold, NoRoom, NoTurn, holds_of
+from aos.kernel.errors import AosError, BudgetSpent, RateLimited, StaleClaim, StaleFacts, Unauthenticated, Unavailable
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import MISSING, Json, read_path
 from aos.kernel.limits import REPEATS_MAX, STALE_RETRIES_MAX
@@ -47,6 +47,8 @@ Performed: TypeAlias = Recorded | Pending | Refused
 
 CONCLUDE_GRACE_SECONDS: Final = 30.0
 """How long after an act's own deadline the sweep leaves it to its performer."""
+TURN_SECONDS: Final = 1
+"""After how long a caller is told to ask again for a tool of which as many calls are under way as may be."""
 _CONCLUDE_PAUSES_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -101,7 +103,8 @@ class Gate:
         """Decide `act` and record what was decided: a permit, what was recorded before, an approval, or a refusal.
 
         Raises StaleClaim where the task was taken away, StaleFacts where facts changed at every try, Unauthenticated
-        where the credential was revoked since the principal was made of it.
+        where the credential was revoked since the principal was made of it, RateLimited where as many calls of the tool
+        are under way as its limit allows: then nothing was written.
         """
         return await self._admit(act, looks_up=True)
 
@@ -199,6 +202,8 @@ class Gate:
             deadline_seconds=timeout + CONCLUDE_GRACE_SECONDS,
         )
         result = await self._admissions.submit(member)
+        if isinstance(result, NoTurn):
+            raise RateLimited(f"{result}; nothing was done", extra={"retry_after_seconds": TURN_SECONDS})
         if isinstance(result, NoRoom):
             return Refused(decided.action_id, "budget-spent", str(result), reasons_of(decided.decision))
         return permit if result is Written.WRITTEN else None

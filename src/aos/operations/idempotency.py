@@ -15,7 +15,7 @@ from aos.kernel.errors import FieldError, IdempotencyMismatch, InvalidRequest, S
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.people import Actor
 from aos.operations.contents import open_json, seal_content
-from aos.operations.credentials import load_data_keys
+from aos.operations.data_keys import load_data_keys
 from aos.operations.drivers import Drivers
 from aos.operations.registry_records import Edit, Undone, open_edit
 from aos.store.cold.connection import run_sql, tenant

@@ -19,8 +19,13 @@ from aos_sdk.frames import CallError, Recorded
 
 
 def task_values(taken: Taken, keys: DataKeys, drivers: Drivers) -> dict[str, Json]:
-    """Return what the templates of a task may name: the run's input and the outputs that it reads."""
+    """Return what the templates of a task may name: the run's input and the outputs that it reads.
+
+    Of a task that has returned nothing (it was left out, failed and is tolerated, or its join did not wait for it) the
+    output is null.
+    """
     values: dict[str, Json] = {INPUT: None} if taken.task.work.reads_input else {}
+    values.update((name, output_value(None)) for name in taken.task.work.reads)
     for row in taken.contents:
         if row["role"] == "run_input":
             values[INPUT] = open_json(row, keys=keys, crypto=drivers.crypto)
@@ -103,7 +108,8 @@ def _concluded(state: CallState) -> Any:
 def call_error(row: Mapping[str, Any], value: Json) -> CallError:
     """Return why a recorded call was not performed, from its row and its opened outcome."""
     detail, reasons = told_of(value)
-    return told_error(row["error_code"] or row["state"], detail, reasons)
+    kept = value.get("code") if row["action_id"] is None and isinstance(value, dict) else None
+    return told_error(str(row["error_code"] or kept or row["state"]), detail, reasons)
 
 
 def told_error(slug: str, detail: str, reasons: Sequence[str] = ()) -> CallError:

@@ -7,22 +7,27 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from aos.kernel.agents import AgentStatus
-from aos.kernel.errors import FieldError, InvalidCondition
+from aos.kernel.errors import FieldError, InvalidCondition, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.manifest.diff import Change, Mark, diff, merge
 from aos.kernel.manifest.echoes import echo_warnings
-from aos.kernel.manifest.parse import parse_manifest
+from aos.kernel.manifest.parse import parse_manifest, refuse_manifest
 from aos.kernel.manifest.values import Manifest
 from aos.kernel.people import ROLE_PERMISSIONS, Permission
+from aos.kernel.schema import pointer
 from aos.kernel.tools import Tool
 from aos.operations.agents import change_agent, move_agent, register_agent
 from aos.operations.budgets import change_budget, create_budget, retire_budget
+from aos.operations.cron_times import check_cron
 from aos.operations.departments import change_department, create_department
+from aos.operations.hooks import change_hook, create_hook, retire_hook
 from aos.operations.organizations import change_settings
 from aos.operations.people import add_member, find_member, set_roles
 from aos.operations.policies import check_rules, retire_policy, save_policy
+from aos.operations.queues import change_queue, check_unnamed, create_queue, delete_queue
 from aos.operations.registry import Entry, tool_of
 from aos.operations.registry_records import Edit
+from aos.operations.schedules import change_schedule, create_schedule, retire_schedule
 from aos.operations.tools import change_tool, register_tool, retire_tool
 from aos.operations.workflows import change_workflow, create_workflow, retire_workflow
 
@@ -56,6 +61,9 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
         return Applied(())
     after = merge(current, wanted, prune=prune)
     _check(edit, after, document=document)
+    for change in changes:
+        if change.kind == "queue" and change.mark is Mark.REMOVE:
+            check_unnamed(change.name, after)
     if wanted.organization != type(wanted.organization)() and any(each.kind == "organization" for each in changes):
         change_settings(edit, wanted.organization)
         edit.registry.manifest = merge(current, Manifest(organization=wanted.organization))
@@ -80,11 +88,27 @@ def _marked(change: Change, waiting: Mapping[tuple[str, str], tuple[str, ...]]) 
     return replace(change, mark=Mark.WIDEN if reasons else change.mark, detail=detail, waits=True)
 
 
-_ORDER: Final = ("organization", "department", "person", "tool", "agent", "policy", "budget", "workflow")
+_ORDER: Final = (
+    "organization",
+    "department",
+    "queue",
+    "person",
+    "tool",
+    "agent",
+    "policy",
+    "budget",
+    "workflow",
+    "schedule",
+    "hook",
+)
 
 
 def _check(edit: Edit, after: Manifest, *, document: Json) -> None:
-    """Compile every rule that will stand against every tool that will stand, once; errors point into the document."""
+    """Compile every rule that will stand against every tool that will stand, once; errors point into the document.
+
+    Times of schedules are checked too, since only operations know the zones.
+    """
+    _check_times(after)
     ids = edit.drivers.ids
     tools: list[Tool] = [
         tool_of(spec, edit.registry.find("tool", spec.name) or Entry(ids.new())) for spec in after.tools
@@ -96,6 +120,18 @@ def _check(edit: Edit, after: Manifest, *, document: Json) -> None:
         places = {each.get("id"): index for index, each in enumerate(cast(Any, written or []))}
         errors = [FieldError(_place(each.pointer, places), each.detail) for each in error.errors]
         raise InvalidCondition(error.detail, errors=errors) from error
+
+
+def _check_times(after: Manifest) -> None:
+    problems: list[FieldError] = []
+    for schedule in after.schedules:
+        try:
+            check_cron(schedule.cron, schedule.timezone)
+        except InvalidRequest as error:
+            at = pointer("/schedules", schedule.name)
+            problems += [FieldError(at + each.pointer, each.detail) for each in error.errors]
+    if problems:
+        raise refuse_manifest(problems)
 
 
 def _place(place: str, places: Mapping[str, int]) -> str:
@@ -135,34 +171,46 @@ def _find(manifest: Manifest, change: Change) -> Any:
 
 _PLACES: Final = {
     "department": ("departments", "name"),
+    "queue": ("queues", "name"),
     "person": ("people", "email"),
     "tool": ("tools", "name"),
     "agent": ("agents", "name"),
     "policy": ("policies", "id"),
     "budget": ("budgets", "id"),
     "workflow": ("workflows", "name"),
+    "schedule": ("schedules", "name"),
+    "hook": ("hooks", "name"),
 }
 
 _ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "department": create_department,
+    "queue": create_queue,
     "person": add_member,
     "tool": lambda edit, spec: register_tool(edit, spec, checked=True),
     "agent": register_agent,
     "budget": create_budget,
     "workflow": create_workflow,
+    "schedule": create_schedule,
+    "hook": create_hook,
 }
 _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "department": change_department,
+    "queue": change_queue,
     "person": lambda edit, spec: set_roles(edit, find_member(edit.organization_id, spec.email), frozenset(spec.roles)),
     "tool": lambda edit, spec: change_tool(edit, spec, checked=True),
     "agent": change_agent,
     "budget": change_budget,
     "workflow": change_workflow,
+    "schedule": change_schedule,
+    "hook": change_hook,
 }
 _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
+    "queue": lambda edit, name: delete_queue(edit, name, checked=True),
     "tool": retire_tool,
     "agent": lambda edit, name: move_agent(edit, name, AgentStatus.RETIRED),
     "policy": retire_policy,
     "budget": retire_budget,
     "workflow": retire_workflow,
+    "schedule": retire_schedule,
+    "hook": retire_hook,
 }

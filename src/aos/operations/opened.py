@@ -14,7 +14,7 @@ from aos.kernel.errors import AuditBroken, NotFound
 from aos.kernel.json import Json
 from aos.kernel.people import Actor, Permission
 from aos.operations.contents import open_json
-from aos.operations.credentials import load_data_keys
+from aos.operations.data_keys import load_data_keys
 from aos.operations.drivers import Drivers
 from aos.store.cold.connection import run_sql
 

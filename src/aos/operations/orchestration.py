@@ -10,13 +10,17 @@ from aos.operations.approvals import Approvals
 from aos.operations.archive import Housekeeping
 from aos.operations.calls import Calls
 from aos.operations.drivers import Drivers
+from aos.operations.due_schedules import DueSchedules
 from aos.operations.facts import FactsCache
 from aos.operations.fans import Fans
 from aos.operations.gate import Gate
 from aos.operations.integrate import integrate_once
+from aos.operations.nested import NestedRuns
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_ends import RunEnds
+from aos.operations.run_facts import RunFactsCache
 from aos.operations.runs import Runs
+from aos.operations.signals import Signals
 from aos.operations.starts import Starts
 from aos.operations.tasks import Taken, Tasks, load_calls
 from aos.store.hot.database import Database
@@ -33,12 +37,15 @@ class Orchestration:
     worker_id: UUID
     acts: OwnActs
     runs: Runs
+    schedules: DueSchedules
     approvals: Approvals
     ends: RunEnds
     tasks: Tasks
     starts: Starts
     calls: Calls
+    signals: Signals
     fans: Fans
+    nested: NestedRuns
     abandonment: Abandonment
     housekeeping: Housekeeping
 
@@ -68,6 +75,8 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
     acts = OwnActs(database, facts, gate, drivers)
     ends = RunEnds(database, facts, drivers)
     tasks = Tasks(database, ends, worker_id=worker_id)
+    runs = Runs(database, facts, acts, drivers)
+    signals = Signals(database, facts, RunFactsCache(database, facts, drivers), acts, drivers=drivers)
     return Orchestration(
         database=database,
         facts=facts,
@@ -75,13 +84,16 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         drivers=drivers,
         worker_id=worker_id,
         acts=acts,
-        runs=Runs(database, facts, acts, drivers),
+        runs=runs,
+        schedules=DueSchedules(database, facts, runs, drivers),
         approvals=Approvals(database, facts, drivers),
         ends=ends,
         tasks=tasks,
         starts=Starts(database, facts, acts, tasks, drivers=drivers),
-        calls=Calls(database, facts, gate, acts, drivers=drivers),
+        calls=Calls(database, facts, gate, acts, signals=signals, drivers=drivers),
+        signals=signals,
         fans=Fans(database, drivers),
+        nested=NestedRuns(database, facts, acts, drivers),
         abandonment=Abandonment(database, facts, drivers),
         housekeeping=Housekeeping(database),
     )

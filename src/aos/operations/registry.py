@@ -6,6 +6,7 @@ transaction finds what was just made.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 
 from aos.kernel.agents import Agent, AgentStatus
 from aos.kernel.errors import Conflict, NotFound
+from aos.kernel.hooks import HookSpec
 from aos.kernel.manifest.values import (
     AgentSpec,
     BudgetSpec,
@@ -22,12 +24,17 @@ from aos.kernel.manifest.values import (
     Manifest,
     OrganizationSpec,
     PersonSpec,
+    QueueSpec,
     ToolSpec,
     WorkflowSpec,
 )
 from aos.kernel.money import Money, convert
+from aos.kernel.schedules import ScheduleSpec
 from aos.kernel.specs import rule_from
 from aos.kernel.tools import Tool
+from aos.operations.contents import open_json
+from aos.operations.data_keys import load_data_keys
+from aos.operations.drivers import Drivers
 from aos.store.cold.connection import run_sql
 
 
@@ -126,6 +133,8 @@ class Registry:
             risk=spec.risk,
             price_per_second_nanos=self._own_nanos(spec.price_per_second),
             objectives=spec.objectives,
+            queue=spec.queue,
+            concurrency=spec.concurrency,
         )
 
     def _own_nanos(self, price: Money | None) -> int:
@@ -143,8 +152,8 @@ def tool_of(spec: ToolSpec, entry: Entry) -> Tool:
     return Tool(id=entry.id, version=entry.version, **plain)
 
 
-def read_registry(organization_id: UUID) -> Registry:
-    """Return the organization's registry; a transaction of the organization is open."""
+def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Registry:
+    """Return the organization's registry; a transaction of the organization is open. Without drivers no input is opened."""
     (row,) = run_sql("load_registry", {"organization_id": organization_id})
     entries: dict[tuple[str, str], Entry] = {}
     for kind, column, key in _KINDS:
@@ -159,6 +168,7 @@ def read_registry(organization_id: UUID) -> Registry:
     manifest = Manifest(
         organization=_organization(row),
         departments=_specs(row["departments"], DepartmentSpec),
+        queues=_specs(row["queues"], QueueSpec),
         people=_specs(row["people"], PersonSpec, key="email"),
         tools=_specs(row["tools"], ToolSpec),
         agents=_specs(row["agents"], AgentSpec),
@@ -169,6 +179,8 @@ def read_registry(organization_id: UUID) -> Registry:
         ),
         budgets=_specs([{**each, "id": each["name"]} for each in row["budgets"]], BudgetSpec, key="id"),
         workflows=_specs(row["workflows"], WorkflowSpec),
+        schedules=_specs(_opened(row["schedules"], organization_id, drivers), ScheduleSpec),
+        hooks=_specs(row["hooks"], HookSpec),
     )
     active = {item["name"]: item["active_version"] for item in row["policies"] if item["active_version"] is not None}
     return Registry(organization_id, manifest, entries, _drafts(row), active)
@@ -176,12 +188,15 @@ def read_registry(organization_id: UUID) -> Registry:
 
 _KINDS = (
     ("department", "departments", "name"),
+    ("queue", "queues", "name"),
     ("person", "people", "email"),
     ("tool", "tools", "name"),
     ("agent", "agents", "name"),
     ("policy", "policies", "name"),
     ("budget", "budgets", "name"),
     ("workflow", "workflows", "name"),
+    ("schedule", "schedules", "name"),
+    ("hook", "hooks", "name"),
 )
 
 
@@ -205,6 +220,24 @@ def _drafts(row: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
             }
             found["agent", item["name"]] = msgspec.convert({**item["draft_spec"], **columns}, AgentSpec)
     return found
+
+
+def _opened(
+    items: Iterable[dict[str, Any]], organization_id: UUID, drivers: Drivers | None
+) -> Iterable[Mapping[str, Any]]:
+    """Return schedules with their inputs, which lie sealed."""
+    keys = None
+    for item in items:
+        if item["input_id"] is not None and drivers is not None:
+            keys = keys or load_data_keys(drivers, organization_id)
+            row = {
+                "organization_id": organization_id,
+                "id": UUID(item["input_id"]),
+                "data_key_id": UUID(item["input_key"]),
+                "sealed": base64.b64decode(item["input_sealed"]),
+            }
+            item["input"] = open_json(row, keys=keys, crypto=drivers.crypto)
+    return items
 
 
 def _specs(items: Iterable[Mapping[str, Any]], spec: type[Any], *, key: str = "name") -> tuple[Any, ...]:

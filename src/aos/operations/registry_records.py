@@ -48,7 +48,7 @@ class Edit:
     @cached_property
     def registry(self) -> Registry:
         """Return what the organization's registry holds, read once; operations keep its entries true as they write."""
-        return read_registry(self.organization_id)
+        return read_registry(self.organization_id, self.drivers)
 
     def require(self, permission: Permission) -> None:
         """Raise Forbidden where none of the actor's roles has this permission."""

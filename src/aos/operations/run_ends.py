@@ -1,24 +1,30 @@
 """The end of a run: found when its last task has ended, written once, with what the run returns.
 
 Whoever ends a run's last task asks for it here; the sweep asks for all that were forgotten. Level-triggered: what a run
-comes to is computed from its tasks as they stand, so that asking twice does nothing.
+comes to is computed from its tasks as they stand, so that asking twice does nothing. A run that another run's task waits
+for tells that task. One that failed by a task with `on_failure: compensate` is handed to whoever undoes runs, once it has
+ended and again by every sweep until its undoing has begun.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from aos.kernel.errors import AosError
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, Usage, principal_ids, record_time
+from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
 from aos.kernel.workflow.outcome import EndedTask, run_outcome
+from aos.kernel.workflow.spec import OnFailure
 from aos.kernel.workflow.states import RunState, TaskState
 from aos.kernel.workflow.templates import INPUT, expressions_of, output_value, render
-from aos.operations.claimed import chain_of
+from aos.operations.claimed import chain_of, roles_of
 from aos.operations.contents import Sealed, open_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
@@ -29,13 +35,27 @@ from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
 from aos.store.task_rows import FinishRow, TaskKey
 
 
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run that has failed and is to be undone; `asker` is who stands behind it."""
+
+    organization_id: UUID
+    run_id: UUID
+    asker: Principal
+
+
+BeginUndo: TypeAlias = Callable[[Sequence[FailedRun]], Awaitable[None]]
+"""Begins to undo runs, each once however often it is handed over; what raises an AosError is handed over again."""
+
+
 class RunEnds:
-    """Ends runs whose tasks have all ended."""
+    """Ends runs whose tasks have all ended. `begin_undo` is set by whoever can undo runs."""
 
     def __init__(self, database: Database, facts: FactsCache, drivers: Drivers) -> None:
         self._database = database
         self._facts = facts
         self._drivers = drivers
+        self.begin_undo: BeginUndo | None = None
         self._asked: set[tuple[UUID, UUID]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -66,8 +86,29 @@ class RunEnds:
             else rows_json([TaskKey(organization_id=organization, id=run) for organization, run in runs])
         )
         rows = await self._database.read("load_ending_runs", {"runs": wanted})
-        if not rows:
-            return 0
+        ended = await self._end(rows) if rows else 0
+        if runs is None or any(_undoes_on_failure(row) for row in rows):
+            await self._undo_failed()
+        return ended
+
+    async def _undo_failed(self) -> None:
+        """Hand over the runs that failed and are to be undone."""
+        if self.begin_undo is None:
+            return
+        found = await self._database.read("load_runs_to_undo")
+        if found:
+            await self.begin_undo(
+                [
+                    FailedRun(
+                        row["organization_id"],
+                        row["id"],
+                        Principal(row["organization_id"], chain_of(row["chain"]), roles_of(row["chain"])),
+                    )
+                    for row in found
+                ]
+            )
+
+    async def _end(self, rows: Sequence[Row]) -> int:
         members: list[FinishRow] = []
         contents: list[ContentRow] = []
         records: list[RecordRow] = []
@@ -89,15 +130,26 @@ class RunEnds:
             "contents": rows_json(contents),
             "records": rows_json(place(records)),
             "usage": rows_json(usage),
+            "origin_tokens_max": ORIGIN_TOKENS_RUN_MAX,
         }
+        parents = [
+            TaskKey(organization_id=row["organization_id"], id=row["parent_task_id"])
+            for row in rows
+            if row["parent_task_id"] is not None
+        ]
 
         async def work(transaction: MachineTransaction) -> int:
+            if parents:
+                await transaction.run("lock_tasks", {"tasks": rows_json(parents)})
             return len(await transaction.run("finish_runs", params))
 
         return await self._database.write(work)
 
     async def _outcome(self, row: Row, facts: OrganizationFacts) -> tuple[Sealed | None, RunState, str | None]:
-        ends = [EndedTask(label, TaskState(state), error) for state, label, error in row["ends"] or ()]
+        ends = [
+            EndedTask(label, TaskState(state), error, tolerated)
+            for state, label, error, tolerated, _ in row["ends"] or ()
+        ]
         state, error = run_outcome(ends)
         if state is not RunState.SUCCEEDED:
             return None, state, error
@@ -191,6 +243,10 @@ def _member(n: int, row: Row, state: RunState, *, error: str | None, sealed: Sea
         error_code=error,
         output_content_id=sealed.row.id if sealed is not None else None,
     )
+
+
+def _undoes_on_failure(row: Row) -> bool:
+    return any(on_failure == OnFailure.COMPENSATE for *_, on_failure in row["ends"] or ())
 
 
 def _words(template: Json) -> list[str]:

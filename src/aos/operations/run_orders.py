@@ -17,9 +17,10 @@ from aos.kernel.json import Json
 from aos.kernel.people import Actor, Permission
 from aos.operations.approvals import Answer, Approvals
 from aos.operations.bridge import Hot
+from aos.operations.due_schedules import DueSchedules
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_rows import RunRequest
-from aos.operations.runs import Runs, RunStarted
+from aos.operations.runs import Runs, RunStarted, StartedRun
 
 _REFUSALS: dict[str, type[AosError]] = {error.slug: error for error in (BudgetSpent, Denied, InvalidRequest)}
 
@@ -45,11 +46,27 @@ class AnswerGiven:
 async def order_run(hot: Hot, actor: Actor, request: RunRequest) -> RunStarted | Pending:
     """Start a run, once under an Idempotency-Key, or return the approval that it waits for.
 
-    Raises Forbidden without the permission, Denied or BudgetSpent with reasons where the gate refuses, and what the request
+    Raises Forbidden without the permission, Denied or BudgetSpent with reasons where the gate refuses, RateLimited where too many tasks are open, and what the request
     itself is refused for.
     """
     _require(actor, Permission.RUN_START)
-    started = await _runs(hot).start_run(_principal(actor), request)
+    return _started(await _runs(hot).start_run(_principal(actor), request))
+
+
+async def order_schedule(
+    hot: Hot, actor: Actor, key: str, *, idempotency_key: str | None = None
+) -> RunStarted | Pending:
+    """Start a schedule's run for this moment, as the one who asks, or return the approval that it waits for.
+
+    Raises Forbidden without the permission, NotFound, Conflict where its runs may not overlap, and as `order_run` does.
+    """
+    _require(actor, Permission.RUN_START)
+    schedules = DueSchedules(hot.database, hot.facts, _runs(hot), hot.drivers)
+    return _started(await schedules.run_now(_principal(actor), key, idempotency_key=idempotency_key))
+
+
+def _started(started: StartedRun) -> RunStarted | Pending:
+    """Return what was started or waits; raise what a refusal is."""
     if isinstance(started, RunStarted | Pending):
         return started
     extra = {"action_id": str(started.action_id)}
@@ -82,7 +99,8 @@ async def answer_approval(hot: Hot, actor: Actor, approval_id: UUID, *, given: A
 
 
 def _runs(hot: Hot) -> Runs:
-    return Runs(hot.database, hot.facts, OwnActs(hot.database, hot.facts, hot.gate, hot.drivers), hot.drivers)
+    acts = OwnActs(hot.database, hot.facts, hot.gate, hot.drivers)
+    return Runs(hot.database, hot.facts, acts, hot.drivers, open_tasks=hot.open_tasks)
 
 
 def _principal(actor: Actor) -> Principal:

@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from aos.kernel.acts import act_digest
-from aos.kernel.errors import NotFound
+from aos.kernel.errors import NotFound, TooLarge
 from aos.kernel.identity import PrincipalKind
-from aos.kernel.json import Json
+from aos.kernel.json import Json, canonical_json
 from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
-from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
+from aos.kernel.limits import INPUT_BYTES_MAX, ORIGIN_TOKENS_RUN_MAX
 from aos.kernel.money import Money
 from aos.kernel.origins import Source, token_digest, tokens_of
+from aos.kernel.workflow.lanes import lane_of, queue_of
 from aos.kernel.workflow.plan import Plan
 from aos.kernel.workflow.spec import work_spec
 from aos.operations.contents import Sealed
@@ -33,7 +34,10 @@ ORIGIN_KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What somebody wants run: a workflow or an agent, by name. `clock` is the run's own time at its start."""
+    """What somebody wants run: a workflow or an agent, by name. `clock` is the run's own time at its start.
+
+    `origin` says whose words input and goal are: a person's, or those of a system outside, which nothing may be built on.
+    """
 
     workflow: str | None = None
     agent: str | None = None
@@ -45,6 +49,9 @@ class RunRequest:
     budget: Money | None = None
     idempotency_key: str | None = None
     approval_id: UUID | None = None
+    origin: Source = Source.PERSON
+    priority: int = 0
+    schedule_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +96,18 @@ class RunRows:
 
 
 def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: datetime, drivers: Drivers) -> RunRows:
-    """Return the rows of a run; raise NotFound where a task's agent does not exist."""
+    """Return the rows of a run; raise NotFound where a task's agent does not exist, TooLarge for an input too large."""
     facts, act = allowed.facts, allowed.act
+    size = len(canonical_json(request.input)) if request.input is not None else 0
+    if size > INPUT_BYTES_MAX:
+        raise TooLarge(f"the input of `{planned.name}` has {size} bytes, at most {INPUT_BYTES_MAX} are taken")
     run_id = drivers.ids.new()
     key = drivers.ids.random_bytes(ORIGIN_KEY_BYTES)
     given = None if request.input is None else seal(request.input, "input", facts, drivers)
     goal = seal(request.goal, "goal", facts, drivers) if request.goal else None
     outcome = seal({"run_id": str(run_id)}, "outcome", facts, drivers)
     sealed_key = seal_bytes(key, "origin-key", facts, drivers)
-    seen = tokens_of([request.input, request.goal], Source.PERSON, at_most=ORIGIN_TOKENS_RUN_MAX)
+    seen = tokens_of([request.input, request.goal], request.origin, at_most=ORIGIN_TOKENS_RUN_MAX)
     tasks, edges = _tasks(planned.plan, facts, drivers)
     run = RunRow(
         organization_id=facts.id,
@@ -132,6 +142,8 @@ def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: da
         clock=request.clock,
         idempotency_principal=act.principal.actor.id if act.idempotency_key else None,
         idempotency_key=act.idempotency_key,
+        priority=request.priority,
+        schedule_id=request.schedule_id,
     )
     rows = RunRows(run, tasks, edges)
     rows.contents = [each.row for each in (given, goal, outcome, sealed_key) if each is not None]
@@ -161,17 +173,21 @@ def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list
     edges: list[EdgeRow] = []
     for task_id, task in zip(ids, plan.tasks, strict=True):
         agent = facts.agents_by_name.get(task.work.agent)
-        if agent is None:
+        if agent is None and not task.work.workflow:
             raise NotFound(f"task `{task.name}` is for agent `{task.work.agent}`, which there is not")
         tasks.append(
             PlannedRow(
                 id=task_id,
                 name=task.name,
-                kind="fan" if task.is_fan else "agent",
-                agent_id=agent.id,
+                kind="fan" if task.is_fan else "workflow" if task.work.workflow else "agent",
+                agent_id=agent.id if agent is not None else None,
                 spec=work_spec(task.work),
                 blockers=len(task.after),
                 attempts_max=task.work.retry.attempts,
+                needs=task.needs,
+                lane=lane_of(agent, queue_of(agent, task.work.queue), facts.limits),
+                queue=queue_of(agent, task.work.queue),
+                priority=task.work.priority,
             )
         )
         edges += [EdgeRow(source_id=ids[source], target_id=task_id) for source in task.after]

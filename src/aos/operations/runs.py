@@ -6,7 +6,7 @@ it. What the starter says (input and goal) is the person's words, wherever it re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -22,6 +22,7 @@ from aos.kernel.workflow.plan import plan_agent, plan_workflow
 from aos.kernel.workflow.spec import WorkflowSpec, workflow_from
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.records import place, record_row
 from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
@@ -40,23 +41,36 @@ class RunStarted:
 
 
 StartedRun: TypeAlias = RunStarted | Pending | Refused
+Besides: TypeAlias = Callable[[AppTransaction, UUID], Awaitable[None]]
+"""What else is written in the transaction that starts a run of this id; what it raises undoes the start."""
 
 
 class Runs:
     """Starts and steers runs."""
 
-    def __init__(self, database: Database, facts: FactsCache, acts: OwnActs, drivers: Drivers) -> None:
+    def __init__(
+        self,
+        database: Database,
+        facts: FactsCache,
+        acts: OwnActs,
+        drivers: Drivers,
+        *,
+        open_tasks: OpenTasks | None = None,
+    ) -> None:
+        self._open_tasks = open_tasks or OpenTasks(database, drivers.ticker)
         self._database = database
         self._facts = facts
         self._acts = acts
         self._drivers = drivers
 
-    async def start_run(self, principal: Principal, request: RunRequest) -> StartedRun:
+    async def start_run(
+        self, principal: Principal, request: RunRequest, *, besides: Besides | None = None
+    ) -> StartedRun:
         """Start a run, or return the approval it waits for or why it was refused.
 
         The same Idempotency-Key returns the run it started. Raises NotFound for a workflow or agent that there is not,
         InvalidRequest where the input does not fit the workflow's schema or a clock is not allowed, InvalidManifest and
-        TooLarge where the workflow cannot be planned.
+        TooLarge where the workflow cannot be planned, RateLimited where too many tasks are open already.
         """
         facts = await self._facts.of(principal.organization_id)
         planned = await self._planned(request, facts)
@@ -76,8 +90,10 @@ class Runs:
                 return _before(ruling)
             if not isinstance(ruling, Allowed):
                 return ruling
+            await self._open_tasks.check_room(ruling.facts.id)
             rows = run_rows(planned, request, ruling, now=self._facts.now(), drivers=self._drivers)
-            if await self._write(rows, ruling.facts.id):
+            if await self._write(rows, ruling.facts.id, besides):
+                self._open_tasks.add(ruling.facts.id, len(rows.tasks))
                 return RunStarted(rows.run_id)
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(f"what the start of `{planned.name}` was decided on changed {_TRIES_MAX} times")
@@ -131,12 +147,13 @@ class Runs:
                 raise InvalidRequest(f"input of workflow `{workflow.name}`: {told}", errors=errors)
         return Planned(row["name"], plan_workflow(workflow), workflow_id=row["id"], workflow_version=row["version"])
 
-    async def _write(self, rows: RunRows, organization_id: UUID) -> bool:
-        async def work(transaction: AppTransaction) -> bool:
-            return bool(await transaction.run("start_run", rows.params()))
-
+    async def _write(self, rows: RunRows, organization_id: UUID, besides: Besides | None) -> bool:
         async with self._database.app(organization_id) as transaction:
-            return await work(transaction)
+            if not await transaction.run("start_run", rows.params()):
+                return False
+            if besides is not None:
+                await besides(transaction, rows.run_id)
+            return True
 
     # --- steering ----------------------------------------------------------------------------------------------------
 

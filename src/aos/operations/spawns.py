@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, Recorded, act_digest
 from aos.kernel.agents import Agent
@@ -15,8 +16,10 @@ from aos.kernel.errors import StaleClaim, StaleFacts
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
 from aos.kernel.limits import STALE_RETRIES_MAX, TASKS_PER_RUN_MAX
+from aos.kernel.workflow.lanes import lane_of, queue_of
 from aos.kernel.workflow.spec import TaskWork, work_spec
 from aos.operations.authenticate import claim_stands
+from aos.operations.contents import Sealed
 from aos.operations.decided import chain_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
@@ -39,6 +42,7 @@ class Spawn:
     row: SpawnRow
     contents: list[ContentRow] = field(default_factory=list)
     records: list[RecordRow] = field(default_factory=list)
+    after: Sequence[UUID] = ()
 
 
 class Spawns:
@@ -51,8 +55,10 @@ class Spawns:
         self._drivers = drivers
         self._commits = GroupCommit(self._flush, name="spawn", weigh=lambda member: contents_bytes(member.contents))
 
-    async def spawn(self, state: PassState, act: Act, child: Agent, *, label: str) -> Ruling:
-        """Spawn `child` for the act, or return what stands instead: a record, an approval or a refusal.
+    async def spawn(
+        self, state: PassState, act: Act, child: Agent, *, label: str, after: Sequence[UUID] = ()
+    ) -> Ruling:
+        """Spawn `child` for the act, to begin when the tasks `after` have succeeded, or return what stands instead: a record, an approval or a refusal.
 
         Raises StaleClaim where the task was taken away, StaleFacts where facts changed or the run may not grow.
         """
@@ -60,7 +66,7 @@ class Spawns:
             ruling = await self._acts.rule_on(act)
             if not isinstance(ruling, Allowed):
                 return ruling
-            member, value = self._member(state, ruling, child, label=label)
+            member, value = self._member(state, ruling, child, label=label, after=after)
             if await self._commits.submit(member):
                 return Recorded(ruling.action_id, ActionState.PERFORMED, value)
             if not await claim_stands(self._database, state.task.organization_id, state.task.claim):
@@ -74,7 +80,9 @@ class Spawns:
         """Return when nothing is unwritten."""
         await self._commits.drain()
 
-    def _member(self, state: PassState, allowed: Allowed, child: Agent, *, label: str) -> tuple[Spawn, Json]:
+    def _member(
+        self, state: PassState, allowed: Allowed, child: Agent, *, label: str, after: Sequence[UUID]
+    ) -> tuple[Spawn, Json]:
         task, act, facts, drivers = state.task, allowed.act, allowed.facts, self._drivers
         assert act.call is not None
         child_id = drivers.ids.new()
@@ -106,8 +114,11 @@ class Spawns:
             child_label=label,
             child_agent_id=child.id,
             child_chain=chain_json(act.principal.chain),
+            child_queue=queue_of(child),
+            child_lane=lane_of(child, queue_of(child), facts.limits),
             child_spec=work_spec(TaskWork(agent=child.name, action_id=str(allowed.action_id))),
             outcome_content_id=outcome.row.id,
+            child_after=list(after),
             agent_id=state.agent.id,
             agent_version=state.agent.version,
             department_id=state.agent.department_id,
@@ -116,8 +127,14 @@ class Spawns:
             child_input_content_id=sealed.row.id if sealed is not None else None,
             clock=act.clock,
         )
-        record = Record(
-            id=drivers.ids.new(),
+        contents = [outcome.row] if sealed is None else [outcome.row, sealed.row]
+        record = self._record(state, allowed, sealed, outcome=outcome)
+        return Spawn(row, contents, [record_row(record)], after), value
+
+    def _record(self, state: PassState, allowed: Allowed, given: Sealed | None, *, outcome: Sealed) -> Record:
+        task, act = state.task, allowed.act
+        return Record(
+            id=self._drivers.ids.new(),
             kind=RecordKind.ACT_PERFORMED,
             organization_id=task.organization_id,
             at=record_time(self._facts.now()),
@@ -126,12 +143,12 @@ class Spawns:
             action_id=allowed.action_id,
             agent_version=state.agent.version,
             approval_id=allowed.approval_id,
-            args_digest=sealed.digest if sealed is not None else None,
-            args_id=sealed.row.id if sealed is not None else None,
+            args_digest=given.digest if given is not None else None,
+            args_id=given.row.id if given is not None else None,
             attempt=task.attempt,
             clock=record_time(act.clock) if act.clock is not None else None,
             decision=allowed.decision.outcome,
-            epoch=facts.epoch,
+            epoch=allowed.facts.epoch,
             principal=principal_ids(act.principal),
             result_digest=outcome.digest,
             result_id=outcome.row.id,
@@ -139,8 +156,6 @@ class Spawns:
             run_id=task.run_id,
             task_id=task.id,
         )
-        contents = [outcome.row] if sealed is None else [outcome.row, sealed.row]
-        return Spawn(row, contents, [record_row(record)]), value
 
     async def _flush(self, batch: Sequence[Spawn]) -> list[bool]:
         for n, member in enumerate(batch):
@@ -149,7 +164,11 @@ class Spawns:
                 content.n = n
             for record in member.records:
                 record.n = n
-        keys = [TaskKey(organization_id=member.row.organization_id, id=member.row.task_id) for member in batch]
+        keys = [
+            TaskKey(organization_id=member.row.organization_id, id=each)
+            for member in batch
+            for each in (member.row.task_id, *member.after)
+        ]
         params = {
             "members": rows_json([member.row for member in batch]),
             "contents": rows_json([row for member in batch for row in member.contents]),

@@ -7,7 +7,7 @@ once for each item delegates nothing itself: both start without a decision.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -53,6 +53,9 @@ class AskedFirst:
     approval_id: UUID
 
 
+RETRY: Final = "retry"
+"""What a task waits for between two attempts: the time."""
+
 StartEnd: TypeAlias = Started | NotStarted | AskedFirst
 
 
@@ -95,7 +98,7 @@ class Starts:
             call=CallKey(START_KEY),
             clock=task.run.clock(self._facts.now()),
         )
-        look_back = task.waits_for is not None or task.claims > 0
+        look_back = task.waits_for not in (None, RETRY) or task.claims > 0
         match await self._acts.rule_on(act, look_back=look_back):
             case Allowed() as allowed:
                 return allowed
@@ -131,6 +134,7 @@ class Starts:
             chain=[],
             digest="",
             input_content_id=sealed.row.id if sealed is not None else None,
+            total_timeout_seconds=task.work.total_timeout_seconds,
         )
         record = Record(
             id=self._drivers.ids.new(),

@@ -7,7 +7,7 @@ together: one transaction locks the tasks in their order and then writes them al
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -15,13 +15,26 @@ from uuid import UUID
 from aos.kernel.errors import AosError
 from aos.kernel.limits import CLAIMS_MAX, LEASE_SECONDS
 from aos.operations.claimed import ClaimedTask, claimed_task
+from aos.operations.contents import Sealed
 from aos.operations.ends import Completion
 from aos.operations.group_commit import GroupCommit
+from aos.operations.passes import Wait, WaitKind, Waits
 from aos.operations.records import place
 from aos.operations.run_ends import RunEnds
 from aos.store.hot.database import Database, MachineTransaction, Row
 from aos.store.rows import ContentRow, RecordRow, UsageRow, contents_bytes, rows_json
-from aos.store.task_rows import ClaimRow, CompleteRow, ParkRow, ReleaseRow, StartRow, TaskInputRow, TaskKey, WaitRow
+from aos.store.task_rows import (
+    ClaimRow,
+    CompleteRow,
+    ContinueRow,
+    NameRow,
+    ParkRow,
+    ReleaseRow,
+    StartRow,
+    TaskInputRow,
+    TaskKey,
+    WaitRow,
+)
 
 LANES_MAX: Final = 64
 """Lanes that one claim serves; where more have something ready, the next claim goes on with those that come after."""
@@ -50,11 +63,19 @@ class Start:
 
 @dataclass(slots=True)
 class Parking:
-    """A task that is parked, with what it waits for: children and approvals by their ids."""
+    """A task that is parked, with what it waits for."""
 
     row: ParkRow
-    children: Sequence[UUID] = ()
-    approvals: Sequence[UUID] = ()
+    run_id: UUID
+    waits: Sequence[Wait] = ()
+
+
+@dataclass(slots=True)
+class GoingOn:
+    """A task that goes on with a fresh history, with its new input."""
+
+    row: ContinueRow
+    contents: list[ContentRow] = field(default_factory=list)
 
 
 class Tasks:
@@ -73,6 +94,7 @@ class Tasks:
         )
         self._parkings = GroupCommit(self._write_parkings, name="park")
         self._releases = GroupCommit(self._write_releases, name="release")
+        self._continuations = GroupCommit(self._write_continuations, name="continue")
 
     async def claim(self, tasks_max: int) -> list[Taken]:
         """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to.
@@ -111,24 +133,34 @@ class Tasks:
         """Write the end of an attempt; False where the claim is gone. The run's own end follows by itself."""
         return await self._completions.submit(member)
 
-    async def park(
-        self,
-        task: ClaimedTask,
-        *,
-        children: Collection[UUID] = (),
-        approvals: Collection[UUID] = (),
-        pass_ms: int = 0,
-    ) -> bool:
-        """Park a task until what it waits for has ended; it is ready again at once where all has. False as above."""
+    async def park(self, task: ClaimedTask, waits: Waits, *, pass_ms: int = 0) -> bool:
+        """Park a task until enough of what it waits for has ended or its time has come; ready at once where that is so.
+
+        False as above.
+        """
         row = ParkRow(
             n=0,
             organization_id=task.organization_id,
             task_id=task.id,
             claim_token=task.token,
-            waits_for="approval" if approvals else "children",
+            waits_for=waits.waits_for,
+            runtime_ms=pass_ms,
+            wake_at=waits.wake_at,
+            needs=waits.needs,
+        )
+        return await self._parkings.submit(Parking(row, task.run_id, waits.waits))
+
+    async def go_on(self, task: ClaimedTask, value: Sealed, *, pass_ms: int = 0) -> bool:
+        """Let a task go on in its next generation, with `value` as its input and no history. False as above."""
+        row = ContinueRow(
+            n=0,
+            organization_id=task.organization_id,
+            task_id=task.id,
+            claim_token=task.token,
+            input_content_id=value.row.id,
             runtime_ms=pass_ms,
         )
-        return await self._parkings.submit(Parking(row, tuple(children), tuple(approvals)))
+        return await self._continuations.submit(GoingOn(row, [value.row]))
 
     async def release(self, task: ClaimedTask, *, counted: bool, delay_seconds: float = 0.0, pass_ms: int = 0) -> bool:
         """Give a claim back: the next pass is the same attempt. False where the claim is gone."""
@@ -156,7 +188,7 @@ class Tasks:
         return await self._database.write(work)
 
     async def sweep(self, tasks_max: int) -> tuple[int, list[ClaimedTask]]:
-        """Take back tasks whose leases ran out; return how many, and those claimed too often, which are now ours to end."""
+        """Take back tasks whose leases ran out; return how many, and those claimed too often, now ours to park."""
         params = {"tasks_max": tasks_max, "claims_max": CLAIMS_MAX, "lease_seconds": LEASE_SECONDS}
 
         async def work(transaction: MachineTransaction) -> list[Row]:
@@ -165,9 +197,18 @@ class Tasks:
         rows = await self._database.write(work)
         return len(rows), [claimed_task(row) for row in rows if row["state"] == "running"]
 
+    async def wake(self, tasks_max: int) -> tuple[int, float | None]:
+        """Make waiting tasks ready whose time has come; return how many, and in how many seconds the next is due."""
+
+        async def work(transaction: MachineTransaction) -> list[Row]:
+            return await transaction.run("wake_tasks", {"tasks_max": tasks_max})
+
+        (row,) = await self._database.write(work)
+        return row["woken"], row["next_seconds"]
+
     async def drain(self) -> None:
         """Return when nothing that was submitted is unwritten."""
-        for commit in (self._starts, self._completions, self._parkings, self._releases):
+        for commit in (self._starts, self._completions, self._parkings, self._releases, self._continuations):
             await commit.drain()
         await self._ends.drain()
 
@@ -207,15 +248,29 @@ class Tasks:
     async def _write_parkings(self, batch: Sequence[Parking]) -> list[bool]:
         waits: list[WaitRow] = []
         locked: list[TaskKey] = []
+        names: list[NameRow] = []
         for n, member in enumerate(batch):
             member.row.n = n
-            waits += [WaitRow(n=n, source_id=child, kind="child") for child in member.children]
-            waits += [WaitRow(n=n, source_id=approval, kind="approval") for approval in member.approvals]
-            ids = (member.row.task_id, *member.children)
-            locked += [TaskKey(organization_id=member.row.organization_id, id=each) for each in ids]
+            waits += [
+                WaitRow(n=n, source_id=source, kind=wait.kind.value, name=wait.name)
+                for wait in member.waits
+                for source in wait.sources
+            ]
+            children = [each for wait in member.waits if wait.kind is WaitKind.CHILD for each in wait.sources]
+            locked += [
+                TaskKey(organization_id=member.row.organization_id, id=each) for each in (member.row.task_id, *children)
+            ]
+            names += [
+                NameRow(run_id=member.run_id, name=wait.name)
+                for wait in member.waits
+                if wait.kind is WaitKind.SIGNAL and wait.name is not None
+            ]
         params = {"members": rows_json([member.row for member in batch]), "waits": rows_json(waits)}
 
-        rows = await self._database.write_in_order(("lock_tasks", {"tasks": rows_json(locked)}), ("park_tasks", params))
+        locks = [("lock_signals", {"signals": rows_json(names)})] if names else []
+        rows = await self._database.write_in_order(
+            *locks, ("lock_tasks", {"tasks": rows_json(locked)}), ("park_tasks", params)
+        )
         written = {row["n"] for row in rows}
         return [n in written for n in range(len(batch))]
 
@@ -224,8 +279,18 @@ class Tasks:
             row.n = n
         return await self._write("release_tasks", {"members": rows_json(batch)}, rows=batch)
 
+    async def _write_continuations(self, batch: Sequence[GoingOn]) -> list[bool]:
+        for n, member in enumerate(batch):
+            member.row.n = n
+            _number(n, member.contents)
+        params = {
+            "members": rows_json([member.row for member in batch]),
+            "contents": rows_json([row for member in batch for row in member.contents]),
+        }
+        return await self._write("continue_tasks", params, rows=[member.row for member in batch])
+
     async def _write(
-        self, statement: str, params: Mapping[str, object], *, rows: Sequence[StartRow | ReleaseRow]
+        self, statement: str, params: Mapping[str, object], *, rows: Sequence[StartRow | ReleaseRow | ContinueRow]
     ) -> list[bool]:
         done = await self._database.write_in_order(("lock_tasks", {"tasks": _keys(rows)}), (statement, params))
         written = {row["n"] for row in done}
@@ -288,5 +353,5 @@ def _number(n: int, rows: Sequence[ContentRow | RecordRow | UsageRow]) -> None:
         row.n = n
 
 
-def _keys(rows: Sequence[StartRow | CompleteRow | ReleaseRow]) -> str:
+def _keys(rows: Sequence[StartRow | CompleteRow | ReleaseRow | ContinueRow]) -> str:
     return rows_json([TaskKey(organization_id=row.organization_id, id=row.task_id) for row in rows])

@@ -21,6 +21,7 @@ from aos.kernel.manifest.gains import tool_gains
 from aos.kernel.manifest.values import ToolSpec
 from aos.kernel.people import Actor, Permission
 from aos.kernel.specs import spec_digest, spec_of
+from aos.operations.limits import set_limit
 from aos.operations.pages import Page, PageQuery, find_one, list_page, list_versions
 from aos.operations.policies import check_rules_with_tools
 from aos.operations.registry import Entry, tool_of
@@ -101,6 +102,7 @@ def publish_tool(edit: Edit, key: str, *, version: int | None = None) -> int:
     if not rows:
         raise Conflict(f"tool `{name}` was changed meanwhile: try again")
     edit.registry.entries["tool", name] = Entry(entry.id, chosen)
+    set_limit(edit, "tool", name, edit.registry.drafts["tool", name].concurrency)
     edit.record(
         RecordKind.REGISTRY_CHANGED, "tool.published", subject=f"tool:{name}", version=chosen, digest=rows[0]["digest"]
     )
@@ -115,6 +117,7 @@ def retire_tool(edit: Edit, key: str) -> None:
     if not run_sql("retire_tool", {"organization_id": edit.organization_id, "id": entry.id}):
         raise Conflict(f"tool `{name}` is retired already")
     edit.registry.entries["tool", name] = Entry(entry.id, entry.version, retired=True)
+    set_limit(edit, "tool", name, None)
     edit.record(RecordKind.REGISTRY_CHANGED, "tool.retired", subject=f"tool:{name}", version=entry.version)
 
 
@@ -180,6 +183,8 @@ def _write(edit: Edit, spec: ToolSpec, before: Entry, *, change: str, statement:
         raise Conflict(f"tool `{spec.name}` exists already")
     entry = replace(before, draft=before.next) if waits else Entry(before.id, before.next)
     edit.registry.entries["tool", spec.name] = entry
+    if not waits:
+        set_limit(edit, "tool", spec.name, spec.concurrency)
     change = f"tool.{'drafted' if waits else change}"
     edit.record(RecordKind.REGISTRY_CHANGED, change, subject=f"tool:{spec.name}", version=before.next, digest=digest)
     return entry

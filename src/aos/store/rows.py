@@ -96,6 +96,16 @@ class AdmitRow(msgspec.Struct, kw_only=True):
     deadline_seconds: float | None = None
     idempotency_principal: UUID | None = None
     idempotency_key: str | None = None
+    limited: bool = False
+    """Whether the tool has a limit, so that the act counts while it is under way."""
+
+
+class TurnRow(msgspec.Struct, kw_only=True):
+    """One tool of which only so many calls may be under way."""
+
+    organization_id: UUID
+    tool_id: UUID
+    name: str
 
 
 class ApprovalRow(msgspec.Struct, kw_only=True):

@@ -59,10 +59,15 @@ class StartRow(msgspec.Struct, kw_only=True):
     arguments_content_id: UUID | None = None
     input_content_id: UUID | None = None
     clock: datetime | None = None
+    total_timeout_seconds: float | None = None
 
 
 class CompleteRow(msgspec.Struct, kw_only=True):
-    """One attempt that ended; state `ready` means that it is made again after `retry_seconds`."""
+    """One attempt that ended; state `ready` means that it is made again after `retry_seconds`.
+
+    `tolerated` says that those who wait for the task lose nothing, though it did not succeed. Where a fallback agent is
+    named, the task is its from now on, with `attempts_more`.
+    """
 
     n: int
     organization_id: UUID
@@ -74,6 +79,10 @@ class CompleteRow(msgspec.Struct, kw_only=True):
     output_content_id: UUID | None = None
     error_code: str | None = None
     error_content_id: UUID | None = None
+    tolerated: bool = False
+    fallback_agent_id: UUID | None = None
+    fallback_lane: UUID | None = None
+    attempts_more: int = 0
 
 
 class ParkRow(msgspec.Struct, kw_only=True):
@@ -85,14 +94,90 @@ class ParkRow(msgspec.Struct, kw_only=True):
     claim_token: UUID
     waits_for: str
     runtime_ms: int = 0
+    wake_at: datetime | None = None
+    needs: int | None = None
 
 
 class WaitRow(msgspec.Struct, kw_only=True):
-    """One thing that a parked task waits for: a `child` or an `approval`."""
+    """One thing that a parked task waits for: a `child`, an `approval` or a `signal`, which has a `name`."""
 
     n: int
     source_id: UUID
     kind: str
+    name: str | None = None
+
+
+class TimerRow(msgspec.Struct, kw_only=True):
+    """One call of a task that is over after `delay_seconds`."""
+
+    n: int
+    organization_id: UUID
+    task_id: UUID
+    claim_token: UUID
+    key: str
+    attempt: int
+    tries: int
+    name: str
+    delay_seconds: float
+
+
+class TakeRow(msgspec.Struct, kw_only=True):
+    """One call of a task that waits for a signal, for at most `limit_seconds` where it says so."""
+
+    organization_id: UUID
+    task_id: UUID
+    claim_token: UUID
+    run_id: UUID
+    key: str
+    attempt: int
+    tries: int
+    name: str
+    limit_seconds: float | None = None
+    timeout_content_id: UUID | None = None
+
+
+class NameRow(msgspec.Struct, kw_only=True):
+    """The name of a signal in its run, to lock."""
+
+    run_id: UUID
+    name: str
+
+
+class SignalRow(msgspec.Struct, kw_only=True):
+    """One signal to send, with the act that was decided; `source_id` is what those who wait for it have an edge from."""
+
+    organization_id: UUID
+    epoch: int
+    id: UUID
+    run_id: UUID
+    name: str
+    sender: object
+    content_id: UUID
+    source_id: UUID
+    action_id: UUID
+    outcome: str
+    rules: object
+    chain: object
+    digest: str
+    outcome_content_id: UUID
+    key: str | None = None
+    agent_id: UUID | None = None
+    agent_version: int | None = None
+    department_id: UUID | None = None
+    approval_id: UUID | None = None
+    clock: datetime | None = None
+    origin_incomplete: bool = False
+
+
+class ContinueRow(msgspec.Struct, kw_only=True):
+    """One task that goes on with a fresh history."""
+
+    n: int
+    organization_id: UUID
+    task_id: UUID
+    claim_token: UUID
+    input_content_id: UUID
+    runtime_ms: int = 0
 
 
 class ReleaseRow(msgspec.Struct, kw_only=True):
@@ -140,6 +225,9 @@ class SpawnRow(msgspec.Struct, kw_only=True):
     child_chain: object
     child_spec: object
     outcome_content_id: UUID
+    child_lane: UUID = UUID(int=0)
+    child_queue: str | None = None
+    child_after: object = ()
     agent_id: UUID | None = None
     agent_version: int | None = None
     department_id: UUID | None = None
@@ -203,6 +291,14 @@ class RunRow(msgspec.Struct, kw_only=True):
     clock: datetime | None = None
     idempotency_principal: UUID | None = None
     idempotency_key: str | None = None
+    priority: int = 0
+    parent_run_id: UUID | None = None
+    parent_task_id: UUID | None = None
+    parent_claim_token: UUID | None = None
+    parent_attempt: int | None = None
+    call_key: str | None = None
+    total_timeout_seconds: float | None = None
+    schedule_id: UUID | None = None
 
 
 class PlannedRow(msgspec.Struct, kw_only=True):
@@ -211,10 +307,14 @@ class PlannedRow(msgspec.Struct, kw_only=True):
     id: UUID
     name: str
     kind: str
-    agent_id: UUID
+    agent_id: UUID | None
     spec: object
     blockers: int
     attempts_max: int
+    needs: int | None = None
+    lane: UUID | None = None
+    queue: str | None = None
+    priority: int | None = None
 
 
 class EdgeRow(msgspec.Struct, kw_only=True):

@@ -30,6 +30,7 @@ class TimedOut:
     reason: str
     counted: bool = False
     timed_out: bool = True
+    code: str = ""
 
 
 class InlineRunner:

@@ -30,6 +30,11 @@ class Died(Protocol):
         """Return whether the pass took longer than it may."""
         ...
 
+    @property
+    def code(self) -> str:
+        """Return the task's error where the pass used more than it may, else nothing."""
+        ...
+
 
 class AgentRunner(Protocol):
     """Runs passes of agents' functions."""

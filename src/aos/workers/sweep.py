@@ -24,7 +24,7 @@ class SweepDuty:
         """Sweep once; return how much was found of what may have more to find."""
         lost, poisonous = await self._do.tasks.sweep(TASKS_MAX)
         for task in poisonous:
-            await self._passes.end_as_poison(task)
+            await self._passes.park_as_stuck(task)
         abandoned = await self._do.abandonment.overdue()
         expired = await self._do.approvals.expire()
         ended = await self._do.ends.finish()

@@ -8,35 +8,45 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from aos.kernel.agents import Agent, AgentStatus
-from aos.kernel.errors import AosError, Unavailable
+from aos.kernel.errors import AosError, Conflict, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.workflow.passes import (
+    TIMED_OUT,
     CallRecord,
+    Chances,
+    Continued,
     Fail,
     Failed,
+    FallBack,
+    GoOn,
     Park,
     PassEnd,
     Release,
     Retry,
     Returned,
+    Stuck,
     Succeed,
     Suspended,
     Vanished,
     divergent_calls,
+    judge_failure,
     judge_pass,
+    poisonous,
 )
-from aos.kernel.workflow.plan import expand_fan
+from aos.kernel.workflow.plan import expand_fan, is_wanted
 from aos.operations.claimed import ClaimedTask
-from aos.operations.ends import Skip, completion
+from aos.operations.ends import CONDITION, End, Skip, completion, seal
 from aos.operations.facts import OrganizationFacts
 from aos.operations.inputs import call_records, pass_history, run_goal, task_input, task_values
+from aos.operations.nested import Begun, StillOpen
 from aos.operations.orchestration import Orchestration
-from aos.operations.passes import PassState, begin_pass
+from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
 from aos.operations.starts import AskedFirst, NotStarted, Started
 from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
@@ -48,6 +58,8 @@ _log = logging.getLogger(__name__)
 PAUSED_AGENT_SECONDS = 5.0
 """How long a task of a paused agent is left alone before it is looked at again."""
 UNAVAILABLE_SECONDS = 1.0
+STILL_OPEN_SECONDS = 5.0
+"""How long a task is left alone that was woken though the run that it waits for has not ended."""
 
 
 class TaskPasses:
@@ -61,20 +73,102 @@ class TaskPasses:
         """Bring one claim to its end. Raises StaleClaim where it is gone; every other error of AOS gives it back."""
         task = taken.task
         facts = await self._do.facts.of(task.organization_id)
-        agent = facts.agents.get(task.agent_id)
-        if task.upstream_failed:
-            await self._end(task, Skip(), facts, agent=agent)
+        agent = facts.agents.get(task.agent_id) if task.agent_id is not None else None
+        early = await self._early_end(taken, facts)
+        if early is not None:
+            await self._end(task, early, facts, agent=agent)
         elif task.is_fan:
             await self._work_on_fan(taken, facts)
+        elif task.is_workflow:
+            await self._work_on_workflow(taken, facts)
         elif agent is None or agent.status in (AgentStatus.RETIRED, AgentStatus.QUARANTINED, AgentStatus.ERRORED):
             state = "gone" if agent is None else agent.status.value
-            await self._end(
-                task, Fail("agent-not-running", f"agent `{task.work.agent}` is {state}"), facts, agent=agent
-            )
+            name = agent.name if agent is not None else task.work.agent
+            detail = f"agent `{name}` is {state}"
+            verdict = FallBack if self._chances(task, facts).has_fallback else Fail
+            await self._end(task, verdict("agent-not-running", detail), facts, agent=agent)
         elif agent.status is AgentStatus.PAUSED:
             await self._do.tasks.release(task, counted=False, delay_seconds=PAUSED_AGENT_SECONDS)
         else:
             await self._work_on_agent(taken, facts, agent)
+
+    async def _early_end(self, taken: Taken, facts: OrganizationFacts) -> End | None:
+        """Return how a task ends without being worked on, None where it is to be."""
+        task = taken.task
+        if task.upstream_failed:
+            return Skip()
+        left = self._seconds_left(task)
+        if left is not None and left <= 0:
+            await self._leave_nested(task, facts)
+            return Fail(TIMED_OUT, f"it took longer than {task.work.total_timeout_seconds or 0:g} s in all")
+        if task.work.when is None or task.started:
+            return None
+        try:
+            return (
+                None if is_wanted(task.work, task_values(taken, facts.data_keys, self._do.drivers)) else Skip(CONDITION)
+            )
+        except Unavailable:
+            raise
+        except AosError as error:
+            return Fail("invalid-condition", error.detail)
+
+    def _seconds_left(self, task: ClaimedTask) -> float | None:
+        """Return the seconds until a task's deadline, None where it has none."""
+        until = task.deadline_at
+        if until is None and task.work.total_timeout_seconds is not None:
+            until = task.deadline(task.work.total_timeout_seconds)  # it starts under this very claim
+        return None if until is None else (until - self._do.facts.now()).total_seconds()
+
+    def _chances(self, task: ClaimedTask, facts: OrganizationFacts) -> Chances:
+        """Return how often a task is attempted yet, and by whom."""
+        has_fallback = not task.fallen_back and task.work.fallback in facts.agents_by_name
+        return Chances(
+            task.work.retry,
+            task.id,
+            task.attempt,
+            task.attempts_max,
+            seconds_left=self._seconds_left(task),
+            has_fallback=has_fallback,
+        )
+
+    # --- tasks that are runs of another workflow -------------------------------------------------------------------------
+
+    async def _work_on_workflow(self, taken: Taken, facts: OrganizationFacts) -> None:
+        task = taken.task
+        if task.started:
+            match await self._do.nested.collect(task, facts):
+                case Returned(value):
+                    await self._end(task, Succeed(value), facts, agent=None)
+                    return
+                case Failed() as failed:
+                    await self._end(task, judge_failure(failed, self._chances(task, facts)), facts, agent=None)
+                    return
+                case StillOpen():
+                    await self._do.tasks.release(task, counted=False, delay_seconds=STILL_OPEN_SECONDS)
+                    return
+                case None:
+                    pass
+        try:
+            value = task_input(taken, facts.data_keys, self._do.drivers)
+        except AosError as error:
+            await self._end(task, Fail("invalid-input", error.detail), facts, agent=None)
+            return
+        match await self._do.nested.start(task, value):
+            case NotStarted(code, detail):
+                await self._end(task, Fail(code, detail), facts, agent=None)
+            case AskedFirst(approval_id):
+                await self._do.tasks.park(task, Waits((Wait(WaitKind.APPROVAL, (approval_id,)),)))
+            case Begun():
+                pass
+
+    async def _leave_nested(self, task: ClaimedTask, facts: OrganizationFacts) -> None:
+        """Cancel the run that a task waits for no longer."""
+        if not task.is_workflow or not task.started:
+            return
+        child = await self._do.nested.collect(task, facts)
+        if isinstance(child, StillOpen):
+            with suppress(Conflict):
+                await self._do.runs.cancel_run(task.asker, child.run_id)
 
     # --- tasks that run once for each item -----------------------------------------------------------------------------
 
@@ -114,7 +208,7 @@ class TaskPasses:
                     await self._end(task, Fail(code, detail), facts, agent=agent)
                     return
                 case AskedFirst(approval_id):
-                    await self._do.tasks.park(task, approvals=[approval_id])
+                    await self._do.tasks.park(task, Waits((Wait(WaitKind.APPROVAL, (approval_id,)),)))
                     return
                 case Started():
                     pass
@@ -126,42 +220,39 @@ class TaskPasses:
             await self._do.abandon_calls(taken)
         calls = call_records(taken.calls, facts.tools)
         start = self._start(taken, facts, agent, value=value, calls=calls)
-        state = begin_pass(task, agent)
+        state = begin_pass(task, agent, calls=len(start.history))
         began = ticker.seconds()
         end, reached = await self._pass_end(state, start)
         pass_ms = round((ticker.seconds() - began) * 1_000)
-        divergent = divergent_calls(list(calls), reached) if calls else []
-        verdict = judge_pass(
-            end,
-            task.work.retry,
-            task_id=task.id,
-            attempt=task.attempt,
-            claims=task.claims,
-            divergent=divergent,
-        )
+        divergent: list[CallRecord] = []
+        if calls and reached is not None:
+            divergent = divergent_calls(list(calls), reached, first_attempt=task.first_attempt)
+        verdict = judge_pass(end, self._chances(task, facts), claims=task.claims, divergent=divergent)
         match verdict:
             case Park():
-                tasks = self._do.tasks
-                await tasks.park(task, children=state.children, approvals=state.approvals, pass_ms=pass_ms)
+                await self._do.tasks.park(task, state.waits_together(), pass_ms=pass_ms)
+            case GoOn(value):
+                await self._do.tasks.go_on(task, seal(value, "input", facts, self._do.drivers), pass_ms=pass_ms)
             case Release(counted):
                 delay = 0.0 if counted else UNAVAILABLE_SECONDS
                 await self._do.tasks.release(task, counted=counted, delay_seconds=delay, pass_ms=pass_ms)
-            case Succeed() | Fail() | Retry():
+            case Succeed() | Fail() | Retry() | FallBack() | Stuck():
                 await self._end(task, verdict, facts, agent=agent, pass_ms=pass_ms, ran=True)
 
-    async def _pass_end(self, state: PassState, start: Start) -> tuple[PassEnd, list[tuple[str, int]]]:
-        """Run the pass and return how it ended, and which calls it came to."""
+    async def _pass_end(self, state: PassState, start: Start) -> tuple[PassEnd, list[tuple[str, int]] | None]:
+        """Run the pass and return how it ended, and which calls it came to: None where it was cut off before its end."""
         task = state.task
-        left: float | None = None
+        left = self._seconds_left(task)
         if task.work.timeout_seconds is not None:
-            left = task.work.timeout_seconds - task.runtime_ms / 1_000
-            if left <= 0:
-                return Failed("timed-out", f"the attempt took longer than {task.work.timeout_seconds:g} s"), []
+            of_attempt = task.work.timeout_seconds - task.runtime_ms / 1_000
+            if of_attempt <= 0:
+                return Failed(TIMED_OUT, f"the attempt took longer than {task.work.timeout_seconds:g} s"), None
+            left = of_attempt if left is None else min(left, of_attempt)
         runner = self._runners.runner_of(state.agent)
         ended = await runner.run_pass(start, lambda call: self._do.calls.answer(state, call), timeout_seconds=left)
         if isinstance(ended, Ended):
             return _end_of(ended), list(ended.reached)
-        return _end_of_died(ended), []
+        return _end_of_died(ended), None
 
     def _start(
         self,
@@ -182,6 +273,7 @@ class TaskPasses:
             agent_version=agent.version,
             run_name=task.run.name,
             attempt=task.attempt,
+            generation=task.generation,
             goal=run_goal(taken, keys, drivers) or agent.goal,
             objectives=msgspec.to_builtins(agent.objectives),
             labels=dict(task.run.labels),
@@ -199,7 +291,7 @@ class TaskPasses:
     async def _end(
         self,
         task: ClaimedTask,
-        verdict: Succeed | Fail | Retry | Skip,
+        verdict: End,
         facts: OrganizationFacts,
         *,
         agent: Agent | None,
@@ -218,12 +310,12 @@ class TaskPasses:
         )
         await self._do.tasks.complete(member)
 
-    async def end_as_poison(self, task: ClaimedTask) -> None:
-        """End a task that was claimed too often; the claim is the sweep's own."""
+    async def park_as_stuck(self, task: ClaimedTask) -> None:
+        """Have a task that was claimed too often wait for a person; the claim is the sweep's own."""
         facts = await self._do.facts.of(task.organization_id)
-        agent = facts.agents.get(task.agent_id)
-        verdict = Fail("poison", f"the task ended its worker or host {task.claims} times")
-        await self._end(task, verdict, facts, agent=agent, ran=task.started and not task.is_fan)
+        agent = facts.agents.get(task.agent_id) if task.agent_id is not None else None
+        ran = task.started and not task.is_fan and not task.is_workflow
+        await self._end(task, poisonous(task.claims), facts, agent=agent, ran=ran)
 
 
 def _end_of(ended: Ended) -> PassEnd:
@@ -232,6 +324,8 @@ def _end_of(ended: Ended) -> PassEnd:
             return Returned(ended.value)
         case "suspended":
             return Suspended()
+        case "continued":
+            return Continued(ended.value)
         case "cancelled":
             return Vanished(counted=False)
         case "raised":
@@ -241,10 +335,13 @@ def _end_of(ended: Ended) -> PassEnd:
                     "an agent raised %s", error.type, extra={"task": ended.task_id, "traceback": error.traceback}
                 )
             told = f"{error.type}: {error.message}" if error is not None else "the function raised"
-            return Failed("raised", told)
+            name = error.type if error is not None else ""
+            return Failed("memory-limit" if name == "MemoryError" else "raised", told, error_class=name)
 
 
 def _end_of_died(died: Died) -> PassEnd:
+    if died.code:
+        return Failed(died.code, died.reason)
     if died.timed_out:
-        return Failed("timed-out", died.reason)
+        return Failed(TIMED_OUT, died.reason)
     return Vanished(died.counted)

@@ -21,9 +21,11 @@ from aos.workers.integrate import IntegrateDuty
 from aos.workers.leases import LeaseDuty
 from aos.workers.partitions import PartitionDuty
 from aos.workers.runners import Runners
+from aos.workers.schedules import ScheduleDuty
 from aos.workers.sweep import SweepDuty
 from aos.workers.task_passes import TaskPasses
 from aos.workers.tasks import TaskDuty
+from aos.workers.wake import WakeDuty
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,11 @@ class Worker:
         if self.config.keeps_house:
             duties += [
                 SweepDuty(orchestration, passes),
+                WakeDuty(orchestration),
                 IntegrateDuty(orchestration),
                 ArchiveDuty(orchestration.housekeeping),
                 PartitionDuty(orchestration.housekeeping),
+                ScheduleDuty(orchestration.schedules),
             ]
         self._claims = Loop(self.tasks, orchestration.facts)
         self._others = [Loop(duty, orchestration.facts) for duty in duties]

@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from aos.drivers.hosts.connection import HostConnection, HostPeer
-from aos.drivers.hosts.process import HostProcess
+from aos.drivers.hosts.process import HostProcess, host_mark
+from aos.drivers.hosts.trees import kill_marked
 from aos.drivers.hosts.values import HostKind, HostLine, HostsConfig
 from aos.kernel.errors import Misconfigured
 from aos_sdk.frames import PROTOCOL, Hello, HostFrame
@@ -57,6 +58,7 @@ class Crew:
         if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
             raise Misconfigured(f"socket path `{path}` is over {SOCKET_PATH_BYTES_MAX} bytes: choose a shorter folder")
         path.unlink(missing_ok=True)
+        kill_marked(host_mark(self._config))  # what agents of a killed owner had started
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: HostConnection(self._join), str(path))
         path.chmod(0o600)

@@ -9,7 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from aos.drivers.hosts.values import CALLS_OPEN_MAX, CANCEL_GRACE_SECONDS, HostDied, HostKind, HostsConfig
+from aos.drivers.hosts.trees import beneath, kill_beneath
+from aos.drivers.hosts.values import (
+    CALLS_OPEN_MAX,
+    CANCEL_GRACE_SECONDS,
+    CANCEL_SECONDS,
+    HostDied,
+    HostKind,
+    HostsConfig,
+)
 from aos.drivers.hosts.waiting import WaitingQueue
 from aos.drivers.hosts.work import AgentKey, HostWork, RunningPass
 from aos.kernel.errors import TooLarge, Unavailable
@@ -136,15 +144,27 @@ class PassDesk:
     def ended(self, work: HostWork, ended: Ended) -> None:
         """Take the end of a pass."""
         running = work.passes.pop(ended.task_id, None)
-        if running is not None:
-            self._settle(running, ended)
+        if running is None:
+            return
+        if running.cancelled and beneath(work.host.pid):
+            self._end_children(work)
+        self._settle(running, ended)
+
+    def _end_children(self, work: HostWork) -> None:
+        """Kill what a cancelled pass started; where others may have, the host ends when they have."""
+        if work.idle:
+            kill_beneath(work.host.pid, itself=False)
+        else:
+            self._retire(work)
 
     def host_died(self, work: HostWork, reason: str, *, exit_code: int) -> None:
         """Settle all that a dead host ran: it counts against the task that was the cause, or, unknown, against all."""
         host = work.host
         for task_id, running in list(work.passes.items()):
             guilty = host.culprit == task_id and not running.cancelled
-            died = HostDied(host.host_id, reason, exit_code, counted=guilty or host.culprit is None, timed_out=guilty)
+            counted = guilty or host.culprit is None
+            code = host.ending_code if guilty else ""
+            died = HostDied(host.host_id, reason, exit_code, counted=counted, timed_out=guilty and not code, code=code)
             self._settle(running, died)
         work.passes.clear()
 
@@ -196,7 +216,8 @@ class PassDesk:
                 self._settle(running, Ended(running.start.task_id, "cancelled"))
             return
         running.host.send(Cancel(running.start.task_id))
-        wait = PASS_END_SECONDS + CANCEL_GRACE_SECONDS
+        alone = running.host.only_task == running.start.task_id
+        wait = CANCEL_SECONDS if alone else PASS_END_SECONDS + CANCEL_GRACE_SECONDS
         running.set_timer(asyncio.get_running_loop().call_later(wait, self._pass_timed_out, running))
 
     def _pass_timed_out(self, running: RunningPass) -> None:

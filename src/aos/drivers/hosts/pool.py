@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 from aos.drivers.hosts.crew import Crew
+from aos.drivers.hosts.limits import HostLimits
 from aos.drivers.hosts.passes import PassDesk
 from aos.drivers.hosts.process import HostProcess
 from aos.drivers.hosts.tool_calls import ToolDesk
@@ -31,11 +32,13 @@ class HostPool:
         self._work: dict[str, HostWork] = {}
         self._passes = PassDesk(config, self._work, retire=self._retire)
         self._tools = ToolDesk(config, self._work, retire=self._retire)
+        self._limits = HostLimits(config, self._work, retire=self._retire)
         self._crew = Crew(config, frames=self._frame, joined=self._joined, ended=self._ended, log=on_line or _log_line)
 
     async def start(self) -> None:
         """Start the hosts and return when all are ready; raises `Misconfigured` when one cannot be started."""
         await self._crew.start()
+        self._limits.start()
 
     async def run_pass(
         self, start: Start, on_call: OnCall, *, timeout_seconds: float | None = None
@@ -104,12 +107,13 @@ class HostPool:
     async def close(self) -> None:
         """End every host; what still ran is answered by an uncounted `HostDied`, what waited by `Unavailable`."""
         self._crew.closing = True
+        await self._limits.close()
         self._tools.close()
         await self._crew.close()
         await self._passes.close()
 
     def _joined(self, host: HostProcess) -> None:
-        work = self._work[host.host_id] = HostWork(host)
+        work = self._work[host.host_id] = HostWork(host, began_at=asyncio.get_running_loop().time())
         self._freed(work)
 
     def _frame(self, host: HostProcess, frame: HostFrame) -> None:
@@ -123,9 +127,11 @@ class HostPool:
                 self._passes.ended(work, frame)
                 if frame.host_ends:
                     self._retire(work)
+                self._limits.worked(work)
                 self._freed(work)
             case ToolEnded():
                 self._tools.ended(work, frame)
+                self._limits.worked(work)
                 self._freed(work)
             case Overran():
                 host.culprit = frame.task_id

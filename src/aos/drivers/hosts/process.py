@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import IO, Final
 
 from aos.drivers.hosts.connection import HostConnection, OutputPipe
+from aos.drivers.hosts.trees import MARK, kill_beneath, kill_marked
 from aos.drivers.hosts.values import HostKind, HostLine, HostsConfig
 from aos_sdk.frames import Beat, Hello, HostFrame, OwnerFrame, Stop
 
@@ -46,6 +47,8 @@ class HostProcess:
         self.retiring = False
         """Takes no more work, and ends when it has none."""
         self.ending_reason: str | None = None
+        self.ending_code = ""
+        """The error of the task that cost the host its life, where it used more than it may."""
         self.culprit: str | None = None
         """The task that cost the host its life, where that is known; empty where no task did."""
         self.rss_bytes = 0
@@ -58,6 +61,7 @@ class HostProcess:
         self._connection: HostConnection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._exit_code: int | None = None
+        self._mark = ""
         self._outputs: list[tuple[asyncio.ReadTransport, OutputPipe]] = []
 
     @property
@@ -73,6 +77,7 @@ class HostProcess:
     async def begin(self, config: HostsConfig) -> None:
         """Start the process and hand it its secret; raises OSError when it cannot be started."""
         loop = asyncio.get_running_loop()
+        self._mark = host_mark(config, self.host_id)
         process = self._fork(config)
         self._process = process
         descriptor = os.pidfd_open(process.pid)
@@ -91,11 +96,12 @@ class HostProcess:
             [
                 *(config.python, "-m", "aos_sdk.host", "--socket", str(config.socket_path), "--host-id", self.host_id),
                 *(f"--folder={folder}" for folder in config.python_path),
+                f"--memory-bytes={config.memory_bytes_max}",
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=clean_environment(config),
+            env={**clean_environment(config), MARK: self._mark},
             cwd=config.folder,
             process_group=0,
         )
@@ -145,6 +151,8 @@ class HostProcess:
         self.ready = False
         self.culprit = self.culprit or ""
         self.ending_reason = self.ending_reason or "the host was stopped"
+        if self._process is not None and self._exit_code is None:
+            kill_beneath(self._process.pid, itself=False)
         if self._connection is None:
             self.kill(self.ending_reason)
         else:
@@ -154,6 +162,8 @@ class HostProcess:
         """Kill the process and all that it started; `culprit` is the task that made it necessary."""
         if not self.alive:
             return
+        if self._process is not None and self._exit_code is None:
+            kill_beneath(self._process.pid, itself=True)
         self.ready = False
         self.ending_reason = self.ending_reason or reason
         if self.culprit is None:
@@ -178,6 +188,7 @@ class HostProcess:
         assert self._process is not None
         self._kill_group()
         self._exit_code = self._process.wait()
+        kill_marked(self._mark)
         self.ready = False
         if self._connection is None:
             self._finish()
@@ -212,6 +223,11 @@ class HostProcess:
         if not self.exited.done():
             self.exited.set_result(self._exit_code)
         self._ended(self, self._exit_code)
+
+
+def host_mark(config: HostsConfig, host_id: str = "") -> str:
+    """Return what marks a host and all that it starts; without an id, the beginning that all hosts of the pool share."""
+    return f"{config.socket_path}#{host_id + ';' if host_id else ''}"
 
 
 def clean_environment(config: HostsConfig) -> dict[str, str]:

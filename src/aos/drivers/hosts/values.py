@@ -18,6 +18,11 @@ TOOL_GRACE_SECONDS: Final = 1.0
 """How long past its deadline a tool's host is waited for before the tool is given up."""
 CANCEL_GRACE_SECONDS: Final = 1.0
 """How long past the host's own limit a cancelled pass is waited for before its host is killed."""
+CANCEL_SECONDS: Final = 0.5
+"""How long a cancelled pass that has its host to itself may take to end before the host is killed."""
+MEMORY_LIMIT: Final = "memory-limit"
+CPU_LIMIT: Final = "cpu-limit"
+"""Error codes of tasks whose pass used more than it may."""
 CALLS_OPEN_MAX: Final = 1_000
 """Calls of one pass being answered at once; a host that sends more broke the protocol."""
 
@@ -33,7 +38,8 @@ class HostKind(StrEnum):
 class HostsConfig:
     """How many hosts to keep, and all that they are given.
 
-    A host's environment is `path`, LANG, PYTHONHASHSEED, PYTHONPATH from `python_path`, and `variables`; nothing is inherited.
+    A host's environment is `path`, LANG, PYTHONHASHSEED, AGENT_HOST, PYTHONPATH from `python_path`, and `variables`; nothing is
+    inherited. A limit of 0 is none.
     `socket_path` lies in a folder of the owner's alone and has at most 107 bytes.
     """
 
@@ -53,6 +59,16 @@ class HostsConfig:
     pass_seconds: float = 600.0
     """How long one pass may take unless it is told otherwise."""
     start_seconds: float = 20.0
+    cpu_seconds_max: float = 0.0
+    """How much processor time a pass may use that has its host to itself."""
+    memory_bytes_max: int = 0
+    """How much memory a host may hold, with all that it started."""
+    recycle_tasks: int = 0
+    """After how many tasks a host is replaced."""
+    recycle_bytes: int = 0
+    """A host that holds more than this after a task is replaced."""
+    recycle_seconds: float = 0.0
+    """A host that is older than this is replaced once it is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,7 @@ class HostDied:
     """The host ended before the work did. What it had sent off is answered; what it had not was not done.
 
     `counted` says whether this end speaks against the task: it is false where another task or the owner ended the host.
+    `code` is the task's error where it used more than it may.
     """
 
     host_id: str
@@ -67,6 +84,7 @@ class HostDied:
     exit_code: int | None
     counted: bool
     timed_out: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

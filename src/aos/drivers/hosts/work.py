@@ -61,6 +61,12 @@ class HostWork:
     shared_key: AgentKey | None = None
     """The agent version whose asynchronous tasks it runs; None while it runs none or a synchronous one."""
     versions: dict[str, int] = field(default_factory=dict)
+    began_at: float = 0.0
+    """When the host joined, by the loop's clock."""
+    served: int = 0
+    """Pieces of work that have ended here."""
+    cpu_began: tuple[str, float] | None = None
+    """The one pass that runs here, and the processor time that had been used when it was first looked at."""
 
     @property
     def idle(self) -> bool:

@@ -14,7 +14,17 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from aos.kernel.agents import ToolPermission
 from aos.kernel.manifest.gains import agent_gains, tool_gains
-from aos.kernel.manifest.values import AgentSpec, Manifest, OrganizationSpec, PersonSpec, ToolSpec, WorkflowSpec
+from aos.kernel.manifest.values import (
+    AgentSpec,
+    HookSpec,
+    Manifest,
+    OrganizationSpec,
+    PersonSpec,
+    QueueSpec,
+    ScheduleSpec,
+    ToolSpec,
+    WorkflowSpec,
+)
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 
@@ -49,6 +59,7 @@ class _Named(Protocol):
 
 
 Spec = TypeVar("Spec", bound=object)
+Owned = TypeVar("Owned", AgentSpec, ScheduleSpec, HookSpec)
 
 _LOOSER: Final = {Outcome.DENY: 2, Outcome.ESCALATE: 1, Outcome.ALLOW: 0}
 _IGNORED: Final = frozenset({"name", "id", "email", "version", "source"})
@@ -62,33 +73,46 @@ def diff(current: Manifest, wanted: Manifest, *, prune: bool = False) -> list[Ch
     after = merge(current, wanted, prune=prune)
     changes = _organization(current.organization, wanted.organization)
     changes += _each("department", "name", current.departments, after.departments)
+    changes += _each("queue", "name", current.queues, after.queues)
     changes += _each("person", "email", current.people, after.people)
     changes += _each("tool", "name", current.tools, after.tools)
     changes += _agents(current, after)
     changes += _each("policy", "id", current.policies, after.policies)
     changes += _each("budget", "id", current.budgets, after.budgets)
     changes += _each("workflow", "name", current.workflows, after.workflows)
+    changes += _each("schedule", "name", current.schedules, after.schedules)
+    changes += _each("hook", "name", current.hooks, after.hooks)
     return changes
 
 
 def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manifest:
     """Return what stands after `wanted` is applied on `current`."""
+    organization = _merge_organization(current.organization, wanted.organization)
     return Manifest(
-        organization=_merge_organization(current.organization, wanted.organization),
+        organization=organization,
         departments=_merged("name", current.departments, wanted.departments, prune=prune),
+        queues=_merged("name", current.queues, wanted.queues, prune=prune),
         people=_merged("email", current.people, wanted.people, prune=False),
         tools=_merged("name", current.tools, wanted.tools, prune=prune),
-        agents=_merged("name", current.agents, _owned(current, wanted), prune=prune),
+        agents=_merged("name", current.agents, _owned(current.agents, wanted.agents), prune=prune),
         policies=_merged("id", current.policies, wanted.policies, prune=prune),
         budgets=_merged("id", current.budgets, wanted.budgets, prune=prune),
         workflows=_merged("name", current.workflows, wanted.workflows, prune=prune),
+        schedules=_merged("name", current.schedules, _timed(current, wanted, organization.timezone or ""), prune=prune),
+        hooks=_merged("name", current.hooks, _owned(current.hooks, wanted.hooks), prune=prune),
     )
 
 
-def _owned(current: Manifest, wanted: Manifest) -> list[AgentSpec]:
-    """Return the agents wanted; one that names no owner keeps the one it has."""
-    owners = {agent.name: agent.owner for agent in current.agents}
-    return [agent if agent.owner else replace(agent, owner=owners.get(agent.name, "")) for agent in wanted.agents]
+def _owned(current: Iterable[Owned], wanted: Iterable[Owned]) -> list[Owned]:
+    """Return what is wanted; what names no owner keeps the one it has."""
+    owners = {each.name: each.owner for each in current}
+    return [each if each.owner else replace(each, owner=owners.get(each.name, "")) for each in wanted]
+
+
+def _timed(current: Manifest, wanted: Manifest, timezone: str) -> list[ScheduleSpec]:
+    """Return the schedules wanted; one that names no zone has the organization's, one that names no owner keeps its own."""
+    owned = _owned(current.schedules, wanted.schedules)
+    return [each if each.timezone else replace(each, timezone=timezone) for each in owned]
 
 
 def _merged(key: str, current: Iterable[Spec], wanted: Iterable[Spec], *, prune: bool) -> tuple[Spec, ...]:
@@ -144,6 +168,8 @@ def _widened_by_loss(old: object) -> str:
 
 def _widened_by_gain(new: object) -> str:
     """Say what somebody gains when this is added."""
+    if isinstance(new, HookSpec):
+        return f"whoever holds its secret may start `{new.target}`"
     return "a new rule that allows" if isinstance(new, Rule) and new.outcome is Outcome.ALLOW else ""
 
 
@@ -155,7 +181,18 @@ def _widened(old: object, new: object) -> list[str]:
         return tool_gains(old, new)
     if isinstance(old, PersonSpec) and isinstance(new, PersonSpec):
         return [f"gains the role `{role}`" for role in new.roles if role not in old.roles]
+    if isinstance(old, HookSpec) and isinstance(new, HookSpec):
+        return _hook_widened(old, new)
     return []
+
+
+def _hook_widened(old: HookSpec, new: HookSpec) -> list[str]:
+    reasons = [] if old.target == new.target else [f"whoever holds its secret may start `{new.target}`"]
+    reasons += ["is open again"] if new.enabled and not old.enabled else []
+    reasons += [f"acts with the rights of {new.owner}"] if new.owner != old.owner else []
+    return reasons + [
+        f"takes more {name}" for name in ("types", "sources") if not _covers(getattr(old, name), getattr(new, name))
+    ]
 
 
 def _rule_widened(old: Rule, new: Rule) -> list[str]:
@@ -250,6 +287,10 @@ def _describe(new: object) -> str:
             return f"{new.effect}, {new.transport} {new.entry}"
         case Rule():
             return f"{new.outcome} {', '.join(new.actions) or 'everything'}"
+        case ScheduleSpec():
+            return f"{new.target} at {new.cron} in {new.timezone}"
+        case QueueSpec():
+            return f"at most {new.concurrency} at once"
         case WorkflowSpec():
             return f"{len(new.tasks)} task{'s' if len(new.tasks) != 1 else ''}"
         case _:

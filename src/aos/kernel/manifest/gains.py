@@ -20,8 +20,8 @@ from aos.kernel.tools import Repeat, ResultTrust
 
 _TRUST: Final = {ResultTrust.UNTRUSTED: 0, ResultTrust.OWN: 1, ResultTrust.TRUSTED: 2}
 _REPEAT: Final = {Repeat.NEVER: 0, Repeat.KEYED: 1, Repeat.SAFE: 2}
-_HARMLESS_OF_TOOLS: Final = frozenset({"name", "description", "timeout_seconds"})
-_HARMLESS_OF_AGENTS: Final = frozenset({"name", "goal", "objectives"})
+_HARMLESS_OF_TOOLS: Final = frozenset({"name", "description", "timeout_seconds", "concurrency"})
+_HARMLESS_OF_AGENTS: Final = frozenset({"name", "goal", "objectives", "queue", "concurrency"})
 _LISTS: Final = {
     "models": "ask the model",
     "delegates": "hand work to",

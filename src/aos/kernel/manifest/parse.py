@@ -21,13 +21,16 @@ from aos.kernel.manifest.parts import (
     read_own_budget,
     read_person,
     read_policy,
+    read_queue,
     read_tool,
 )
 from aos.kernel.manifest.references import Names, check_references
 from aos.kernel.manifest.schema import manifest_schema
+from aos.kernel.manifest.starts import read_hook, read_schedule
 from aos.kernel.manifest.values import BudgetSpec, Manifest, OrganizationSpec
 from aos.kernel.manifest.workflows import read_workflow
 from aos.kernel.schema import check, pointer
+from aos.kernel.workflow.lanes import DEFAULT_QUEUE
 
 Value = TypeVar("Value")
 
@@ -86,18 +89,22 @@ class _Reading:
             if whole
             else OrganizationSpec(),
             departments=self._read("departments", read_department),
+            queues=self._read("queues", read_queue),
             people=self._read("people", read_person, key="email"),
             tools=self._read("tools", read_tool),
             agents=self._read("agents", read_agent),
             policies=self._read("policies", read_policy, key="id"),
             budgets=self._budgets(),
             workflows=self._read("workflows", read_workflow),
+            schedules=self._read("schedules", read_schedule),
+            hooks=self._read("hooks", read_hook),
         )
 
     def names(self, known: Manifest) -> Names:
         """Return the names of what the document or `known` holds, broken parts included."""
         every = {
             "departments": {*self._map("departments"), *(each.name for each in known.departments)},
+            "queues": {DEFAULT_QUEUE, *self._map("queues"), *(each.name for each in known.queues)},
             "tools": {*self._map("tools"), *(each.name for each in known.tools)},
             "agents": {*self._map("agents"), *(each.name for each in known.agents)},
             "workflows": {*self._map("workflows"), *(each.name for each in known.workflows)},

@@ -23,6 +23,7 @@ from aos.kernel.manifest.values import (
     DepartmentSpec,
     OrganizationSpec,
     PersonSpec,
+    QueueSpec,
     ToolSpec,
 )
 from aos.kernel.money import Money, parse_money
@@ -78,6 +79,10 @@ class Part:
             self.note(name, error.detail)
             return NOTHING
 
+    def count(self, name: str) -> int | None:
+        found = self.fields.get(name)
+        return int(found) if isinstance(found, int | float) else None
+
     def seconds(self, name: str, default: float) -> float:
         if name not in self.fields:
             return default
@@ -115,6 +120,11 @@ def read_department(name: str, part: Part) -> DepartmentSpec:
     return DepartmentSpec(name, part.text("cost_center"))
 
 
+def read_queue(name: str, part: Part) -> QueueSpec:
+    """Read one queue."""
+    return QueueSpec(name, part.count("concurrency") or 1)
+
+
 def read_person(email: str, part: Part) -> PersonSpec:
     """Read one person; the address is lower case."""
     return PersonSpec(email, part.text("name"), tuple(sorted(Role(role) for role in part.texts("roles"))))
@@ -141,6 +151,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
         timeout_seconds=math.ceil(part.seconds("timeout", TOOL_TIMEOUT_SECONDS)),
         description=part.text("description"),
         fixed=part.sub("fixed").fields,
+        concurrency=part.count("concurrency"),
     )
 
 
@@ -180,6 +191,8 @@ def read_agent(name: str, part: Part) -> AgentSpec:
         permissions=tuple(sorted(part.texts("permissions"))),
         risk=part.text("risk", "normal"),
         price_per_second=part.sub("price").money("per_second") if "price" in part.fields else None,
+        queue=part.text("queue"),
+        concurrency=part.count("concurrency"),
     )
 
 

@@ -14,7 +14,7 @@ from aos.kernel.agents import AgentType
 from aos.kernel.errors import FieldError
 from aos.kernel.json_text import suggest
 from aos.kernel.manifest.templates import path_in_schema
-from aos.kernel.manifest.values import AgentSpec, BudgetScope, Manifest, ToolSpec
+from aos.kernel.manifest.values import AgentSpec, BudgetScope, HookSpec, Manifest, ScheduleSpec, ToolSpec
 from aos.kernel.money import Money
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.schema import pointer
@@ -23,6 +23,7 @@ from aos.kernel.tools import Effect, FactLookup
 _ONE: Final = {
     "agents": "agent",
     "departments": "department",
+    "queues": "queue",
     "tools": "tool",
     "workflows": "workflow",
     "runnable": "workflow or agent",
@@ -62,10 +63,58 @@ def check_references(manifest: Manifest, names: Names, known: Manifest) -> Itera
         kind = _SCOPE_KINDS.get(budget.scope)
         if kind:
             yield from names.check(kind, budget.scope_name, pointer(names.at("budgets", budget.id), "scope"))
+    yield from _check_workflows(manifest, known, names)
+    for schedule in manifest.schedules:
+        yield from _check_start(schedule, names.at("schedules", schedule.name), people, names=names)
+    for hook in manifest.hooks:
+        yield from _check_start(hook, names.at("hooks", hook.name), people, names=names)
+
+
+def _check_workflows(manifest: Manifest, known: Manifest, names: Names) -> Iterator[FieldError]:
+    """Yield what tasks name that there is not, and workflows that come to start themselves through others."""
+    starts = {
+        each.name: {task.workflow for task in each.tasks if task.workflow} - {each.name}
+        for each in (*known.workflows, *manifest.workflows)
+    }
     for workflow in manifest.workflows:
-        at = pointer(names.at("workflows", workflow.name), "tasks")
+        tasks = pointer(names.at("workflows", workflow.name), "tasks")
         for task in sorted(workflow.tasks, key=lambda task: task.name):
-            yield from names.check("agents", task.agent, pointer(pointer(at, task.name), "agent"))
+            at = pointer(tasks, task.name)
+            if task.agent:
+                yield from names.check("agents", task.agent, pointer(at, "agent"))
+            if task.fallback is not None:
+                yield from names.check("agents", task.fallback.agent, pointer(pointer(at, "fallback"), "agent"))
+            if task.queue:
+                yield from names.check("queues", task.queue, pointer(at, "queue"))
+            if task.workflow:
+                yield from names.check("workflows", task.workflow, pointer(at, "workflow"))
+                way = _way(task.workflow, workflow.name, starts)
+                if way and task.workflow != workflow.name:
+                    told = " -> ".join((workflow.name, *way))
+                    yield FieldError(pointer(at, "workflow"), f"workflow `{workflow.name}` starts itself: {told}")
+
+
+def _way(start: str, end: str, starts: Mapping[str, Set[str]]) -> tuple[str, ...]:
+    """Return a way from one workflow to another by what each starts, empty where there is none."""
+    ways: dict[str, tuple[str, ...]] = {start: (start,)}
+    queue = [start]
+    for name in queue:
+        if name == end:
+            return ways[name]
+        for follower in sorted(starts.get(name, ())):
+            if follower not in ways:
+                ways[follower] = (*ways[name], follower)
+                queue.append(follower)
+    return ()
+
+
+def _check_start(start: ScheduleSpec | HookSpec, at: str, people: Set[str], *, names: Names) -> Iterator[FieldError]:
+    """Check what starts runs: what it starts, and whose rights they have."""
+    if start.workflow:
+        yield from names.check("workflows", start.workflow, pointer(at, "workflow"))
+    if start.agent:
+        yield from names.check("agents", start.agent, pointer(at, "agent"))
+    yield from _check_owner(start.owner, people, at)
 
 
 def _check_collisions(names: Names) -> Iterator[FieldError]:
@@ -115,10 +164,9 @@ def _check_agent(
     at = names.at("agents", agent.name)
     if agent.department:
         yield from names.check("departments", agent.department, pointer(at, "department"))
-    if agent.owner and people and agent.owner not in people:
-        yield FieldError(
-            pointer(at, "owner"), f"no person has the address `{agent.owner}`{suggest(agent.owner, people)}"
-        )
+    yield from _check_owner(agent.owner, people, at)
+    if agent.queue:
+        yield from names.check("queues", agent.queue, pointer(at, "queue"))
     for index, entry in enumerate(agent.tools):
         place = pointer(pointer(at, "tools"), index)
         if "*" not in entry.pattern:
@@ -133,6 +181,11 @@ def _check_agent(
         if delegate == agent.name:
             yield FieldError(place, f"agent `{agent.name}` cannot hand work to itself")
         yield from names.check("agents", delegate, place)
+
+
+def _check_owner(owner: str, people: Set[str], at: str) -> Iterator[FieldError]:
+    if owner and people and owner not in people:
+        yield FieldError(pointer(at, "owner"), f"no person has the address `{owner}`{suggest(owner, people)}")
 
 
 def _check_observer(agent: AgentSpec, tool: ToolSpec | None, at: str) -> Iterator[FieldError]:

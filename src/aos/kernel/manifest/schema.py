@@ -11,11 +11,23 @@ from typing import Final
 
 from aos.kernel.agents import AgentType
 from aos.kernel.json import Json
-from aos.kernel.limits import ATTEMPTS_MAX, CONDITION_LENGTH_MAX, NAME_LENGTH_MAX, RULES_MAX
+from aos.kernel.limits import (
+    ATTEMPTS_MAX,
+    CONCURRENCY_MAX,
+    CONDITION_LENGTH_MAX,
+    ERROR_NAMES_MAX,
+    NAME_LENGTH_MAX,
+    QUEUE_LENGTH_MAX,
+    RULES_MAX,
+    TASK_PRIORITY_MAX,
+    TASKS_PER_RUN_MAX,
+)
+from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
 from aos.kernel.tools import Effect, OwnTool, Repeat, ResultTrust
+from aos.kernel.workflow.spec import OnFailure
 
 SCHEMA_ID: Final = "urn:aos:manifest:1"
 
@@ -81,6 +93,10 @@ def _one_of(values: type[StrEnum], description: str, *, default: StrEnum | None 
     return found if default is None else {**found, "default": default.value}
 
 
+def _concurrency(description: str) -> _JsonObject:
+    return {"type": "integer", "minimum": 1, "maximum": CONCURRENCY_MAX, "description": description}
+
+
 _ORGANIZATION: Final = _object(
     {
         "name": _text("How the organization is called", minLength=1),
@@ -109,6 +125,10 @@ _ORGANIZATION: Final = _object(
 )
 
 _DEPARTMENT: Final = _object({"cost_center": _text("Where its costs are booked", default="")})
+
+_QUEUE: Final = _object(
+    {"concurrency": _concurrency("How many tasks of this queue may be under way at once")}, required=("concurrency",)
+)
 
 _PERSON: Final = _object(
     {
@@ -166,6 +186,9 @@ _TOOL: Final[_JsonObject] = {
             "price": _object({"per_call": _ref("money")}, required=("per_call",), description="What a call costs"),
             "reversible": {"type": "boolean", "default": False, "description": "Whether the effect can be undone"},
             "timeout": _ref("duration", "How long a call may take; 60s unless it says so"),
+            "concurrency": _concurrency(
+                "How many calls may be under way at once; past it a caller waits or is told to"
+            ),
             "description": _prose("What the tool does, for the agents that choose it"),
         },
         required=("effect",),
@@ -220,7 +243,9 @@ _AGENT: Final = _object(
         "roles": _list(_ref("name"), "Roles that conditions may name", uniqueItems=True),
         "permissions": _list(_one_of(Permission, "A permission"), "What else of AOS it may use", uniqueItems=True),
         "risk": {"enum": list(RISKS), "default": "normal", "description": "What conditions read as `agent.risk`"},
+        "concurrency": _concurrency("How many of its tasks may be under way at once"),
         "price": _object({"per_second": _ref("money")}, required=("per_second",), description="What its runtime costs"),
+        "queue": _ref("queue", "The queue in which its tasks stand, where a workflow names no other"),
         "budget": _object(
             {"limit": _ref("money"), "per": _one_of(BudgetPeriod, "For how long", default=BudgetPeriod.MONTH)},
             required=("limit",),
@@ -277,41 +302,93 @@ _BUDGET: Final = _object(
     required=("id", "scope", "limit", "per"),
 )
 
-_TASK: Final = _object(
+_RETRY: Final[_JsonObject] = _object(
     {
-        "agent": _ref("name", "Who does it"),
-        "input": {
-            "description": "What the agent is given; `${...}` marks a CEL value: `${input.month}`, `${match.output}`"
+        "attempts": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": ATTEMPTS_MAX,
+            "default": 1,
+            "description": "How often it is attempted, the first included",
         },
-        "after": _list(
-            _ref("task_name"), "The tasks that must succeed before; a `${...}` reference implies it", uniqueItems=True
+        "backoff": _ref("duration", "The wait before the second attempt; it doubles each time"),
+        "max_backoff": _ref("duration", "The longest wait"),
+        "on": _list(
+            _ref("error"),
+            "The only errors after which it is attempted again: codes, or names of exceptions' classes",
+            maxItems=ERROR_NAMES_MAX,
         ),
-        "for_each": _like(
-            r"^\$\{.+\}$", "${match.output.vendors}", description="One task for each member, which is `${item}`"
-        ),
-        "retry": _object(
-            {
-                "attempts": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": ATTEMPTS_MAX,
-                    "default": 1,
-                    "description": "How often it is attempted, the first included",
-                },
-                "backoff": _ref("duration", "The wait before the second attempt; it doubles each time"),
-                "max_backoff": _ref("duration", "The longest wait"),
-            }
-        ),
-        "timeout": _ref("duration", "How long one attempt may work"),
-    },
-    required=("agent",),
+        "never": _list(_ref("error"), "Errors after which it is not; stronger than `on`", maxItems=ERROR_NAMES_MAX),
+    }
 )
+
+_JOIN: Final[_JsonObject] = {
+    "description": "How many of the tasks before it must succeed: `all`, `any`, or `{at_least: 2}`",
+    "default": "all",
+    "anyOf": [
+        {"type": "string", "enum": ["all", "any"]},
+        _object(
+            {"at_least": {"type": "integer", "minimum": 1, "description": "So many"}},
+            required=("at_least",),
+        ),
+    ],
+}
+
+_TASK: Final[_JsonObject] = {
+    **_object(
+        {
+            "agent": _ref("name", "Who does it"),
+            "workflow": _ref("name", "Or the workflow of which it is a run; the task waits until that run has ended"),
+            "input": {
+                "description": "What it is given; `${...}` marks a CEL value: `${input.month}`, `${match.output}`"
+            },
+            "after": _list(
+                _ref("task_name"), "The tasks that must come first; a `${...}` reference implies it", uniqueItems=True
+            ),
+            "join": _JOIN,
+            "when": _like(
+                r"^\$\{.+\}$",
+                "${match.output.amount > 1000}",
+                description="Whether it is done at all; one that is left out counts as done, and its output is null",
+            ),
+            "for_each": _like(
+                r"^\$\{.+\}$", "${match.output.vendors}", description="One task for each member, which is `${item}`"
+            ),
+            "retry": _RETRY,
+            "timeout": _ref("duration", "How long one attempt may work"),
+            "total_timeout": _ref(
+                "duration", "How long it may take from its first start, waits and all attempts included"
+            ),
+            "fallback": _object(
+                {"agent": _ref("name", "Who has it after its last attempt failed, with as many attempts again")},
+                required=("agent",),
+            ),
+            "on_failure": _one_of(
+                OnFailure,
+                "What its failure does: the run fails, or goes on with null, or fails and what was done is undone",
+                default=OnFailure.FAIL,
+            ),
+            "queue": _ref("queue", "The queue that it stands in; its agent's unless it says so"),
+            "priority": {
+                "type": "integer",
+                "minimum": -TASK_PRIORITY_MAX,
+                "maximum": TASK_PRIORITY_MAX,
+                "description": "Larger is claimed first; the run's own unless it says so",
+            },
+        }
+    ),
+    "oneOf": [{"required": ["agent"]}, {"required": ["workflow"]}],
+}
 
 _WORKFLOW: Final = _object(
     {
         "description": _prose("What it is for"),
         "input": {"type": "object", "description": "The JSON Schema of what a run is given"},
-        "tasks": {**_map("task_name", _TASK, "What is to be done"), "minProperties": 1},
+        "tasks": {
+            **_map("task_name", _TASK, "What is to be done"),
+            "minProperties": 1,
+            "maxProperties": TASKS_PER_RUN_MAX,
+        },
         "output": {"description": "What the run returns; `${...}` marks a CEL value"},
     },
     required=("tasks",),
@@ -320,6 +397,8 @@ _WORKFLOW: Final = _object(
 _DEFS: Final[_JsonObject] = {
     "name": _like(NAME_PATTERN, "vendor-review", description="A name: lower-case letters, digits, - and _"),
     "task_name": _like(TASK_PATTERN, "match", description="A task's name, which conditions can use: no dash"),
+    "queue": _like("^[a-z0-9][a-z0-9_-]*$", "gpu", description="A queue's name", maxLength=QUEUE_LENGTH_MAX),
+    "error": _like("^.+$", "timed-out", description="An error's code, or the name of an exception's class"),
     "fact_name": _like(TASK_PATTERN, "vendor", description="A fact's name"),
     "tool_name": _like(TOOL_PATTERN, "payments.create", description="A tool's name", maxLength=TOOL_NAME_MAX),
     "tool_glob": _like("^[a-z*][a-z0-9_.*-]*$", "erp.*", description="A tool's name, or a glob with *"),
@@ -353,12 +432,15 @@ _SCHEMA: Final[Json] = {
             "aos": {"const": 1, "description": "The version of this form"},
             "organization": _ORGANIZATION,
             "departments": _map("name", _DEPARTMENT, "Who pays"),
+            "queues": _map("queue", _QUEUE, "What tasks share, and how many of them may be under way at once"),
             "people": _list(_PERSON, "Who may sign in, and their roles"),
             "tools": _map("tool_name", _TOOL, "What agents can do to the world"),
             "agents": _map("name", _AGENT, "Who acts; `tools`, `models` and `delegates` are their permissions"),
             "policies": _list(_POLICY, "What narrows the permissions: deny, escalate", maxItems=RULES_MAX),
             "budgets": _list(_BUDGET, "What AOS itself may cost"),
             "workflows": _map("name", _WORKFLOW, "What runs, in which order"),
+            "schedules": _map("name", schedule_schema(), "What runs at which times"),
+            "hooks": _map("name", hook_schema(), "What runs when a system outside says something, signed"),
         },
         required=("aos",),
     ),

@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
+from aos.kernel.hooks import HookMapping as HookMapping
+from aos.kernel.hooks import HookSpec as HookSpec
 from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.people import Role
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.policy.values import Rule
+from aos.kernel.schedules import CatchUp as CatchUp
+from aos.kernel.schedules import Overlap as Overlap
+from aos.kernel.schedules import ScheduleSpec as ScheduleSpec
 from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport
 from aos.kernel.workflow.spec import RetrySpec as RetrySpec
 from aos.kernel.workflow.spec import TaskSpec as TaskSpec
@@ -59,6 +64,14 @@ class DepartmentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A queue: tasks that share what there is little of. At most `concurrency` of them are under way at once."""
+
+    name: str
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersonSpec:
     """A person who may sign in, with the roles held in this organization."""
 
@@ -86,6 +99,7 @@ class ToolSpec:
     timeout_seconds: int = 60
     description: str = ""
     fixed: Mapping[str, Json] = field(default_factory=dict)
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,8 @@ class AgentSpec:
     permissions: tuple[str, ...] = ()
     risk: str = "normal"
     price_per_second: Money | None = None
+    queue: str = ""
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +143,15 @@ class Manifest:
 
     organization: OrganizationSpec = OrganizationSpec()
     departments: tuple[DepartmentSpec, ...] = ()
+    queues: tuple[QueueSpec, ...] = ()
     people: tuple[PersonSpec, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     agents: tuple[AgentSpec, ...] = ()
     policies: tuple[Rule, ...] = ()
     budgets: tuple[BudgetSpec, ...] = ()
     workflows: tuple[WorkflowSpec, ...] = ()
+    schedules: tuple[ScheduleSpec, ...] = ()
+    hooks: tuple[HookSpec, ...] = ()
 
     def permitted_tools(self, agent: AgentSpec) -> Iterator[tuple[ToolSpec, ToolPermission]]:
         """Yield each of this manifest's tools that an entry of the agent's `tools` permits, with that entry."""

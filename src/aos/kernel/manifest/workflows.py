@@ -13,6 +13,8 @@ from aos.kernel.manifest.parts import Part, read_arguments_schema
 from aos.kernel.manifest.templates import roots_of, texts_in
 from aos.kernel.manifest.values import RetrySpec, TaskSpec, WorkflowSpec
 from aos.kernel.schema import pointer
+from aos.kernel.workflow.checks import task_errors
+from aos.kernel.workflow.spec import JOIN_ALL, JOIN_ANY, AtLeast, FallbackSpec, Join, OnFailure
 from aos.kernel.workflow.templates import INDEX, INPUT, ITEM, RESERVED, names_read, split_template
 
 
@@ -26,13 +28,27 @@ def read_workflow(name: str, part: Part) -> WorkflowSpec:
     read = {task: _read_task(task, each, tasks) for task, each in tasks.items()}
     output = part.fields.get("output")
     _referred(part, "output", output, tasks, has_item=False)
-    return WorkflowSpec(
+    workflow = WorkflowSpec(
         name=name,
         tasks=_in_order(read, part),
         input=read_arguments_schema(part, "input") if "input" in part.fields else None,
         output=output,
         description=part.text("description"),
     )
+    _check_tasks(workflow, part)
+    return workflow
+
+
+def _check_tasks(workflow: WorkflowSpec, part: Part) -> None:
+    """Note what is wrong with the tasks themselves, where the manifest says it."""
+    for error in task_errors(workflow) if workflow.tasks else ():
+        _, _, position, *fields = error.pointer.split("/")
+        if fields == ["name"]:
+            continue  # a reserved name is noted with its reason, and keys of a map do not repeat
+        at = pointer(part.sub("tasks").at, workflow.tasks[int(position)].name)
+        for field in fields:
+            at = pointer(at, field.removesuffix("_seconds"))
+        part.note_at(at, error.detail)
 
 
 def _read_task(name: str, part: Part, tasks: Mapping[str, Part]) -> TaskSpec:
@@ -42,25 +58,61 @@ def _read_task(name: str, part: Part, tasks: Mapping[str, Part]) -> TaskSpec:
             part.sub("after").note(str(index), f"no task is called `{task}`{suggest(task, tasks)}")
     for_each = part.fields.get("for_each")
     waits += _referred(part, "for_each", for_each, tasks, has_item=False)
+    waits += _referred(part, "when", part.fields.get("when"), tasks, has_item=False)
     waits += _referred(part, "input", part.fields.get("input"), tasks, has_item=for_each is not None)
     if name in waits:
         part.note("", f"task `{name}` refers to itself")
-    retry = part.sub("retry")
-    usual = RetrySpec()
-    attempts = retry.fields.get("attempts", usual.attempts)
+    after = tuple(task for task in dict.fromkeys(waits) if task in tasks and task != name)
     return TaskSpec(
         name=name,
         agent=part.text("agent"),
         input=part.fields.get("input"),
-        after=tuple(task for task in dict.fromkeys(waits) if task in tasks and task != name),
+        after=after,
         for_each=for_each if isinstance(for_each, str) else None,
-        retry=RetrySpec(
-            attempts if isinstance(attempts, int) else usual.attempts,
-            retry.seconds("backoff", usual.backoff_seconds),
-            retry.seconds("max_backoff", max(usual.max_backoff_seconds, retry.seconds("backoff", 0))),
-        ),
-        timeout_seconds=part.seconds("timeout", 0) or None,
+        retry=_read_retry(part.sub("retry")),
+        timeout_seconds=_read_timeout(part, "timeout"),
+        workflow=part.text("workflow"),
+        when=part.text("when") or None,
+        join=_read_join(part, len(after)),
+        on_failure=OnFailure(part.text("on_failure", OnFailure.FAIL)),
+        fallback=FallbackSpec(part.sub("fallback").text("agent")) if "fallback" in part.fields else None,
+        total_timeout_seconds=_read_timeout(part, "total_timeout"),
+        queue=part.text("queue"),
+        priority=_integer(part, "priority"),
     )
+
+
+def _read_retry(part: Part) -> RetrySpec:
+    usual = RetrySpec()
+    attempts = _integer(part, "attempts")
+    return RetrySpec(
+        usual.attempts if attempts is None else attempts,
+        part.seconds("backoff", usual.backoff_seconds),
+        part.seconds("max_backoff", max(usual.max_backoff_seconds, part.seconds("backoff", 0))),
+        part.texts("on"),
+        part.texts("never"),
+    )
+
+
+def _read_timeout(part: Part, field: str) -> float | None:
+    """Return a bound in seconds, None where there is none, as with `0s`."""
+    return part.seconds(field, 0) or None
+
+
+def _read_join(part: Part, sources: int) -> Join:
+    """Read how many of the tasks before must succeed; note a number that there are not."""
+    found = part.fields.get("join", JOIN_ALL)
+    needs = found.get("at_least") if isinstance(found, dict) else 1 if found == JOIN_ANY else None
+    if isinstance(needs, int) and needs > sources:
+        part.note("join", f"`join` needs {needs} of the tasks before it, and there are {sources}")
+    if isinstance(found, dict):
+        return AtLeast(needs if isinstance(needs, int) else 1)
+    return found if isinstance(found, str) else JOIN_ALL
+
+
+def _integer(part: Part, field: str) -> int | None:
+    found = part.fields.get(field)
+    return found if isinstance(found, int) else None
 
 
 def _referred(part: Part, field: str, value: Json, tasks: Mapping[str, Part], *, has_item: bool) -> list[str]:

@@ -31,10 +31,10 @@ from aos.kernel.policy.values import Matched, Outcome, Rule, RuleSource
 from aos.kernel.tools import Effect, Tool
 
 MAY_BY_ROLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "admin": ("delegate:*", "run:*", "tool:*"),
-    "developer": ("delegate:*", "run:*"),
-    "operator": ("delegate:*", "run:*"),
-    "schedule": ("delegate:*", "run:*"),
+    "admin": ("delegate:*", "message:*", "run:*", "tool:*"),
+    "developer": ("delegate:*", "message:*", "run:*"),
+    "operator": ("delegate:*", "message:*", "run:*"),
+    "schedule": ("delegate:*", "message:*", "run:*"),
 }
 """What a person may do by role; a schedule, made by somebody who may, has the role `schedule`.
 

@@ -11,28 +11,34 @@ from aos.kernel.workflow.states import FINAL, RunState, TaskState
 
 @dataclass(frozen=True, slots=True)
 class EndedTask:
-    """One task that has ended, as what stands above it sees it."""
+    """One task that has ended, as what stands above it sees it.
+
+    `tolerated` says that it did not succeed and that this is all right: it was left out by its condition, or the run goes
+    on without it.
+    """
 
     label: str
     state: TaskState
     error_code: str | None = None
+    tolerated: bool = False
 
 
 def run_outcome(tasks: Sequence[EndedTask]) -> tuple[RunState, str | None]:
     """Return the state of a run whose tasks have all ended, and the error of the first task that failed.
 
     Only tasks of the workflow itself are given: of items and spawned children their parents have decided. Succeeded when
-    all succeeded, cancelled when one was, else failed. Raises Conflict where a task is still open.
+    all succeeded or are tolerated, cancelled when one was, else failed. Raises Conflict where a task is still open.
     """
     still_open = [task.label for task in tasks if task.state not in FINAL]
     if still_open:
         raise Conflict(f"task `{still_open[0]}` has not ended")
     if any(task.state is TaskState.CANCELLED for task in tasks):
         return RunState.CANCELLED, None
-    failed = next((task for task in tasks if task.state is TaskState.FAILED), None)
+    lost = [task for task in tasks if not task.tolerated]
+    failed = next((task for task in lost if task.state is TaskState.FAILED), None)
     if failed is not None:
         return RunState.FAILED, failed.error_code
-    if any(task.state is TaskState.SKIPPED for task in tasks):
+    if any(task.state is TaskState.SKIPPED for task in lost):
         return RunState.FAILED, "skipped"
     return RunState.SUCCEEDED, None
 

@@ -5,29 +5,28 @@ Tasks come out in an order that respects every edge. A reference `${match.output
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from aos.kernel.errors import AosError, FieldError, InvalidManifest, TooLarge
 from aos.kernel.json import Json
-from aos.kernel.limits import ATTEMPTS_MAX, EDGES_PER_RUN_MAX, FOR_EACH_ITEMS_MAX, NAME_LENGTH_MAX, TASKS_PER_RUN_MAX
-from aos.kernel.workflow.spec import TaskSpec, TaskWork, WorkflowSpec
-from aos.kernel.workflow.templates import INDEX, INPUT, ITEM, RESERVED, names_read, render, split_template
-
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[-.][A-Za-z0-9_]+)*")
-_REFERABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-BACKOFF_SECONDS_MAX: Final = 86_400.0
+from aos.kernel.limits import EDGES_PER_RUN_MAX, FOR_EACH_ITEMS_MAX, TASKS_PER_RUN_MAX
+from aos.kernel.workflow.checks import REFERABLE, task_errors
+from aos.kernel.workflow.spec import JOIN_ANY, AtLeast, OnFailure, TaskSpec, TaskWork, WorkflowSpec
+from aos.kernel.workflow.templates import INDEX, INPUT, ITEM, names_read, render, split_template
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedTask:
-    """One task of a run to be: `after` are positions of earlier tasks in the plan."""
+    """One task of a run to be: `after` are positions of earlier tasks in the plan.
+
+    `needs` is how many of those must succeed, None where all must.
+    """
 
     name: str
     work: TaskWork
     after: tuple[int, ...]
+    needs: int | None = None
 
     @property
     def is_fan(self) -> bool:
@@ -47,16 +46,18 @@ class Plan:
         return sum(len(task.after) for task in self.tasks)
 
 
-def plan_workflow(workflow: WorkflowSpec) -> Plan:
-    """Return the tasks and edges of a run of `workflow`.
+def plan_workflow(
+    workflow: WorkflowSpec, *, agents: Collection[str] | None = None, workflows: Collection[str] | None = None
+) -> Plan:
+    """Return the tasks and edges of a run of `workflow`; `agents` and `workflows` are the names there are, None: any.
 
-    Raises InvalidManifest naming every task that is wrong (a name used twice, an unknown task, a template that does not
-    compile, a circle) and TooLarge past the limits of a run.
+    Raises InvalidManifest naming every task that is wrong (a name used twice, an unknown task, agent or workflow, a
+    template that does not compile, a circle) and TooLarge past the limits of a run.
     """
     if len(workflow.tasks) > TASKS_PER_RUN_MAX:
         raise TooLarge(f"workflow `{workflow.name}` has {len(workflow.tasks)} tasks, at most {TASKS_PER_RUN_MAX} run")
-    errors = _name_errors(workflow)
-    names = frozenset(task.name for task in workflow.tasks if _REFERABLE.fullmatch(task.name))
+    errors = task_errors(workflow, agents=agents, workflows=workflows)
+    names = frozenset(task.name for task in workflow.tasks if REFERABLE.fullmatch(task.name))
     completed: dict[str, tuple[TaskSpec, TaskWork]] = {}
     for position, task in enumerate(workflow.tasks):
         try:
@@ -83,52 +84,18 @@ def plan_agent(agent: str) -> Plan:
     return Plan((PlannedTask(agent, work, ()),))
 
 
-def _name_errors(workflow: WorkflowSpec) -> list[FieldError]:
-    errors: list[FieldError] = []
-    seen: set[str] = set()
-    if not workflow.tasks:
-        errors.append(FieldError("/tasks", "there are no tasks"))
-    for position, task in enumerate(workflow.tasks):
-        pointer = f"/tasks/{position}/name"
-        if not _NAME.fullmatch(task.name) or len(task.name) > NAME_LENGTH_MAX:
-            errors.append(
-                FieldError(pointer, f"`{task.name[:60]}` is no name for a task: use letters, digits, _ and -")
-            )
-        if task.name in RESERVED:
-            errors.append(
-                FieldError(pointer, f"`{task.name}` means something else in templates: name the task differently")
-            )
-        if task.name in seen:
-            errors.append(FieldError(pointer, f"two tasks are named `{task.name}`"))
-        seen.add(task.name)
-        errors += _retry_errors(task, position)
-    return errors
-
-
-def _retry_errors(task: TaskSpec, position: int) -> list[FieldError]:
-    retry, errors = task.retry, []
-    if not 1 <= retry.attempts <= ATTEMPTS_MAX:
-        text = f"task `{task.name}` asks for {retry.attempts} attempts; from 1 to {ATTEMPTS_MAX} are made"
-        errors.append(FieldError(f"/tasks/{position}/retry/attempts", text))
-    waits = (retry.backoff_seconds, retry.max_backoff_seconds)
-    if not all(0 <= seconds <= BACKOFF_SECONDS_MAX for seconds in waits):
-        text = f"task `{task.name}` waits longer between attempts than a day, or less than nothing"
-        errors.append(FieldError(f"/tasks/{position}/retry", text))
-    if task.timeout_seconds is not None and not 0 < task.timeout_seconds <= 7 * BACKOFF_SECONDS_MAX:
-        text = f"task `{task.name}` has a timeout outside of 0 to 7 days"
-        errors.append(FieldError(f"/tasks/{position}/timeout_seconds", text))
-    return errors
-
-
 def _completed(task: TaskSpec, names: frozenset[str]) -> tuple[TaskSpec, TaskWork]:
     """Return the task with what its templates imply, and what its row keeps."""
     given = frozenset({INPUT, ITEM, INDEX} if task.for_each is not None else {INPUT})
     read = names_read(task.input, names, also=given)
-    if task.for_each is not None:
-        pieces = split_template(task.for_each)
+    for field, template in (("for_each", task.for_each), ("when", task.when)):
+        if template is None:
+            continue
+        pieces = split_template(template)
         if len(pieces) != 1 or not pieces[0].is_expression:
-            raise InvalidManifest(f"`for_each` must be one `${{...}}` that yields a list, not `{task.for_each}`")
-        read |= names_read(task.for_each, names, also=frozenset({INPUT}))
+            wanted = "yields a list" if field == "for_each" else "is true or false"
+            raise InvalidManifest(f"`{field}` must be one `${{...}}` that {wanted}, not `{template}`")
+        read |= names_read(template, names, also=frozenset({INPUT}))
     reads = tuple(sorted(read - given))
     after = tuple(dict.fromkeys((*task.after, *reads)))
     work = TaskWork(
@@ -139,20 +106,40 @@ def _completed(task: TaskSpec, names: frozenset[str]) -> tuple[TaskSpec, TaskWor
         for_each=task.for_each,
         retry=task.retry,
         timeout_seconds=task.timeout_seconds,
+        workflow=task.workflow,
+        when=task.when,
+        on_failure=task.on_failure,
+        fallback=task.fallback.agent if task.fallback is not None else None,
+        total_timeout_seconds=task.total_timeout_seconds,
+        queue=task.queue,
+        priority=task.priority,
     )
     return replace(task, after=after), work
 
 
+def _needs(task: TaskSpec) -> int | None:
+    """Return how many of the tasks before it must succeed, None where all must."""
+    if isinstance(task.join, AtLeast):
+        return task.join.at_least
+    return 1 if task.join == JOIN_ANY else None
+
+
 def _unknown_errors(workflow: WorkflowSpec, completed: Mapping[str, tuple[TaskSpec, TaskWork]]) -> list[FieldError]:
+    """Return what is wrong with the tasks that each waits for, those that its templates name included."""
     known = {task.name for task in workflow.tasks}
     errors = []
     for position, task in enumerate(workflow.tasks):
-        for name in completed[task.name][0].after if task.name in completed else task.after:
+        after = completed[task.name][0].after if task.name in completed else task.after
+        for name in after:
             if name == task.name:
                 errors.append(FieldError(f"/tasks/{position}/after", f"task `{name}` waits for itself"))
             elif name not in known:
                 text = f"task `{task.name}` waits for `{name}`, which is no task of this workflow"
                 errors.append(FieldError(f"/tasks/{position}/after", text))
+        needs = _needs(task)
+        if needs is not None and not 1 <= needs <= len(after):
+            text = f"task `{task.name}` needs {needs} of the {len(after)} tasks before it"
+            errors.append(FieldError(f"/tasks/{position}/join", text))
     return errors
 
 
@@ -176,8 +163,9 @@ def _ordered(workflow: WorkflowSpec, completed: Mapping[str, tuple[TaskSpec, Tas
         raise InvalidManifest(f"workflow `{workflow.name}`: these tasks wait for each other in a circle: {circle}")
     return Plan(
         tuple(
-            PlannedTask(name, completed[name][1], tuple(order[source] for source in completed[name][0].after))
+            PlannedTask(name, work, tuple(order[source] for source in task.after), _needs(task))
             for name in order
+            for task, work in (completed[name],)
         )
     )
 
@@ -197,5 +185,18 @@ def expand_fan(work: TaskWork, values: Mapping[str, Json]) -> list[Json]:
 
 
 def child_work(work: TaskWork) -> TaskWork:
-    """Return what the row of a fan's child keeps: its input is rendered already."""
-    return replace(work, input=None, reads=(), reads_input=False, for_each=None)
+    """Return what the row of a fan's child keeps: its input is rendered already, and the fan answers for its failure."""
+    return replace(work, input=None, reads=(), reads_input=False, for_each=None, when=None, on_failure=OnFailure.FAIL)
+
+
+def is_wanted(work: TaskWork, values: Mapping[str, Json]) -> bool:
+    """Say whether a task's condition holds; one without a condition is wanted.
+
+    Raises InvalidManifest where the condition is neither true nor false, InvalidCondition where it has no value.
+    """
+    if work.when is None:
+        return True
+    holds = render(work.when, values)
+    if not isinstance(holds, bool):
+        raise InvalidManifest(f"`when: {work.when}` is {type(holds).__name__}, neither true nor false")
+    return holds

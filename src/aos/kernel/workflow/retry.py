@@ -1,4 +1,4 @@
-"""How long a failed task waits for its next attempt: exponential, bounded, with a jitter that is the same each time asked."""
+"""Whether a failed task is attempted again, and how long it waits for that: exponential, bounded, with a jitter that is the same each time asked."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ def backoff_seconds(retry: RetrySpec, attempt: int, *, task_id: UUID) -> float:
     seed = hashlib.sha256(task_id.bytes + attempt.to_bytes(8, "big")).digest()
     share = int.from_bytes(seed[:8], "big") / 2**64
     return full * (1 - JITTER * share)
+
+
+def is_retried(retry: RetrySpec, code: str, error_class: str = "") -> bool:
+    """Say whether a failure may be followed by another attempt: by its code, or by the name of the exception's class.
+
+    `never` is stronger than `on`; an empty `on` stands for every failure.
+    """
+    names = {code, error_class, error_class.rpartition(".")[2]} - {""}
+    if names & set(retry.never):
+        return False
+    return not retry.on or bool(names & set(retry.on))

@@ -1,7 +1,7 @@
 """The states of a task and of a run, and every legal move between them, as two tables.
 
-SQL may make no other move; the store's tests watch every row against these tables, and the pictures in the documentation
-are drawn from them. A task that is `blocked` counts open sources of its edges, one that is `waiting` counts what its pass
+SQL may make no other move; the store's tests watch every row against these tables, and the pictures in
+`docs/reference/states.md` are drawn from them. A task that is `blocked` counts open sources of its edges, one that is `waiting` counts what its pass
 waits for; both counts are `blockers`. A `stuck` task ended its worker or host too often: it keeps its history and waits
 for a person, who lets it try again or cancels it.
 """
@@ -114,6 +114,30 @@ RUN_TRANSITIONS: Final[Mapping[tuple[RunState, RunEvent], RunState]] = MappingPr
         (RunState.PAUSED, RunEvent.SUCCEED): RunState.SUCCEEDED,
         (RunState.PAUSED, RunEvent.FAIL): RunState.FAILED,
         (RunState.PAUSED, RunEvent.CANCEL): RunState.CANCELLED,
+    }
+)
+
+TASK_MEANINGS: Final[Mapping[TaskState, str]] = MappingProxyType(
+    {
+        TaskState.BLOCKED: "It waits for tasks that come before it.",
+        TaskState.READY: "A worker may claim it.",
+        TaskState.RUNNING: "A worker holds it, by a claim with a lease.",
+        TaskState.WAITING: "It waits for a person, a time, a child, a run or a signal, and holds no worker.",
+        TaskState.STUCK: "It ended its worker or host too often and waits for a person.",
+        TaskState.SUCCEEDED: "It is done, and what it returned is kept.",
+        TaskState.FAILED: "Its last attempt failed, or its time was over.",
+        TaskState.SKIPPED: "It was left out: what it needed did not succeed, or its condition does not hold.",
+        TaskState.CANCELLED: "Its run was cancelled before it ended.",
+    }
+)
+
+RUN_MEANINGS: Final[Mapping[RunState, str]] = MappingProxyType(
+    {
+        RunState.RUNNING: "It has tasks that have not ended.",
+        RunState.PAUSED: "No task of it is claimed until it goes on.",
+        RunState.SUCCEEDED: "All its tasks succeeded, or it goes on without those that did not.",
+        RunState.FAILED: "A task that it needs failed or was left out for such a one.",
+        RunState.CANCELLED: "Somebody cancelled it, with all its open tasks.",
     }
 )
 

@@ -74,4 +74,5 @@ revoke update on ledger_leaf, ledger_node, ledger_checkpoint, usage_event, agent
 revoke insert, update on ledger_leaf, ledger_node, ledger_checkpoint, ledger_head from {app};
 grant insert on ledger_head to {app};
 revoke update on record from {app};
+grant delete on concurrency_limit to {app};
 grant delete on ledger_pending, call, edge, origin_token, task, idempotency to {machine};

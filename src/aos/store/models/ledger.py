@@ -43,11 +43,17 @@ class Action(models.Model):
     deadline = models.DateTimeField(null=True)
     intended_at = models.DateTimeField(db_default=AosNow())
     concluded_at = models.DateTimeField(null=True)
+    limited = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "action"
         indexes = [
             models.Index(fields=["organization_id", "agent_id", "id"], name="action_agent"),
+            models.Index(
+                fields=["organization_id", "tool_id"],
+                name="action_limited",
+                condition=Q(state="intended", limited=True),
+            ),
             models.Index(fields=["deadline"], name="action_open", condition=Q(state="intended")),
             models.Index(
                 fields=["organization_id", "run_id", "id"], name="action_run", condition=Q(run_id__isnull=False)

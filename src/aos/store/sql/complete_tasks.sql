@@ -1,39 +1,63 @@
 -- Ends a batch of attempts: each under its claim and no other (a task has a claim token only while it is running; to ask
--- for the state as well would let the planner take the index of running tasks for a lookup by key). A task that ends for good releases what waits for it, and
--- its run counts down by one; a task that is attempted again becomes ready after its wait. The tasks were locked before,
--- so the edges read here are all there are. Returns the members written, with how many tasks their runs have open.
+-- for the state as well would let the planner take the index of running tasks for a lookup by key). A task that ends for
+-- good releases what waits for it, and its run counts down by one. One that is attempted again is ready at once, or waits
+-- until then with nothing to wait for but the time; one that is stuck waits for a person. Both stay open: their edges
+-- stand. A blocked task whose join has enough is ready whatever else it waited for; one whose join can no longer have
+-- enough is ready to be left out. The tasks were locked before, so the edges read here are all there are. Returns the
+-- members written, with how many tasks their runs have open.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, task_id uuid, claim_token uuid, state text, output_content_id uuid, error_code text,
-    error_content_id uuid, runtime_ms bigint, retry_seconds double precision)
+    error_content_id uuid, runtime_ms bigint, retry_seconds double precision, tolerated boolean, fallback_agent_id uuid,
+    fallback_lane uuid, attempts_more int)
 ), ended as (
-  update task t set state = m.state, output_content_id = m.output_content_id, error_code = m.error_code,
-    error_content_id = m.error_content_id, claim_token = null, claimed_by = null, lease_until = null, waits_for = null,
-    runtime_ms = case m.state when 'ready' then 0 else t.runtime_ms + m.runtime_ms end,
+  update task t set output_content_id = m.output_content_id, error_code = m.error_code,
+    error_content_id = m.error_content_id, claim_token = null, claimed_by = null, lease_until = null,
+    state = case when m.state = 'ready' and m.retry_seconds > 0 then 'waiting' else m.state end,
+    waits_for = case when m.state = 'ready' and m.retry_seconds > 0 then 'retry' end,
+    wake_at = case when m.state = 'ready' and m.retry_seconds > 0
+                   then least(aos_now() + m.retry_seconds * interval '1 second', t.deadline_at) end,
+    runtime_ms = case when m.state in ('ready', 'stuck') then 0 else t.runtime_ms + m.runtime_ms end,
     attempt = case m.state when 'ready' then t.attempt + 1 else t.attempt end,
+    blockers = case m.state when 'ready' then 0 else t.blockers end,
     started_at = case m.state when 'ready' then null else t.started_at end,
-    ready_at = case m.state when 'ready' then aos_now() + m.retry_seconds * interval '1 second' else t.ready_at end,
-    finished_at = case m.state when 'ready' then null else aos_now() end
+    ready_at = case m.state when 'ready' then aos_now() else t.ready_at end,
+    finished_at = case when m.state in ('ready', 'stuck') then null else aos_now() end,
+    agent_id = coalesce(m.fallback_agent_id, t.agent_id), lane = coalesce(m.fallback_lane, t.lane),
+    fallen_back = t.fallen_back or m.fallback_agent_id is not null,
+    attempts_max = t.attempts_max + coalesce(m.attempts_more, 0)
   from member m
   where t.organization_id = m.organization_id and t.id = m.task_id
     and t.claim_token = m.claim_token
-  returning m.n, t.organization_id, t.id, t.run_id, t.state
+  returning m.n, t.organization_id, t.id, t.run_id, t.state, t.paused, coalesce(m.tolerated, false) as tolerated
 ), gone as (
-  select * from ended where state <> 'ready'
+  select * from ended where state in ('succeeded', 'failed', 'skipped')
+), unlinked as (
+  -- A new attempt waits for what it will have asked for itself.
+  delete from edge e using ended a
+  where e.organization_id = a.organization_id and e.target_id = a.id and e.kind = 'child'
+    and a.state in ('ready', 'waiting')
 ), released as (
-  select e.organization_id, e.target_id, count(*)::int as count,
-    bool_or(e.kind = 'after' and g.state <> 'succeeded') as failed
+  select e.organization_id, e.target_id, e.kind, count(*)::int as count,
+    (count(*) filter (where g.state = 'succeeded'))::int as successes,
+    bool_or(g.state <> 'succeeded' and not g.tolerated) as failed
   from gone g join edge e on e.organization_id = g.organization_id and e.source_id = g.id
-  group by 1, 2
+  group by 1, 2, 3
 ), locked as (
-  select t.organization_id, t.id, r.count, r.failed
+  select t.organization_id, t.id, r.kind, r.count, r.successes, r.failed
   from released r join task t on t.organization_id = r.organization_id and t.id = r.target_id
-  where t.state in ('blocked', 'waiting')
+  where (t.state = 'blocked' and r.kind = 'after')
+    or (t.state = 'waiting' and r.kind = 'child')
   order by t.organization_id, t.id for update of t
 ), woken as (
-  update task t set blockers = t.blockers - l.count, upstream_failed = t.upstream_failed or l.failed,
-    state = case when t.blockers = l.count then 'ready' else t.state end,
-    ready_at = case when t.blockers = l.count then aos_now() else t.ready_at end
+  update task t set blockers = greatest(t.blockers - l.count, 0),
+    upstream_failed = t.upstream_failed or (l.kind = 'after' and case when t.needs is null then l.failed
+      else t.needs - l.successes > t.blockers - l.count end),
+    needs = case when t.needs > l.successes then t.needs - l.successes end,
+    state = case when t.blockers between 1 and l.count or t.needs <= l.successes or t.needs - l.successes > t.blockers - l.count
+                 then 'ready' else t.state end,
+    ready_at = case when t.blockers between 1 and l.count or t.needs <= l.successes
+                      or t.needs - l.successes > t.blockers - l.count then aos_now() else t.ready_at end
   from locked l
   where t.organization_id = l.organization_id and t.id = l.id
   returning t.state, t.paused
@@ -69,6 +93,8 @@ with member as (
   select organization_id, id, leaf, position from recorded
 )
 select e.n, e.organization_id, e.run_id, c.tasks_open, (select count(*) from woken where state = 'ready') as woken,
-  (select pg_notify('aos_ready', '') where exists (select from woken where state = 'ready' and not paused)) as bell
+  (select pg_notify('aos_ready', '') where exists (
+    select from woken where state = 'ready' and not paused union all
+    select from ended where state = 'ready' and not paused)) as bell
 from ended e
 left join counted c on c.organization_id = e.organization_id and c.id = e.run_id

@@ -1,7 +1,8 @@
 -- Inserts the items of one `for_each` task, each a task of its own, and parks the task until all of them have ended: under
 -- its claim, and only while its run may grow by so many. Returns the run's new number of tasks where it was written.
 with fan as (
-  select t.organization_id, t.id, t.run_id, t.name, t.agent_id, t.chain, t.priority, t.attempts_max
+  select t.organization_id, t.id, t.run_id, t.name, t.agent_id, t.chain, t.lane, t.queue, t.priority, t.attempts_max,
+    t.deadline_at
   from task t
   where t.organization_id = %(organization_id)s and t.id = %(task_id)s
     and t.claim_token = %(claim_token)s
@@ -15,9 +16,11 @@ with fan as (
   returning r.organization_id, r.id, r.state, r.tasks_total
 ), born as (
   insert into task (organization_id, id, run_id, name, label, kind, agent_id, parent_id, item_index, chain, spec, state,
-    paused, priority, attempt, attempts_max, input_content_id, ready_at)
-  select f.organization_id, i.id, f.run_id, f.name, f.name || '[' || i.index || ']', 'agent', f.agent_id, f.id, i.index,
-    f.chain, %(spec)s::jsonb, 'ready', g.state = 'paused', f.priority, 1, f.attempts_max, i.input_content_id, aos_now()
+    paused, lane, queue, priority, attempt, attempts_max, deadline_at, input_content_id, ready_at)
+  select f.organization_id, i.id, f.run_id, f.name, f.name || '[' || i.index || ']',
+    case when %(spec)s::jsonb ? 'workflow' then 'workflow' else 'agent' end, f.agent_id, f.id, i.index, f.chain,
+    %(spec)s::jsonb, 'ready', g.state = 'paused', f.lane, f.queue, f.priority, 1, f.attempts_max, f.deadline_at,
+    i.input_content_id, aos_now()
   from fan f
   join grown g on g.organization_id = f.organization_id and g.id = f.run_id
   cross join item i
@@ -35,7 +38,7 @@ with fan as (
   join grown g on g.organization_id = c.organization_id
 ), parked as (
   update task t set state = 'waiting', blockers = %(count)s, waits_for = 'children', claim_token = null,
-    claimed_by = null, lease_until = null
+    claimed_by = null, lease_until = null, wake_at = t.deadline_at
   from grown g
   where t.organization_id = g.organization_id and t.id = %(task_id)s
 )

@@ -1,4 +1,6 @@
--- Ends a batch of runs, each once: only while all its tasks have ended. Returns the members written.
+-- Ends a batch of runs, each once: only while all its tasks have ended. A task of another run that waits for such a run is
+-- told, and its run learns where the values came from that it is now given. Those tasks were locked before. Returns the
+-- members written.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, run_id uuid, state text, error_code text, output_content_id uuid)
@@ -8,7 +10,40 @@ with member as (
   from member m
   where r.organization_id = m.organization_id and r.id = m.run_id and r.state in ('running', 'paused')
     and r.tasks_open = 0
-  returning m.n, r.organization_id, r.id
+  returning m.n, r.organization_id, r.id, r.parent_run_id, r.origin_incomplete
+), released as (
+  select e.organization_id, e.target_id, count(*)::int as count
+  from ended d join edge e on e.organization_id = d.organization_id and e.source_id = d.id
+  where d.parent_run_id is not null
+  group by 1, 2
+), locked as (
+  select t.organization_id, t.id, r.count
+  from released r join task t on t.organization_id = r.organization_id and t.id = r.target_id
+  where t.state = 'waiting'
+  order by t.organization_id, t.id for update of t
+), woken as (
+  update task t set blockers = greatest(t.blockers - l.count, 0),
+    state = case when t.blockers between 1 and l.count then 'ready' else t.state end,
+    ready_at = case when t.blockers between 1 and l.count then aos_now() else t.ready_at end
+  from locked l
+  where t.organization_id = l.organization_id and t.id = l.id
+  returning t.state, t.paused
+), traced as (
+  insert into origin_token (organization_id, run_id, token, origin, whole)
+  select distinct d.organization_id, d.parent_run_id, o.token, o.origin, o.whole
+  from ended d join origin_token o on o.organization_id = d.organization_id and o.run_id = d.id
+  where d.parent_run_id is not null
+  on conflict do nothing
+  returning organization_id, run_id
+), learned as (
+  update run r set origin_tokens = r.origin_tokens + d.tokens,
+    origin_incomplete = r.origin_incomplete or d.incomplete or r.origin_tokens + d.tokens > %(origin_tokens_max)s
+  from (
+    select d.organization_id, d.parent_run_id, bool_or(d.origin_incomplete) as incomplete,
+      (select count(*)::int from traced t where t.organization_id = d.organization_id and t.run_id = d.parent_run_id)
+        as tokens
+    from ended d where d.parent_run_id is not null group by 1, 2) d
+  where r.organization_id = d.organization_id and r.id = d.parent_run_id and (d.incomplete or d.tokens > 0)
 ), kept as (
   insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
@@ -35,4 +70,6 @@ with member as (
   insert into ledger_pending (organization_id, record_id, leaf, position)
   select organization_id, id, leaf, position from recorded
 )
-select n, id, (select pg_notify('aos_run', ended.id::text)) as bell from ended
+select n, id, (select pg_notify('aos_run', ended.id::text)) as bell,
+  (select pg_notify('aos_ready', '') where exists (select from woken where state = 'ready' and not paused)) as ready_bell
+from ended

@@ -1,7 +1,7 @@
--- A page of secrets, names only; signing keys are not among them.
+-- A page of secrets, names only; signing keys and hooks' secrets are not among them.
 select s.id, s.name, s.version, s.created_at, s.updated_at
 from secret s
-where s.organization_id = %(organization_id)s and s.name not like 'signing/%%' and length(s.sealed) > 0
+where s.organization_id = %(organization_id)s and s.name not like 'signing/%%' and s.name not like 'hook/%%' and length(s.sealed) > 0
   and (%(id)s::uuid is null or s.id = %(id)s)
   and (%(name)s::text is null or s.name = %(name)s)
   and (%(from)s::timestamptz is null or s.created_at >= %(from)s)

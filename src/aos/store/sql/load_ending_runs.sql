@@ -1,10 +1,15 @@
 -- Runs whose tasks have all ended and that do not say so yet: of those named, or of all when none is.
 select r.organization_id, r.id, r.name, r.workflow_id, r.workflow_version, r.agent_id, r.department_id, r.chain,
-  r.clock_start, r.created_at, aos_now() as now, r.tasks_total, v.spec -> 'output' as output,
-  (select jsonb_agg(jsonb_build_array(s.state, s.label, s.error_code)) from (
-     select distinct on (t.state) t.state, t.label, t.error_code from task t
-     where t.organization_id = r.organization_id and t.run_id = r.id and t.parent_id is null
-     order by t.state, t.id) s) as ends,
+  r.clock_start, r.created_at, aos_now() as now, r.tasks_total, r.parent_task_id, v.spec -> 'output' as output,
+  (select jsonb_agg(jsonb_build_array(s.state, s.label, s.error_code, s.tolerated, s.on_failure)) from (
+     select distinct on (e.state, e.tolerated, e.on_failure) e.* from (
+       select t.id, t.state, t.label, t.error_code, o.on_failure,
+         t.state = 'skipped' and t.error_code = 'condition' or coalesce(o.on_failure = 'continue', false) as tolerated
+       from task t
+       cross join lateral (
+         select case t.state when 'failed' then t.spec ->> 'on_failure' end as on_failure) o
+       where t.organization_id = r.organization_id and t.run_id = r.id and t.parent_id is null) e
+     order by e.state, e.tolerated, e.on_failure, e.id) s) as ends,
   (select coalesce(jsonb_agg(l.name), '[]') from (
      select t.name from task t
      where t.organization_id = r.organization_id and t.run_id = r.id and t.parent_id is null

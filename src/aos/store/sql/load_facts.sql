@@ -21,6 +21,8 @@ select o.epoch, aos_now() as now,
   (select coalesce(jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'scope', b.scope, 'scope_id', b.scope_id,
       'limit', jsonb_build_object('nanos', b.limit_nanos, 'currency', b.currency), 'period', b.period)), '[]')
     from budget b where b.organization_id = o.id and b.retired_at is null and b.scope not in ('run', 'task')) as budgets,
+  (select coalesce(jsonb_object_agg(c.name, c.at_most), '{}')
+    from concurrency_limit c where c.organization_id = o.id and c.kind = 'queue') as queues,
   (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'key_encryption_key', k.key_encryption_key,
       'wrapped', encode(k.wrapped, 'base64'), 'state', k.state)), '[]')
     from data_key k where k.organization_id = o.id) as data_keys,

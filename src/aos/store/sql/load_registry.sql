@@ -3,6 +3,8 @@ select o.id, o.name,
   (select to_jsonb(s) - 'organization_id' from organization_settings s where s.organization_id = o.id) as settings,
   (select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'cost_center', d.cost_center)), '[]')
     from department d where d.organization_id = o.id) as departments,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name, 'concurrency', c.at_most)), '[]')
+    from concurrency_limit c where c.organization_id = o.id and c.kind = 'queue') as queues,
   (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'email', p.email, 'name', p.name, 'roles', m.roles)), '[]')
     from member m join person p on p.id = m.person_id where m.organization_id = o.id) as people,
   (select coalesce(jsonb_agg(jsonb_build_object('id', t.id, 'name', t.name, 'version', t.version,
@@ -50,6 +52,24 @@ select o.id, o.name,
     from workflow w
     join workflow_version v on v.organization_id = w.organization_id and v.workflow_id = w.id
       and v.version = w.version
-    where w.organization_id = o.id) as workflows
+    where w.organization_id = o.id) as workflows,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'name', s.name, 'cron', s.cron, 'timezone', s.timezone,
+      'workflow', case s.target_kind when 'workflow' then s.target else '' end,
+      'agent', case s.target_kind when 'agent' then s.target else '' end,
+      'goal', s.goal, 'labels', s.labels, 'priority', s.priority, 'catch_up', s.catch_up, 'overlap', s.overlap,
+      'owner', p.email, 'enabled', s.enabled, 'input_id', c.id, 'input_key', c.data_key_id,
+      'input_sealed', encode(c.sealed, 'base64'))), '[]')
+    from schedule s
+    join person p on p.id = s.owner_id
+    left join content c on c.organization_id = s.organization_id and c.id = s.input_content_id and c.sealed is not null
+    where s.organization_id = o.id and s.retired_at is null) as schedules,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name,
+      'workflow', case h.target_kind when 'workflow' then h.target else '' end,
+      'agent', case h.target_kind when 'agent' then h.target else '' end,
+      'types', coalesce(h.accepts -> 'types', '[]'), 'sources', coalesce(h.accepts -> 'sources', '[]'),
+      'mapping', h.mapping, 'owner', p.email, 'enabled', h.enabled)), '[]')
+    from hook h
+    join person p on p.id = h.owner_id
+    where h.organization_id = o.id and h.does = 'run' and h.retired_at is null) as hooks
 from organization o
 where o.id = %(organization_id)s

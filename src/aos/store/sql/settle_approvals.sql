@@ -61,9 +61,9 @@ with member as (
   delete from edge e using settled s
   where e.organization_id = s.organization_id and e.source_id = s.id and s.status <> 'pending'
 ), woken as (
-  update task t set blockers = t.blockers - l.count,
-    state = case when t.blockers = l.count then 'ready' else t.state end,
-    ready_at = case when t.blockers = l.count then aos_now() else t.ready_at end
+  update task t set blockers = greatest(t.blockers - l.count, 0),
+    state = case when t.blockers between 1 and l.count then 'ready' else t.state end,
+    ready_at = case when t.blockers between 1 and l.count then aos_now() else t.ready_at end
   from locked l
   where t.organization_id = l.organization_id and t.id = l.id
   returning t.state, t.paused

@@ -7,7 +7,7 @@ with member as (
     tries int, action_id uuid, name text, outcome text, rules jsonb, agent_id uuid, agent_version int, department_id uuid,
     chain jsonb, approval_id uuid, digest bytea, arguments_content_id uuid, outcome_content_id uuid, clock timestamptz,
     child_id uuid, child_name text, child_label text, child_agent_id uuid, child_chain jsonb, child_spec jsonb,
-    child_input_content_id uuid)
+    child_input_content_id uuid, child_lane uuid, child_queue text, child_after json)
 ), live as (
   -- Each is looked up by itself: as joins they would share the organization, and be scanned by it.
   select m.* from member m
@@ -24,16 +24,31 @@ with member as (
   from (select organization_id, run_id, count(*)::int as count from live group by 1, 2) l
   where r.organization_id = l.organization_id and r.id = l.run_id and r.state in ('running', 'paused')
     and r.tasks_total + l.count <= %(tasks_max)s
-  returning r.organization_id, r.id, r.state
+  returning r.organization_id, r.id, r.state, r.priority
 ), granted as (
-  select l.*, g.state as run_state from live l
+  select l.*, g.state as run_state, g.priority as run_priority from live l
   join grown g on g.organization_id = l.organization_id and g.id = l.run_id
+), awaited as (
+  select g.n, g.organization_id, g.run_id, g.child_id, s.id as source_id,
+    s.state not in ('succeeded', 'failed', 'skipped', 'cancelled') as open,
+    s.state in ('failed', 'cancelled') or (s.state = 'skipped' and s.error_code is distinct from 'condition') as failed
+  from granted g
+  cross join lateral json_array_elements_text(g.child_after) a(id)
+  join task s on s.organization_id = g.organization_id and s.id = a.id::uuid
+), linked as (
+  insert into edge (organization_id, source_id, target_id, run_id, kind)
+  select organization_id, source_id, child_id, run_id, 'after' from awaited
+  on conflict (organization_id, source_id, target_id) do nothing
 ), born as (
   insert into task (organization_id, id, run_id, name, label, kind, agent_id, parent_id, spawn_key, chain, spec, state,
-    paused, attempt, attempts_max, input_content_id, ready_at)
-  select organization_id, child_id, run_id, child_name, child_label, 'agent', child_agent_id, task_id, call_key,
-    child_chain, child_spec, 'ready', run_state = 'paused', 1, 1, child_input_content_id, aos_now()
-  from granted
+    blockers, upstream_failed, paused, priority, lane, queue, attempt, attempts_max, input_content_id, ready_at)
+  select g.organization_id, g.child_id, g.run_id, g.child_name, g.child_label, 'agent', g.child_agent_id, g.task_id,
+    g.call_key, g.child_chain, g.child_spec, case when a.open > 0 then 'blocked' else 'ready' end, coalesce(a.open, 0),
+    coalesce(a.failed, false), g.run_state = 'paused', g.run_priority, g.child_lane, coalesce(g.child_queue, 'default'),
+    1, 1, g.child_input_content_id, aos_now()
+  from granted g
+  left join (select n, count(distinct source_id) filter (where open)::int as open, bool_or(failed) as failed
+             from awaited group by n) a on a.n = g.n
 ), acted as (
   insert into action as a (organization_id, id, kind, name, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, digest, arguments_content_id,

@@ -1,19 +1,24 @@
 -- Starts one run: the decided act and its record, the run, its tasks and edges, its contents, its budget and what its input
 -- tells of origins, all or nothing. Nothing is written where the organization's epoch, the approval or the idempotency key
--- is no longer as it was decided on: then no row is returned.
+-- is no longer as it was decided on: then no row is returned. A run that a task of another run starts is written under that
+-- task's claim, and the task waits for it from then on; it knows values by its parent's key, and where they came from.
 with asked as (
   select * from json_to_recordset(%(runs)s::json) as m(
     organization_id uuid, epoch bigint, id uuid, workflow_id uuid, workflow_version int, agent_id uuid, name text,
     department_id uuid, chain jsonb, goal_content_id uuid, input_content_id uuid, labels jsonb, thread text,
     clock_start timestamptz, origin_key_content_id uuid, origin_incomplete boolean, tasks_total int, action_id uuid,
     act_name text, outcome text, rules jsonb, act_agent_id uuid, act_agent_version int, act_chain jsonb, parent_run_id uuid,
-    approval_id uuid, digest bytea, outcome_content_id uuid, clock timestamptz, idempotency_principal uuid,
-    idempotency_key text)
+    parent_task_id uuid, parent_claim_token uuid, parent_attempt int, call_key text, total_timeout_seconds double precision,
+    priority smallint, approval_id uuid, digest bytea, outcome_content_id uuid, clock timestamptz,
+    idempotency_principal uuid, idempotency_key text, schedule_id uuid)
 ), live as (
   select m.* from asked m
   join organization o on o.id = m.organization_id and o.epoch = m.epoch
   left join approval a on a.organization_id = m.organization_id and a.id = m.approval_id
-  where m.approval_id is null or (a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now())
+  where (m.approval_id is null or (a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now()))
+    and (m.parent_task_id is null or (
+      select t.claim_token from task t where t.organization_id = m.organization_id and t.id = m.parent_task_id)
+        = m.parent_claim_token)
 ), keyed as (
   insert into idempotency as i (organization_id, principal_id, key, request_digest, action_id, status, answer_content_id)
   select organization_id, idempotency_principal, idempotency_key, digest, action_id, 201, outcome_content_id
@@ -27,17 +32,22 @@ with asked as (
 ), started as (
   insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
     goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
-    origin_incomplete, tasks_open, tasks_total)
-  select organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, 'running', chain,
-    goal_content_id, input_content_id, coalesce(labels, '{}'), thread, clock_start, origin_key_content_id,
-    json_array_length(%(origins)s::json), origin_incomplete, tasks_total, tasks_total
-  from granted
+    origin_incomplete, tasks_open, tasks_total, priority, parent_run_id, parent_task_id, schedule_id)
+  select g.organization_id, g.id, g.workflow_id, g.workflow_version, g.agent_id, g.name, g.department_id, 'running',
+    g.chain, coalesce(g.goal_content_id, p.goal_content_id), g.input_content_id, coalesce(g.labels, '{}'), g.thread,
+    g.clock_start, coalesce(p.origin_key_content_id, g.origin_key_content_id),
+    json_array_length(%(origins)s::json) + coalesce(p.origin_tokens, 0),
+    g.origin_incomplete or coalesce(p.origin_incomplete, false), g.tasks_total, g.tasks_total, coalesce(g.priority, 0),
+    g.parent_run_id, g.parent_task_id, g.schedule_id
+  from granted g
+  left join run p on p.organization_id = g.organization_id and p.id = g.parent_run_id
 ), acted as (
   insert into action as a (organization_id, id, kind, name, state, outcome, rules, agent_id, agent_version,
-    department_id, chain, run_id, approval_id, digest, arguments_content_id, outcome_content_id, clock, intended_at,
-    concluded_at)
+    department_id, chain, run_id, task_id, attempt, call_key, approval_id, digest, arguments_content_id,
+    outcome_content_id, clock, intended_at, concluded_at)
   select organization_id, action_id, 'run', act_name, 'performed', outcome, rules, act_agent_id, act_agent_version,
-    department_id, act_chain, id, approval_id, digest, input_content_id, outcome_content_id, clock, aos_now(), aos_now()
+    department_id, act_chain, coalesce(parent_run_id, id), parent_task_id, parent_attempt, call_key, approval_id, digest,
+    input_content_id, outcome_content_id, clock, aos_now(), aos_now()
   from granted
   on conflict (organization_id, id) do update set
     state = excluded.state, outcome = excluded.outcome, rules = excluded.rules, run_id = excluded.run_id,
@@ -48,19 +58,36 @@ with asked as (
   update approval a set status = 'used', used_by_action_id = g.action_id
   from granted g
   where g.approval_id is not null and a.organization_id = g.organization_id and a.id = g.approval_id
+), called as (
+  update call c set state = 'performed', outcome_content_id = g.outcome_content_id, seq = nextval('call_seq')
+  from granted g
+  where g.approval_id is not null and c.organization_id = g.organization_id and c.task_id = g.parent_task_id
+    and c.key = g.call_key and c.attempt = g.parent_attempt and c.state = 'waiting'
 ), planned as (
-  insert into task (organization_id, id, run_id, name, label, kind, agent_id, chain, spec, state, blockers, priority,
-    attempt, attempts_max, ready_at)
+  insert into task (organization_id, id, run_id, name, label, kind, agent_id, chain, spec, state, blockers, needs, lane,
+    queue, priority, attempt, attempts_max, ready_at)
   select g.organization_id, t.id, g.id, t.name, t.name, t.kind, t.agent_id, g.chain, t.spec,
-    case t.blockers when 0 then 'ready' else 'blocked' end, t.blockers, 0, 1, t.attempts_max, aos_now()
+    case t.blockers when 0 then 'ready' else 'blocked' end, t.blockers, t.needs,
+    coalesce(t.lane, '00000000-0000-0000-0000-000000000000'), coalesce(t.queue, 'default'),
+    coalesce(t.priority, g.priority, 0), 1, t.attempts_max, aos_now()
   from json_to_recordset(%(tasks)s::json) as t(id uuid, name text, kind text, agent_id uuid, spec jsonb, blockers int,
-    attempts_max int)
+    needs int, lane uuid, queue text, priority smallint, attempts_max int)
   cross join granted g
 ), linked as (
   insert into edge (organization_id, source_id, target_id, run_id, kind)
   select g.organization_id, e.source_id, e.target_id, g.id, 'after'
   from json_to_recordset(%(edges)s::json) as e(source_id uuid, target_id uuid)
   cross join granted g
+), parked as (
+  update task t set state = 'waiting', blockers = 1, waits_for = 'run', claim_token = null, claimed_by = null,
+    lease_until = null, started_at = aos_now(),
+    deadline_at = coalesce(t.deadline_at, aos_now() + g.total_timeout_seconds * interval '1 second'),
+    wake_at = coalesce(t.deadline_at, aos_now() + g.total_timeout_seconds * interval '1 second')
+  from granted g
+  where t.organization_id = g.organization_id and t.id = g.parent_task_id
+), awaited as (
+  insert into edge (organization_id, source_id, target_id, run_id, kind)
+  select organization_id, id, parent_task_id, parent_run_id, 'child' from granted where parent_task_id is not null
 ), limited as (
   insert into budget (organization_id, id, name, scope, scope_id, currency, limit_nanos, period)
   select g.organization_id, b.id, 'run ' || g.id, 'run', g.id, b.currency, b.limit_nanos, 'total'
@@ -71,6 +98,11 @@ with asked as (
   select distinct g.organization_id, g.id, o.token, o.origin, o.whole
   from json_to_recordset(%(origins)s::json) as o(token bytea, origin text, whole boolean)
   cross join granted g
+  where g.parent_run_id is null
+  union all
+  select o.organization_id, g.id, o.token, o.origin, o.whole
+  from granted g
+  join origin_token o on o.organization_id = g.organization_id and o.run_id = g.parent_run_id
 ), kept as (
   insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after

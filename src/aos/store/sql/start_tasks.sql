@@ -6,7 +6,7 @@ with member as (
     n int, organization_id uuid, epoch bigint, task_id uuid, claim_token uuid, run_id uuid, attempt int, action_id uuid,
     name text, outcome text, rules jsonb, agent_id uuid, agent_version int, department_id uuid, chain jsonb,
     approval_id uuid, call_key text, digest bytea, arguments_content_id uuid, input_content_id uuid,
-    clock timestamptz)
+    clock timestamptz, total_timeout_seconds double precision)
 ), live as (
   -- Each is looked up by itself: as joins they would share the organization, and be scanned by it.
   select m.* from member m
@@ -18,6 +18,7 @@ with member as (
       where a.organization_id = m.organization_id and a.id = m.approval_id))
 ), started as (
   update task t set started_at = aos_now(), waits_for = null,
+    deadline_at = coalesce(t.deadline_at, aos_now() + l.total_timeout_seconds * interval '1 second'),
     input_content_id = coalesce(l.input_content_id, t.input_content_id)
   from live l
   where t.organization_id = l.organization_id and t.id = l.task_id
