@@ -113,6 +113,7 @@ class Stage:
     skew_seconds: float = 0.0
     over: bool = False
     steps: int = 0
+    ended: int = 0
     waiting: list[Turn] = field(default_factory=list)
     graves: list[asyncio.Future[None]] = field(default_factory=list)
     under_way: dict[Wire, str] = field(default_factory=dict)
@@ -139,6 +140,7 @@ class Stage:
 
     def wake(self) -> None:
         """Say that a statement under way has ended."""
+        self.ended += 1
         self._woken.set()
 
     async def settle(self) -> None:
@@ -152,14 +154,15 @@ class Stage:
                     raise AssertionError("something never waits")
                 await asyncio.sleep(0)
             if all(wire.blocked for wire in self.under_way) and not self.opening:
-                blocked = set(self.under_way)
-                if not await self._find_unblocked() and not self.loop.has_work and blocked == set(self.under_way):
+                ended = self.ended
+                if not await self._find_unblocked() and ended == self.ended:
                     return
             else:
                 self._woken.clear()
                 await self._woken.wait()
                 await self._find_blocked()
-        raise AssertionError("a statement neither ends nor waits for a lock")
+        told = {f"{name} {wire.role}": wire.blocked for wire, name in self.under_way.items()}
+        raise AssertionError(f"a statement neither ends nor waits for a lock: {told}, {self.opening} opening")
 
     async def _find_unblocked(self) -> bool:
         """Say whether a statement that waited for a lock has it now."""
