@@ -178,10 +178,9 @@ def run_rows(
         OriginRow(n=0, token=hex_bytes(token_digest(key, token.text)), origin=token.origin.value, whole=token.whole)
         for token in seen.tokens
     ]
-    if request.budget is not None:
-        rows.budgets = [
-            RunBudgetRow(id=drivers.ids.new(), currency=request.budget.currency, limit_nanos=request.budget.nanos)
-        ]
+    budget = request.budget
+    if budget is not None:
+        rows.budgets = [RunBudgetRow(id=drivers.ids.new(), currency=budget.currency, limit_nanos=budget.nanos)]
     return rows
 
 
