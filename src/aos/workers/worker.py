@@ -72,6 +72,7 @@ class Worker:
         self.tasks.on_room(self._claims.wake)
         if bell is not None:
             bell.on("aos_ready", lambda _: self._claims.wake())
+            bell.on("aos_hold", self.tasks.hold_run)
             bell.on("aos_epoch", lambda _: self._others[0].wake())
 
     async def start(self) -> None:
