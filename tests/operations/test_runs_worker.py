@@ -417,6 +417,22 @@ def test_a_cancelled_run_ends_at_once_and_its_workers_write_nothing(database: Da
     asyncio.run(story())
 
 
+def test_the_passes_of_a_cancelled_run_are_cut_off_without_their_agents_having_to_end(database: Database) -> None:
+    flow = WorkflowSpec("flow", (TaskSpec("w", "waits"),))
+
+    async def story() -> None:
+        async with working(company(database, workflows=(flow,))) as aos:
+            run_id = await aos.start("flow")
+            while str(run_id) not in run_agents.gates:
+                await asyncio.sleep(0.01)
+            await aos.do.runs.cancel_run(aos.person, run_id)
+            while aos.worker.tasks.held:
+                await asyncio.sleep(0.01)
+            assert not run_agents.gates[str(run_id)].is_set()
+
+    asyncio.run(story())
+
+
 def test_no_task_of_a_paused_run_is_claimed_until_it_goes_on(database: Database) -> None:
     flow = WorkflowSpec("flow", (TaskSpec("w", "waits"), TaskSpec("after", "echo", after=("w",), input=1)))
 
