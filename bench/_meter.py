@@ -10,10 +10,15 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Meter:
-    """CPU seconds of some processes and of all below them, ended children included."""
+    """CPU seconds of some processes and, where it goes deep, of all below them, ended children included."""
 
-    def __init__(self, pids: Sequence[int]) -> None:
+    def __init__(self, pids: Sequence[int], *, deep: bool = True) -> None:
         self.pids = pids
+        self._deep = deep
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on."""
         self._before = self._seconds()
 
     def seconds(self) -> float:
@@ -27,12 +32,12 @@ class Meter:
 
     def _seconds(self) -> float:
         total = 0
-        for pid in _tree(self.pids):
+        for pid in _tree(self.pids) if self._deep else self.pids:
             try:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             except FileNotFoundError:
                 continue
-            total += sum(int(each) for each in fields[11:15])
+            total += sum(int(each) for each in fields[11 : 15 if self._deep else 13])
         return total / TICKS
 
 

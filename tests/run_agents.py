@@ -48,6 +48,35 @@ async def pays(ctx: AsyncContext) -> Any:
     return await ctx.tool("payments.create", ctx.input)
 
 
+async def pays_when_told(ctx: AsyncContext) -> Any:
+    """Wait for the test's word, then pay."""
+    await gates.setdefault(ctx.run_id, asyncio.Event()).wait()
+    return await ctx.tool("payments.create", ctx.input)
+
+
+async def reads(ctx: AsyncContext) -> Any:
+    """Return an account that stands in a record."""
+    await ctx.tool("erp.read", {"id": 1})
+    return "DE71500105175813421938"
+
+
+async def keeps_books(ctx: AsyncContext) -> Any:
+    """Pay each amount, one after the other; write a note and wait for the test's word where the input says so."""
+    await ctx.tool("erp.read", {"id": 1}) if ctx.input.get("read") else None
+    for amount in ctx.input["amounts"]:
+        await ctx.tool("payments.create", iban="DE1", amount=amount, currency="EUR")
+    if ctx.input.get("note"):
+        await ctx.tool("erp.note", text="done")
+    if ctx.input.get("wait"):
+        await gates.setdefault(ctx.run_id, asyncio.Event()).wait()
+
+
+async def keeps_books_and_fails(ctx: AsyncContext) -> Any:
+    """Pay each amount, then fail."""
+    await keeps_books(ctx)
+    raise ValueError("after paying")
+
+
 async def pays_or_says_why(ctx: AsyncContext) -> Any:
     """Pay, or return why it was not allowed."""
     try:

@@ -128,7 +128,8 @@ class Working:
         while self.rows("select 1 from ledger_pending limit 1"):  # the worker may hold the head at this moment
             await integrate_all(self.running.database, self.running.facts, self.running.drivers)
         counts = self.rows(
-            "select (select count(*) from task where state in ('succeeded','failed','skipped')) as ended,"
+            "select (select count(*) from task where state in ('succeeded','failed','skipped')"
+            "   and not (state = 'succeeded' and started_at is null)) as ended,"  # a fork's, taken over from the record
             " (select count(*) from record where kind = 'task.finished') as finished,"
             " (select count(*) from record where kind = 'task.started') as started,"
             " (select count(*) from usage_event where kind = 'task_runtime') as charged,"

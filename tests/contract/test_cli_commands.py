@@ -203,6 +203,13 @@ def test_the_console_opens_in_the_browser(aos: Cli, peer: Peer) -> None:
         (["agents", "retire", "finance", "--yes"], "DELETE /agents/finance", None),
         (["agents", "register", "ops", "--type", "observer"], "POST /agents", {"name": "ops", "type": "observer"}),
         (["runs", "cancel", RUN], f"POST /runs/{RUN}/cancel", {}),
+        (["runs", "pause", RUN], f"POST /runs/{RUN}/pause", {}),
+        (["runs", "resume", RUN], f"POST /runs/{RUN}/resume", {}),
+        (["runs", "rollback", RUN], f"POST /runs/{RUN}/rollback", {}),
+        (["runs", "fork", RUN, "--from", "pay"], f"POST /runs/{RUN}/fork", {"task": "pay"}),
+        (["runs", "fork", RUN, "--from", "pay", "-i", "7"], f"POST /runs/{RUN}/fork", {"task": "pay", "input": 7}),
+        (["runs", "retry", RUN, "pay[3]"], f"POST /runs/{RUN}/retry", {"task": "pay[3]"}),
+        (["runs", "priority", RUN, "-5"], f"PATCH /runs/{RUN}", {"priority": -5}),
         (
             ["runs", "signal", RUN, "go", "--value", "[1]", "--key", "k"],
             f"POST /runs/{RUN}/signals",

@@ -162,3 +162,14 @@ def test_who_waits_while_the_process_ends_is_answered_with_what_stands(postgres_
         answer = asked.result(60)
     assert answer.startswith(b"HTTP/1.1 200")
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == shown
+
+
+def test_a_pause_is_answered_when_nothing_runs_any_more(waiting: Waiting) -> None:
+    shown: dict[str, Any] = {"id": str(IDS.new()), "state": "paused"}
+    waiting.peer.shows(shown, created=202)
+    asked = waiting.threads.submit(waiting.door.client.post, f"/runs/{shown['id']}/pause")
+    until(lambda: len(waiting.peer.asked) > 2)
+    assert not asked.done()
+    waiting.peer.shows(shown, created=200)
+    assert (asked.result(20).status_code, asked.result().json()) == (200, shown)
+    assert {each[:2] for each in waiting.peer.asked} == {("POST", f"/runs/{shown['id']}/pause")}

@@ -152,16 +152,82 @@ def test_a_run_that_needs_a_person_starts_after_the_yes(plane: Plane, company: C
     assert answer(plane.get(f"/approvals/{shown['id']}"))["status"] == "used"
 
 
-def test_a_run_is_paused_resumed_and_cancelled_each_once(plane: Plane, company: Company) -> None:
+def test_a_run_is_paused_resumed_and_cancelled_and_says_what_each_reached(plane: Plane, company: Company) -> None:
     run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
-    assert answer(plane.post(f"/runs/{run}/pause"))["state"] == "paused"
-    answer(plane.post(f"/runs/{run}/pause"), 409)
-    assert answer(plane.post(f"/runs/{run}/resume"))["state"] == "running"
-    answer(plane.post(f"/runs/{run}/resume"), 409)
+    nothing: dict[str, Any] = {"runs": [], "tasks": 0, "approvals": 0, "at_work": []}
+    for _ in range(2):
+        paused = answer(plane.post(f"/runs/{run}/pause"))
+        assert (paused["state"], paused["reached"]) == ("paused", {**nothing, "runs": [run], "tasks": 2})
+    resumed = answer(plane.post(f"/runs/{run}/resume"))
+    assert (resumed["state"], resumed["reached"]["tasks"]) == ("running", 2)
+    assert answer(plane.post(f"/runs/{run}/resume"))["reached"] == nothing
     cancelled = answer(plane.post(f"/runs/{run}/cancel"))
     assert (cancelled["state"], cancelled["states"], cancelled["tasks_open"]) == ("cancelled", {"cancelled": 2}, 0)
-    for order in ("pause", "resume", "cancel"):
-        answer(plane.post(f"/runs/{run}/{order}"), 409)
+    assert cancelled["reached"] == {**nothing, "runs": [run], "tasks": 2}
+    assert answer(plane.post(f"/runs/{run}/cancel"))["reached"] == nothing
+    for order in ("pause", "resume"):
+        problem = answer(plane.post(f"/runs/{run}/{order}"), 409)
+        assert problem["detail"] == f"run `{run}` has ended: it is cancelled and cannot be {order}d"
+
+
+def test_a_pause_is_202_while_a_pass_runs_and_names_it(plane: Plane, company: Company) -> None:
+    run = company.start("month-end", "match", agent="finance")
+    response = plane.post(f"/runs/{run.id}/pause")
+    (at_work,) = answer(response, 202)["reached"]["at_work"]
+    assert at_work == {"id": str(run.tasks["match"]), "run_id": str(run.id), "task": "match"}
+    plane.run("update task set state = 'ready', claim_token = null where run_id = %s", run.id)
+    assert answer(plane.post(f"/runs/{run.id}/pause"))["reached"]["at_work"] == []
+
+
+def test_a_priority_is_given_at_the_start_and_changed_later(plane: Plane, company: Company) -> None:
+    made = answer(plane.post("/runs", {"workflow": "close", "priority": 5}), 201)
+    assert made["priority"] == 5
+    changed = answer(plane.patch(f"/runs/{made['id']}", {"priority": -7}))
+    assert (changed["priority"], changed["reached"]["tasks"]) == (-7, 2)
+    for wrong in (101, "1", 1.5, None):
+        answer(plane.patch(f"/runs/{made['id']}", {"priority": wrong}), 400)
+    answer(plane.patch(f"/runs/{made['id']}", {"goal": "x"}), 400)
+    answer(plane.post(f"/runs/{made['id']}/cancel"))
+    assert "is cancelled" in answer(plane.patch(f"/runs/{made['id']}", {"priority": 1}), 409)["detail"]
+
+
+def test_a_rollback_answers_with_the_one_run_that_undoes(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    response = plane.post(f"/runs/{run}/rollback")
+    undoing = answer(response, 201)
+    assert response.headers["Location"] == f"/runs/{undoing['id']}"
+    assert (undoing["undoes_id"], [task["kind"] for task in undoing["tasks"]]) == (run, ["undo"])
+    shown = answer(plane.get(f"/runs/{run}"))
+    assert (shown["state"], shown["undone_by"]) == ("cancelled", undoing["id"])
+    assert answer(plane.post(f"/runs/{run}/rollback"))["id"] == undoing["id"]
+    assert "undoes run" in answer(plane.post(f"/runs/{undoing['id']}/rollback"), 409)["detail"]
+
+
+def test_a_fork_answers_with_the_run_that_goes_on(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close", "input": {"month": 1}}), 201)
+    plane.run("update task set state = 'succeeded' where run_id = %s and name = 'match'", run["id"])
+    response = plane.post(f"/runs/{run['id']}/fork", {"task": "report", "input": {"month": 2}})
+    fork = answer(response, 201)
+    assert response.headers["Location"] == f"/runs/{fork['id']}"
+    assert (fork["forked_from_id"], fork["forked_task"], fork["input"]) == (run["id"], "report", {"month": 2})
+    assert {task["name"]: task["state"] for task in fork["tasks"]} == {"match": "succeeded", "report": "ready"}
+    assert (fork["tasks_open"], fork["tasks_total"]) == (1, 2)
+    assert "did you mean `report`" in answer(plane.post(f"/runs/{run['id']}/fork", {"task": "reprt"}), 404)["detail"]
+    answer(plane.post(f"/runs/{run['id']}/fork", {}), 400)
+    keyed = [plane.post(f"/runs/{run['id']}/fork", {"task": "match"}, Idempotency_Key="k") for _ in range(2)]
+    assert len({answer(each, 201)["id"] for each in keyed}) == 1
+
+
+def test_one_task_is_tried_again_in_its_run_or_in_a_fork(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    assert "`match` is ready in run" in answer(plane.post(f"/runs/{run}/retry", {"task": "match"}), 409)["detail"]
+    plane.run("update task set state = 'stuck' where run_id = %s and name = 'match'", run)
+    tried = answer(plane.post(f"/runs/{run}/retry", {"task": "match"}))
+    assert (tried["id"], tried["states"]) == (run, {"ready": 1, "blocked": 1})
+    plane.run("update run set state = 'failed', tasks_open = 0 where id = %s", run)
+    plane.run("update task set state = 'failed' where run_id = %s", run)
+    fork = answer(plane.post(f"/runs/{run}/retry", {"task": "match"}), 201)
+    assert (fork["forked_from_id"], fork["forked_task"]) == (run, "match")
 
 
 def test_a_yes_lets_the_same_act_be_done_once(plane: Plane, company: Company) -> None:
@@ -234,7 +300,14 @@ def test_who_has_no_role_for_it_orders_nothing(plane: Plane, company: Company) -
     digest = digest_of(plane, pending)
     viewer = plane.as_person("vera@larkspur.example", "viewer")
     answer(plane.post("/runs", {"workflow": "close"}, token=viewer), 403)
-    answer(plane.post(f"/runs/{run}/cancel", token=viewer), 403)
+    for order, body in (
+        ("cancel", None),
+        ("rollback", None),
+        ("fork", {"task": "match"}),
+        ("retry", {"task": "match"}),
+    ):
+        answer(plane.post(f"/runs/{run}/{order}", body, token=viewer), 403)
+    answer(plane.patch(f"/runs/{run}", {"priority": 1}, token=viewer), 403)
     answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest}, token=viewer), 403)
     approver = plane.as_person("anna@larkspur.example", "approver")
     answer(plane.post(f"/approvals/{pending.approval_id}/approve", {"digest": digest}, token=approver))

@@ -118,8 +118,10 @@ MANIFEST: dict[str, Any] = {
             repeat="keyed",
             price={"per_call": "0.02 EUR"},
             facts={"vendor": {"tool": "erp.get_vendor", "args": {"vendor": "vendor"}}},
+            concurrency=40,
         ),
     },
+    "queues": {"licences": {"concurrency": 7}},
     "agents": {
         "controller": {
             "type": "executive",
@@ -146,6 +148,7 @@ MANIFEST: dict[str, Any] = {
             "department": "finance",
             "goal": "Settle the open invoices of one vendor",
             "runtime": {"python": "examples.agents:vendor_desk"},
+            "concurrency": 30,
             "tools": [
                 {"tools": "erp.*", "effects": ["read"]},
                 "erp.hold_invoice",

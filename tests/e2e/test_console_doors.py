@@ -225,3 +225,12 @@ def test_maria_is_known_by_name_everywhere(console: Console) -> None:
     with console.client(MARIA) as client:
         for name, path in console.addresses().items():
             assert "Maria Sand" in client.get(path).text, name
+
+
+def test_the_fleet_shows_each_limit_and_how_many_are_under_way(console: Console) -> None:
+    with console.client(VIKTOR) as client:
+        rows = re.findall(r"<tr>(.*?)</tr>", client.get("/console/fleet").text, re.DOTALL)
+    told = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
+    assert any(re.search(r"^vendor-desk .* \d+ of 30 ", row) for row in told)
+    assert "licences queue 0 7" in told
+    assert "payments.create tool 0 40" in told

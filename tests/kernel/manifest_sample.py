@@ -16,8 +16,20 @@ LARKSPUR: dict[str, Any] = {
             "result_trust": "trusted",
             "args": {"type": "object", "properties": {"vendor": {"type": "string"}}, "required": ["vendor"]},
         },
+        "payments.reverse": {
+            "python": "example.erp:reverse_payment",
+            "effect": "pay",
+            "args": {
+                "properties": {"payment": {"type": "string"}, "reason": {"type": "string"}},
+                "required": ["payment"],
+            },
+        },
         "payments.create": {
             "python": "example.erp:create_payment",
+            "compensate": {
+                "tool": "payments.reverse",
+                "arguments": {"payment": "${output.id}", "reason": "undo of ${args.amount}"},
+            },
             "effect": "pay",
             "sinks": ["iban", "amount"],
             "repeat": "keyed",

@@ -11,7 +11,7 @@ from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
 from aos.kernel.manifest.gains import agent_gains, tool_gains
 from aos.kernel.manifest.values import AgentSpec, ToolSpec
 from aos.kernel.money import Money
-from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport
+from aos.kernel.tools import Compensation, Effect, FactLookup, Repeat, ResultTrust, ToolTransport
 
 TOOL = ToolSpec(
     "erp.pay", Effect.PAY, Repeat.KEYED, ResultTrust.OWN, ToolTransport.PYTHON, "a.b:c", {"type": "object"},
@@ -23,6 +23,7 @@ LOOSER: dict[str, Any] = {
     "effect": Effect.READ, "repeat": Repeat.SAFE, "result_trust": ResultTrust.TRUSTED, "transport": ToolTransport.AOS,
     "entry": "a.b:d", "schema": {}, "sinks": (), "money": ("amount",), "lookups": (FactLookup("v", "t", ()),),
     "price": Money(4, "EUR"), "reversible": True, "fixed": {"bank": "x"},
+    "compensate": Compensation("erp.unpay"),
 }  # fmt: skip
 FREER: dict[str, Any] = {
     "type": AgentType.EXECUTIVE, "owner": "c@d.example", "department": "sales", "tools": (ToolPermission("erp.*"),),

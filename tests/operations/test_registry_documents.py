@@ -31,6 +31,11 @@ FULL: dict[str, Any] = {
             "effect": "read",
             "args": {"properties": {"id": {"type": "string"}}},
         },
+        "payments.reverse": {
+            "python": "example.erp:reverse",
+            "effect": "pay",
+            "args": {"properties": {"id": {"type": "string"}}},
+        },
         "payments.create": {
             "python": "example.erp:pay",
             "effect": "pay",
@@ -43,6 +48,7 @@ FULL: dict[str, Any] = {
             },
             "fixed": {"bank": "main"},
             "facts": {"vendor": {"tool": "erp.vendor", "args": {"id": "iban"}}},
+            "compensate": {"tool": "payments.reverse", "arguments": {"id": "${output.id}"}},
             "price": {"per_call": "0.002 USD"},
             "reversible": True,
             "timeout": "90s",

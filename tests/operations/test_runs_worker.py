@@ -17,6 +17,7 @@ from aos.kernel.tools import Effect
 from aos.kernel.workflow.spec import RetrySpec, TaskSpec, WorkflowSpec
 from aos.operations.approvals import Answer
 from aos.operations.run_rows import RunRequest
+from aos.operations.run_steering import Steered
 from aos.operations.runs import RunStarted
 from tests import run_agents
 from tests.databases import Database
@@ -44,7 +45,7 @@ def run_agent(name: str, *tools: str, **more) -> Agent:
 def company(database: Database, *rules: Rule, workflows: tuple[WorkflowSpec, ...] = ()) -> World:
     """Return the organization that these tests share."""
     names = ("echo", "double", "fails", "fails_once", "waits")
-    paying = ("pays", "pays_or_says_why", "pays_then_fails", "pays_first_time_only", "counts_steps")
+    paying = ("pays", "pays_or_says_why", "pays_then_fails", "pays_first_time_only", "counts_steps", "pays_when_told")
     agents = [run_agent(name) for name in names]
     agents += [run_agent(name, "payments.create") for name in paying]
     agents += [
@@ -410,9 +411,24 @@ def test_a_cancelled_run_ends_at_once_and_its_workers_write_nothing(database: Da
             run_agents.gates[str(run_id)].set()
             await aos.worker.tasks.finish(2.0)
             assert aos.tasks(run_id)["w"]["output"] is None
-            with pytest.raises(Conflict, match="is cancelled"):
-                await aos.do.runs.cancel_run(aos.person, run_id)
+            assert await aos.do.runs.cancel_run(aos.person, run_id) == Steered()
             await aos.check_books()
+
+    asyncio.run(story())
+
+
+def test_the_passes_of_a_cancelled_run_are_cut_off_without_their_agents_having_to_end(database: Database) -> None:
+    flow = WorkflowSpec("flow", (TaskSpec("w", "waits"),))
+
+    async def story() -> None:
+        async with working(company(database, workflows=(flow,))) as aos:
+            run_id = await aos.start("flow")
+            while str(run_id) not in run_agents.gates:
+                await asyncio.sleep(0.01)
+            await aos.do.runs.cancel_run(aos.person, run_id)
+            while aos.worker.tasks.held:
+                await asyncio.sleep(0.01)
+            assert not run_agents.gates[str(run_id)].is_set()
 
     asyncio.run(story())
 

@@ -378,13 +378,13 @@ class World:
         await self.run(actor, "renew_leases", {"claims": rows_json(rows), "lease_seconds": 60})
 
     async def cancel(self, actor: Actor) -> None:
-        where = {"organization_id": self.organization_id, "run_id": self.run_id}
+        where = {"organization_id": self.organization_id, "run_ids": [self.run_id]}
         await self.run(actor, "lock_run_tasks", where)
         await self.run(actor, "cancel_run", {**where, "usage": "[]", "records": "[]"})
 
     def set_paused(self, paused: bool):
         async def work(actor: Actor) -> None:
-            where = {"organization_id": self.organization_id, "run_id": self.run_id}
+            where = {"organization_id": self.organization_id, "run_ids": [self.run_id]}
             await self.run(actor, "lock_run_tasks", where)
             from_state, to_state = ("running", "paused") if paused else ("paused", "running")
             params = {**where, "paused": paused, "from_state": from_state, "to_state": to_state, "records": "[]"}

@@ -43,7 +43,7 @@ _GROUPS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     ("people", "person"): ("people", "PEOPLE", "people"),
     ("tokens", "token"): ("people", "TOKENS", "tokens"),
     ("secrets", "secret"): ("secrets", "SECRETS", "group"),
-    ("runs", "run"): ("runs", "RUNS", "group"),
+    ("runs", "run"): ("runs_steering", "RUNS", "group"),
     ("approvals", "approval"): ("approvals", "APPROVALS", "group"),
     ("schedules", "schedule"): ("schedules", "SCHEDULES", "group"),
     ("hooks", "hook"): ("hooks", "HOOKS", "group"),

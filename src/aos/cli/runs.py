@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -45,6 +46,9 @@ def run(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Exit with 5 instead of waiting through an approval")
     ] = False,
+    priority: Annotated[
+        int | None, typer.Option("--priority", metavar="N", help="From -100 to 100; larger goes first")
+    ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", "-l", metavar="NAME=VALUE", help="Repeatable")] = None,
 ) -> None:
     """Run a workflow or an agent.
@@ -54,6 +58,7 @@ def run(
     session = session_of(context)
     body: dict[str, Any] = {"input": read_input(input)} if input else {}
     body |= {"goal": goal} if goal else {}
+    body |= {"priority": priority} if priority is not None else {}
     body |= {"labels": parse_pairs(label, "--label")} if label else {}
     started = _start(session, name, body)
     id = str(started["id"])
@@ -61,7 +66,7 @@ def run(
         session.out.say(started, id)
         return
     session.out.note(f"run {id}")
-    _finish(session, id, stop_at_approval=no_wait)
+    finish(session, id, stop_at_approval=no_wait)
 
 
 def _start(session: Session, name: str, body: dict[str, Any]) -> Object:
@@ -105,8 +110,10 @@ def _read(path: Path) -> bytes:
         return file.read(INPUT_BYTES_MAX + 1)
 
 
-def _finish(session: Session, id: str, *, stop_at_approval: bool) -> None:
-    """Follow a run, print what it returned, and exit as it ended."""
+def finish(
+    session: Session, id: str, *, stop_at_approval: bool = False, then: Callable[[], None] | None = None
+) -> None:
+    """Follow a run, print what it returned, and exit as it ended; `then` says more of it before."""
     asked: set[str] = set()
 
     def ask(approval: str) -> bool:
@@ -119,6 +126,8 @@ def _finish(session: Session, id: str, *, stop_at_approval: bool) -> None:
         session, id, ask=ask if session.out.asks and not stop_at_approval else None, until_waiting=stop_at_approval
     )
     session.out.emit(view.run, lambda: _result(view))
+    if then is not None:
+        then()
     end_as(session, view)
 
 
@@ -157,7 +166,7 @@ def wait(
 ) -> None:
     """Follow a run and exit as it ended."""
     session = session_of(context)
-    _finish(session, find_id(session, RUNS.path, run_id), stop_at_approval=no_wait)
+    finish(session, find_id(session, RUNS.path, run_id), stop_at_approval=no_wait)
 
 
 @group.command("show")
@@ -168,34 +177,6 @@ def show(context: typer.Context, run_id: IdArgument) -> None:
     view = RunView()
     view.take_run(found)
     session.out.emit(found, lambda: Group(draw_run(view, session.config.now()), _result(view)))
-
-
-def _move(context: typer.Context, run_id: str, verb: str, done: str) -> None:
-    session = session_of(context)
-    id = find_id(session, RUNS.path, run_id)
-    answer = session.client.post(path_to("runs", id, verb))
-    session.out.say(answer, f"run {short(id)} is {answer.get('state') or done}")
-
-
-@group.command("pause")
-def pause(context: typer.Context, run_id: IdArgument) -> None:
-    """Begin no further task until resumed."""
-    _move(context, run_id, "pause", "paused")
-
-
-@group.command("resume")
-def resume(context: typer.Context, run_id: IdArgument) -> None:
-    """Go on with a paused run."""
-    _move(context, run_id, "resume", "running")
-
-
-@group.command("cancel")
-def cancel(context: typer.Context, run_id: IdArgument) -> None:
-    """End a run.
-
-    What is at work is stopped at its next act, the rest is not begun.
-    """
-    _move(context, run_id, "cancel", "cancelled")
 
 
 def logs(

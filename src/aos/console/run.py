@@ -9,11 +9,13 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.urls import path
 
+from aos.console.amounts import count_text
 from aos.console.binding import services
 from aos.console.cost import spent
 from aos.console.doors import Visit, page, page_cursor, page_id
 from aos.console.graph import draw_graph
 from aos.console.run_drawings import grow_tree, lay_out_steps, leaf_of
+from aos.console.run_orders import orders_of, receipt_of, task_orders_of
 from aos.console.run_words import act_text, decision_text, goal_text, run_answer, what_it_did
 from aos.console.runs import run_state
 from aos.kernel.errors import NotFound, ProofTooEarly
@@ -26,7 +28,7 @@ from aos.operations.audit import SignedHead, show_checkpoint
 from aos.operations.live_streams import make_run_stream
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
-from aos.operations.run_views import RunDetail, TaskDetail, show_run, show_run_task
+from aos.operations.run_views import RunDetail, RunView, TaskDetail, show_run, show_run_task
 
 VIEWS: Final = (("tasks", "Tasks"), ("acts", "Acts in time"), ("decisions", "Decisions"))
 ACTS_SHOWN: Final = 50
@@ -49,6 +51,15 @@ class Argument:
     name: str
     value: Any
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """Another run that this one comes from or leads to: in words, with its address."""
+
+    words: str
+    address: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +106,11 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "view": view,
         "head": checkpoint_of(visit),
         "budget_bars": tuple(spent(each) for each in detail.budgets[:1]),
+        "orders": orders_of(visit, detail.run),
+        "receipt": receipt_of(visit),
+        "lineage": _lineage(detail.run),
         **_live(visit, detail),
-        **_selected(visit, run_id),
+        **_selected(visit, detail.run),
         **_VIEW[view](visit, detail),
     }
     return visit.show("run.html", "runs", **values)
@@ -144,9 +158,26 @@ def inspect_action(visit: Visit, action: ActionView) -> Inspected:
     return Inspected(action, act_text(action), decision_text(action), arguments, others, rules)
 
 
-def _selected(visit: Visit, run_id: UUID) -> dict[str, Any]:
+def _lineage(run: RunView) -> tuple[Relative, ...]:
+    """Return the runs that this one comes from or leads to."""
+    found: list[Relative] = []
+    for words, id in (
+        ("nested in run", run.parent_run_id),
+        (f"forked at {run.forked_task} from run", run.forked_from_id),
+        ("undoes run", run.undoes_id),
+        ("undone by run", run.undone_by),
+    ):
+        if id is not None:
+            found.append(Relative(words, f"/console/runs/{id}", f"{str(id)[-8:]}"))
+    if run.nested:
+        named = count_text(run.nested, "nested run", "nested runs")
+        found.append(Relative("has", f"/console/runs?parent={run.id}", named))
+    return tuple(found)
+
+
+def _selected(visit: Visit, run: RunView) -> dict[str, Any]:
     """Return what is selected: an act, a task, or nothing."""
-    drivers = services().drivers
+    drivers, run_id = services().drivers, run.id
     action_key, task_key = visit.query("action"), visit.query("task")
     if action_key:
         action = show_action(drivers, visit.actor, page_id(action_key))
@@ -162,7 +193,14 @@ def _selected(visit: Visit, run_id: UUID) -> dict[str, Any]:
         query = PageQuery(limit=ACTS_SHOWN, order="created", filters={"run": str(run_id), "task": task.task.id})
         acts = list_actions(drivers, visit.actor, query)
         leaves = tuple(leaf_of(each) for each in acts.items)
-        return {"task": task, "task_acts": leaves, "selected_task": task.task.id, "selected_action": None}
+        orders = task_orders_of(visit, run, task.task)
+        return {
+            "task": task,
+            "task_orders": orders,
+            "task_acts": leaves,
+            "selected_task": task.task.id,
+            "selected_action": None,
+        }
     return {"selected_task": None, "selected_action": None, "notable": _notable(visit, run_id)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpResponse
 from django.urls import path
@@ -11,7 +11,7 @@ from aos.console.amounts import count_text
 from aos.console.binding import services
 from aos.console.doors import Visit, page, page_cursor
 from aos.console.states import Meaning, State, state_of
-from aos.operations.pages import PageQuery
+from aos.operations.pages import PageQuery, parse_uuid
 from aos.operations.run_views import RunView, list_runs
 
 RUNS_SHOWN: Final = 40
@@ -21,7 +21,9 @@ STATES: Final = ("running", "paused", "succeeded", "failed", "cancelled")
 def show_runs(visit: Visit) -> HttpResponse:
     """Show a page of runs, newest first, by state and name where asked."""
     state, name = visit.query("state"), visit.query("name")
-    filters = {"state": state or None} | ({"name": name} if name else {})
+    filters: dict[str, Any] = {"state": state or None} | ({"name": name} if name else {})
+    parent = parse_uuid(visit.query("parent"))
+    filters |= {"parent": parent} if parent else {}
     query = PageQuery(limit=RUNS_SHOWN, cursor=page_cursor(visit), filters=filters)
     runs = list_runs(services().drivers, visit.actor, query)
     rows = [(run, run_state(run)) for run in runs.items]

@@ -40,7 +40,7 @@ _STATES: Final[Mapping[str, Mapping[str, tuple[Meaning, str]]]] = {
         "ready": (_BUSY, "ready"),
         "running": (_BUSY, "running"),
         "waiting": (_WAITS, "waiting"),
-        "stuck": (_BAD, "stuck"),
+        "stuck": (_BAD, "given up on, waits for a person"),
         "succeeded": (_GOOD, "succeeded"),
         "failed": (_BAD, "failed"),
         "skipped": (_UNKNOWN, "skipped"),

@@ -7,7 +7,20 @@ from typing import Final
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from aos.console import approvals, assets, audit, cost, fleet, policies, run, runs, schedules, searching, signing_in
+from aos.console import (
+    approvals,
+    assets,
+    audit,
+    cost,
+    fleet,
+    policies,
+    run,
+    run_orders,
+    runs,
+    schedules,
+    searching,
+    signing_in,
+)
 from aos.console.doors import Visit, page
 from aos.kernel.errors import NotFound
 
@@ -30,6 +43,7 @@ urlpatterns: Final = [
     *fleet.urlpatterns,
     *runs.urlpatterns,
     *run.urlpatterns,
+    *run_orders.urlpatterns,
     *approvals.urlpatterns,
     *policies.urlpatterns,
     *schedules.urlpatterns,

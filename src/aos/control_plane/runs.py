@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -27,13 +27,14 @@ from aos.control_plane.bodies import (
 )
 from aos.control_plane.endpoint import Endpoint, json_response, page_response, reply_response
 from aos.control_plane.openapi import operation
-from aos.control_plane.runs_shapes import REPORT_KINDS, RUN_NEW, RUN_STATES
+from aos.control_plane.runs_shapes import REPORT_KINDS, RUN_NEW, RUN_PATCH, RUN_STATES
+from aos.control_plane.runs_steering import steered_response
 from aos.kernel.acts import Pending
 from aos.kernel.money import parse_money
 from aos.operations.idempotency import Reply
 from aos.operations.pages import PageQuery
 from aos.operations.report_views import list_run_reports
-from aos.operations.run_orders import Order, order_run, steer_run
+from aos.operations.run_orders import order_run, prioritize_run
 from aos.operations.run_rows import RunRequest
 from aos.operations.run_views import list_run_tasks, list_runs, show_run, show_run_task
 
@@ -44,6 +45,7 @@ RUN_FILTERS: Final[dict[str, Reader]] = {
     "label": read_text,
     "thread": read_text,
     "name": read_text,
+    "parent": read_uuid,
 }
 
 
@@ -88,48 +90,15 @@ class Run(Endpoint):
         detail = show_run(services().drivers, self.actor(request), read_uuid("id", id))
         return json_response(runs_wire.run_detail(detail))
 
-
-class Steering(Endpoint):
-    """What a run is told: one subclass for each order."""
-
-    order: ClassVar[Order]
-
-    def steer(self, request: Request, id: str) -> HttpResponse:
-        """Give the order and answer with the run."""
+    @operation(
+        "change_run", "Give a run and its open tasks another priority", answer="RunSteered", body="RunPatch", takes=()
+    )
+    def patch(self, request: Request, id: str) -> HttpResponse:
         read_query(request._request, {})
+        body: Any = read_fields(request._request, RUN_PATCH)
         actor, run_id = self.actor(request), read_uuid("id", id)
-        services().call(steer_run, actor, run_id, order=self.order)
-        return json_response(runs_wire.run_detail(show_run(services().drivers, actor, run_id)))
-
-
-class Pause(Steering):
-    """Holds a run: what runs of it ends its pass, nothing more begins."""
-
-    order = Order.PAUSE
-
-    @operation("pause_run", "Hold a run: nothing more of it begins", answer="RunDetail", takes=())
-    def post(self, request: Request, id: str) -> HttpResponse:
-        return self.steer(request, id)
-
-
-class Resume(Steering):
-    """Lets a paused run go on."""
-
-    order = Order.RESUME
-
-    @operation("resume_run", "Let a paused run go on", answer="RunDetail", takes=())
-    def post(self, request: Request, id: str) -> HttpResponse:
-        return self.steer(request, id)
-
-
-class Cancel(Steering):
-    """Ends a run."""
-
-    order = Order.CANCEL
-
-    @operation("cancel_run", "Cancel a run with all its open tasks", answer="RunDetail", takes=())
-    def post(self, request: Request, id: str) -> HttpResponse:
-        return self.steer(request, id)
+        reached = services().call(prioritize_run, actor, run_id, priority=body["priority"])
+        return steered_response(actor, run_id, reached)
 
 
 class Tasks(Endpoint):
@@ -192,15 +161,13 @@ def run_request(body: Fields, *, idempotency_key: str | None, approval_id: UUID 
         budget=None if budget is None else parse_money(f"{budget['amount']} {budget['currency']}"),
         idempotency_key=idempotency_key,
         approval_id=approval_id,
+        priority=given.get("priority", 0),
     )
 
 
 urlpatterns = [
     path("runs", Runs.as_view()),
     path("runs/<str:id>", Run.as_view()),
-    path("runs/<str:id>/pause", Pause.as_view()),
-    path("runs/<str:id>/resume", Resume.as_view()),
-    path("runs/<str:id>/cancel", Cancel.as_view()),
     path("runs/<str:id>/tasks", Tasks.as_view()),
     path("runs/<str:id>/reports", Reports.as_view()),
     path("runs/<str:id>/tasks/<str:task>", Task.as_view()),

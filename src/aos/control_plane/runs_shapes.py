@@ -19,6 +19,7 @@ from aos.control_plane.shapes import (
     ref,
 )
 from aos.kernel.acts import ActionState, ActKind
+from aos.kernel.limits import TASK_PRIORITY_MAX
 from aos.kernel.policy.values import Outcome
 from aos.operations.usage import UsageBy
 
@@ -26,6 +27,20 @@ RUN_STATES: Final = ("running", "paused", "succeeded", "failed", "cancelled")
 REPORT_KINDS: Final = ("progress", "kpi", "finding")
 APPROVAL_STATES: Final = ("pending", "approved", "denied", "expired", "used")
 TASK_STATES: Final = ("blocked", "ready", "running", "waiting", "stuck", "succeeded", "failed", "skipped", "cancelled")
+
+PRIORITY: Final[Schema] = {
+    "type": "integer",
+    "minimum": -TASK_PRIORITY_MAX,
+    "maximum": TASK_PRIORITY_MAX,
+    "description": "Larger goes first",
+}
+RUN_PATCH: Final[Schema] = closed({"priority": PRIORITY})
+_TASK_KEY: Final[Schema] = {"type": "string", "minLength": 1, "description": "A task by its name, its label or its id"}
+RUN_FORK: Final[Schema] = closed(
+    {"task": _TASK_KEY, "input": {"description": "Another input; the run's own where it is left out"}},
+    optional=("input",),
+)
+RUN_RETRY: Final[Schema] = closed({"task": _TASK_KEY})
 
 RUN_NEW: Final[Schema] = {
     **closed(
@@ -41,6 +56,7 @@ RUN_NEW: Final[Schema] = {
                 "maxProperties": 50,
             },
             "clock": {**INSTANT, "description": "The run's own time at its start, where the organization allows one"},
+            "priority": PRIORITY,
             "budget": closed(
                 {
                     "amount": {"type": "string", "format": "money"},
@@ -49,7 +65,7 @@ RUN_NEW: Final[Schema] = {
                 description="What the run may cost at most",
             ),
         },
-        optional=("workflow", "agent", "input", "goal", "thread", "labels", "clock", "budget"),
+        optional=("workflow", "agent", "input", "goal", "thread", "labels", "clock", "budget", "priority"),
     ),
     "oneOf": [{"required": ["workflow"]}, {"required": ["agent"]}],
 }
@@ -81,6 +97,18 @@ _SUBJECT: Final[Schema] = {
     **TEXT,
     "description": "The act's name with its most telling arguments, where they may be read",
 }
+_REACHED: Final[Schema] = closed(
+    {
+        "runs": list_of(UUID),
+        "tasks": {**NUMBER, "description": "Open tasks that were cancelled, held or moved"},
+        "approvals": {**NUMBER, "description": "Approvals that were withdrawn"},
+        "at_work": {
+            **list_of(closed({"id": UUID, "run_id": UUID, "task": TEXT})),
+            "description": "Tasks whose passes were cut off by a cancel, or still run until their next call after a pause",
+        },
+    },
+    description="What the order reached, nested runs included",
+)
 _SUM: Final[dict[str, Schema]] = {
     **dict.fromkeys(("tasks", "attempts"), NUMBER),
     "runtime_seconds": {"type": "number", "minimum": 0},
@@ -99,18 +127,11 @@ def run_components() -> dict[str, Schema]:
         "SignalNew": SIGNAL_NEW,
         "Signal": closed({"id": UUID, "run_id": UUID, "name": TEXT}),
         "Run": closed(_run()),
-        "RunDetail": closed(
-            {
-                **_run(),
-                "states": {"type": "object", "additionalProperties": NUMBER},
-                "tasks": list_of(ref("Task")),
-                "tasks_next": maybe(TEXT),
-                "approvals": list_of(ref("Approval")),
-                "budgets": list_of(ref("BudgetUse")),
-                "input": {},
-                "output": {},
-            }
-        ),
+        "RunDetail": closed(_run_detail()),
+        "RunSteered": closed({**_run_detail(), "reached": _REACHED}),
+        "RunPatch": RUN_PATCH,
+        "RunFork": RUN_FORK,
+        "RunRetry": RUN_RETRY,
         "Task": closed(_task()),
         "TaskDetail": closed({**_task(), "input": {}, "output": {}}),
         "Report": closed(
@@ -147,6 +168,19 @@ def run_components() -> dict[str, Schema]:
             }
         ),
         "ChainLink": closed({"kind": TEXT, "id": UUID, "name": TEXT, "version": maybe(NUMBER)}),
+    }
+
+
+def _run_detail() -> dict[str, Schema]:
+    return {
+        **_run(),
+        "states": {"type": "object", "additionalProperties": NUMBER},
+        "tasks": list_of(ref("Task")),
+        "tasks_next": maybe(TEXT),
+        "approvals": list_of(ref("Approval")),
+        "budgets": list_of(ref("BudgetUse")),
+        "input": {},
+        "output": {},
     }
 
 
@@ -192,6 +226,10 @@ def _run() -> dict[str, Schema]:
         "labels": ANY_OBJECT,
         "thread": maybe(TEXT),
         "error": maybe(TEXT),
+        "priority": {"type": "integer"},
+        **dict.fromkeys(("parent_run_id", "forked_from_id", "undoes_id", "undone_by"), maybe(UUID)),
+        "nested": {**NUMBER, "description": "How many runs its tasks have started"},
+        "forked_task": maybe(TEXT),
         **dict.fromkeys(("tasks_open", "tasks_total", "actions", "refused", "waiting"), NUMBER),
         "cost": _MONEY,
         "other_costs": list_of(_MONEY),

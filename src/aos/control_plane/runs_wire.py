@@ -15,6 +15,7 @@ from aos.operations.actions import ActionView, RuleMet
 from aos.operations.approval_views import ApprovalView
 from aos.operations.budget_use import BudgetUse
 from aos.operations.report_views import ReportView
+from aos.operations.run_steering import Steered
 from aos.operations.run_views import RunDetail, RunView, TaskDetail, TaskView
 from aos.operations.traces import Trace, Tree, TreeNode
 from aos.operations.usage import UsageGroup, UsageReport, UsageSum
@@ -36,6 +37,13 @@ def run(view: RunView) -> Shown:
         "labels": view.labels,
         "thread": view.thread,
         "error": view.error,
+        "priority": view.priority,
+        "parent_run_id": view.parent_run_id,
+        "nested": view.nested,
+        "forked_from_id": view.forked_from_id,
+        "forked_task": view.forked_task,
+        "undoes_id": view.undoes_id,
+        "undone_by": view.undone_by,
         "tasks_open": view.tasks_open,
         "tasks_total": view.tasks_total,
         "actions": view.actions,
@@ -70,6 +78,19 @@ def run_detail(detail: RunDetail) -> Shown:
         "budgets": [budget_use(each) for each in detail.budgets],
         "input": detail.input,
         "output": detail.output,
+    }
+
+
+def run_steered(detail: RunDetail, reached: Steered) -> Shown:
+    """Show a run after an order, with what the order reached."""
+    return {
+        **run_detail(detail),
+        "reached": {
+            "runs": list(reached.runs),
+            "tasks": reached.tasks,
+            "approvals": reached.approvals,
+            "at_work": [{"id": each.id, "run_id": each.run_id, "task": each.label} for each in reached.at_work],
+        },
     }
 
 

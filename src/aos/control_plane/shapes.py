@@ -121,7 +121,7 @@ def _shown(kind: str, *, optional: tuple[str, ...] = (), **columns: Schema) -> S
         fields["price"] = maybe(closed({inner: ref("Money")}))
     if "limit" in fields:
         fields["limit"] = ref("Money")
-    optional += tuple(name for name in fields if name in (*ToolTransport, "owner"))
+    optional += tuple(name for name in fields if name in (*ToolTransport, "owner", "queue", "compensate"))
     return closed({**columns, **fields}, optional=optional)
 
 

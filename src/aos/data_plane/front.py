@@ -1,7 +1,7 @@
 """The front of the one port: passes the control plane's and the console's paths on to their socket, as they came.
 
 It waits where something may wait: `?wait=` and `Prefer: wait=` are taken off, the request is passed on, the bell awaited with
-a sweep beneath, and the question asked once more. The control plane itself never waits for anything but a statement.
+a sweep beneath, and the question asked once more; a run's pause is asked again until it has taken effect. The control plane itself never waits for anything but a statement.
 Rules a reader must not break: path, query and headers are passed on as bytes, never taken apart and put together again;
 a download is passed on piece by piece and ends when the client is gone.
 """
@@ -29,6 +29,9 @@ SWEEP_SECONDS: Final = 2.0
 """How long a wait trusts the bell before it looks again by itself."""
 UPSTREAM_SECONDS: Final = 60.0
 """How long the control plane may be silent, before its answer or within it."""
+PAUSE_SECONDS_MAX: Final = 10.0
+"""How long a pause is waited for until it has taken effect."""
+PAUSE_AGAIN_SECONDS: Final = 0.1
 CONNECTIONS_MAX: Final = 64
 _UNSETTLED: Final = frozenset({"pending", "running", "paused", "queued"})
 _CHANNELS: Final = {"approvals": "aos_approval", "runs": "aos_run"}
@@ -102,7 +105,9 @@ class Front:
         wait_seconds, question = _take_wait(_question(scope, await read_body(scope, receive)))
         gone = asyncio.create_task(until_gone(receive))
         try:
-            if wait_seconds and not self._ended:
+            if _is_pause(question):
+                await _send(send, await self._paused(question, gone))
+            elif wait_seconds and not self._ended:
                 self._waiting.add(gone)
                 await _send(send, await self._settled(question, gone, wait_seconds=wait_seconds))
             else:
@@ -110,6 +115,19 @@ class Front:
         finally:
             self._waiting.discard(gone)
             gone.cancel()
+
+    async def _paused(self, question: _Question, gone: asyncio.Task[None]) -> _Answer:
+        """Return the answer to a pause once nothing of the run runs any more, or as it stands when the time is up.
+
+        A pause is repeated as often as one likes, and the end of a pass rings no bell: it is asked again and again.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PAUSE_SECONDS_MAX
+        answer = await self._ask(question)
+        while answer.status == 202 and clock() < deadline and not gone.done():
+            await asyncio.wait([gone], timeout=PAUSE_AGAIN_SECONDS)
+            answer = await self._ask(question)
+        return answer
 
     async def _settled(self, question: _Question, gone: asyncio.Task[None], *, wait_seconds: float) -> _Answer:
         """Return the answer once it says that the matter is settled, or as it stands when the time is up."""
@@ -243,6 +261,11 @@ def _take_wait(question: _Question) -> tuple[float, _Question]:
         raise InvalidRequest(f"wait must be a whole number of seconds up to {WAIT_SECONDS_MAX}, not `{text[:20]}`")
     seconds = WAIT_SECONDS_MAX if len(text) > 9 else min(int(text), WAIT_SECONDS_MAX)
     return float(seconds), replace(question, query="&".join(kept), headers=tuple(headers))
+
+
+def _is_pause(question: _Question) -> bool:
+    parts = question.path.strip("/").split("/")
+    return question.method == "POST" and len(parts) == 3 and (parts[0], parts[2]) == ("runs", "pause")
 
 
 def _unsettled(question: _Question, answer: _Answer) -> tuple[str, str, _Question] | None:

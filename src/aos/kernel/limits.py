@@ -34,12 +34,15 @@ OPEN_TASKS_MAX: Final = 1_000_000
 """Open tasks of an organization past which it starts no further run."""
 TASKS_PER_SPAWN_MAX: Final = 10_000
 FOR_EACH_ITEMS_MAX: Final = 10_000
+RUNS_PER_TREE_MAX: Final = 20_000
+"""Open runs, one within another, that one order reaches at once."""
 DELEGATION_DEPTH_MAX: Final = 8
 RUN_DEPTH_MAX: Final = 8
 """How deep runs nest: a run that a task of another run started is one deeper."""
 INPUT_BYTES_MAX: Final = 1_000_000
 """Largest input of a run or a task, as compact JSON."""
 TASK_PRIORITY_MAX: Final = 100
+"""A priority of a run or a task is from minus this to this; larger goes first."""
 QUEUE_LENGTH_MAX: Final = 60
 ERROR_NAMES_MAX: Final = 100
 """How many errors `retry.on` and `retry.never` may name each."""

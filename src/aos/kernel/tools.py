@@ -65,6 +65,14 @@ class FactLookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Compensation:
+    """How a performed call is undone: another tool, and its arguments, whose `${...}` read the call's `args` and `output`."""
+
+    tool: str
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """One tool at its current version. `schema` is the JSON Schema of its arguments; `sinks` are dotted paths in them."""
 
@@ -89,6 +97,7 @@ class Tool:
     """Arguments that the operator sets: no caller can give or see them."""
     concurrency: int | None = None
     """How many of its calls may be under way at once; None: as many as are made."""
+    compensate: Compensation | None = None
 
 
 def default_repeat(effect: Effect) -> Repeat:

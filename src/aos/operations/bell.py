@@ -1,7 +1,8 @@
 """The bell: one LISTEN connection a process, which wakes whoever waits for something to change.
 
 A bell carries ids or nothing and may be lost: every wait has a deadline and a sweep beneath. Channels: `aos_epoch`
-(organization id), `aos_ready` (nothing), `aos_run` (run id), `aos_approval` (approval id).
+(organization id), `aos_ready` (nothing), `aos_run` (run id), `aos_approval` (approval id), `aos_stop` and `aos_hold` (a run id:
+its passes are cut off, or end at their next call).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import psycopg
 from aos.kernel.errors import Unavailable
 from aos.store.hot.database import Database
 
-CHANNELS = ("aos_epoch", "aos_ready", "aos_run", "aos_approval")
+CHANNELS = ("aos_epoch", "aos_ready", "aos_run", "aos_approval", "aos_stop", "aos_hold")
 RECONNECT_SECONDS = 0.5
 
 

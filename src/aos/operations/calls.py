@@ -74,6 +74,8 @@ class Calls:
         self._signals = signals
         self._kept = KeptCalls(database)
         self._kpis = Kpis(database, drivers)
+        self.held: set[UUID] = set()
+        """Claims whose passes end at their next call, since their runs are paused."""
         self._spawns = Spawns(database, facts, acts, drivers)
 
     async def answer(self, state: PassState, call: Call) -> Result:
@@ -83,6 +85,9 @@ class Calls:
         database is away, StillRunning where the call stands under way from before, RateLimited where its tool had no room
         for it in all the time that it waited.
         """
+        if state.task.token in self.held and call.kind != "step":
+            state.is_held = True
+            return Result(call.task_id, call.call_id, "waiting")  # a step has been done: it is kept first
         try:
             state.count_call()
             match call.kind:

@@ -127,6 +127,8 @@ def tool_document(spec: ToolSpec) -> Fields:
         found["concurrency"] = spec.concurrency
     if spec.price is not None:
         found["price"] = {"per_call": str(spec.price)}
+    if spec.compensate is not None:
+        found["compensate"] = {"tool": spec.compensate.tool, "arguments": dict(spec.compensate.arguments)}
     return found
 
 

@@ -13,6 +13,7 @@ from aos.operations.drivers import Drivers
 from aos.operations.due_schedules import DueSchedules
 from aos.operations.facts import FactsCache
 from aos.operations.fans import Fans
+from aos.operations.forks import Forks
 from aos.operations.gate import Gate
 from aos.operations.integrate import integrate_once
 from aos.operations.nested import NestedRuns
@@ -23,6 +24,7 @@ from aos.operations.runs import Runs
 from aos.operations.signals import Signals
 from aos.operations.starts import Starts
 from aos.operations.tasks import Taken, Tasks, load_calls
+from aos.operations.undo import Undos
 from aos.store.hot.database import Database
 
 
@@ -37,6 +39,8 @@ class Orchestration:
     worker_id: UUID
     acts: OwnActs
     runs: Runs
+    undos: Undos
+    forks: Forks
     schedules: DueSchedules
     approvals: Approvals
     ends: RunEnds
@@ -77,6 +81,8 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
     tasks = Tasks(database, ends, worker_id=worker_id)
     runs = Runs(database, facts, acts, drivers)
     signals = Signals(database, facts, RunFactsCache(database, facts, drivers), acts, drivers=drivers)
+    undos = Undos(database, facts, gate, runs, drivers=drivers)
+    ends.begin_undo = undos.begin_undo
     return Orchestration(
         database=database,
         facts=facts,
@@ -86,6 +92,8 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         acts=acts,
         runs=runs,
         schedules=DueSchedules(database, facts, runs, drivers),
+        forks=Forks(database, facts, runs, drivers),
+        undos=undos,
         approvals=Approvals(database, facts, drivers),
         ends=ends,
         tasks=tasks,

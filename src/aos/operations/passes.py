@@ -68,6 +68,8 @@ class PassState:
     """Calls of the history and of this pass."""
     waits: list[Wait] = field(default_factory=list)
     wake_at: datetime | None = None
+    is_held: bool = False
+    """Whether a call was put off since the run is paused: the next pass begins as soon as it goes on."""
     _seq: count[int] = field(default_factory=lambda: count(SEQ_START))
 
     def next_seq(self) -> int:

@@ -55,6 +55,23 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a run takes over from another: where its values came from, and the outputs of tasks that it does not run again.
+
+    `origin_key` is the other run's own, so that what was seen there is known here.
+    """
+
+    run_id: UUID
+    origin_key: bytes
+    origin_incomplete: bool
+    task: str | None = None
+    """The task that it is forked at; None where it undoes the other run."""
+    kept: Mapping[str, UUID | None] = field(default_factory=dict)
+    input_is_new: bool = False
+    """Whether the input was said now; one that is taken over is what it was there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """What a run will do, and what it is named after."""
 
@@ -95,20 +112,26 @@ class RunRows:
         }
 
 
-def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: datetime, drivers: Drivers) -> RunRows:
+def run_rows(
+    planned: Planned,
+    request: RunRequest,
+    allowed: Allowed,
+    *,
+    now: datetime,
+    drivers: Drivers,
+    lineage: Lineage | None = None,
+) -> RunRows:
     """Return the rows of a run; raise NotFound where a task's agent does not exist, TooLarge for an input too large."""
     facts, act = allowed.facts, allowed.act
-    size = len(canonical_json(request.input)) if request.input is not None else 0
-    if size > INPUT_BYTES_MAX:
-        raise TooLarge(f"the input of `{planned.name}` has {size} bytes, at most {INPUT_BYTES_MAX} are taken")
+    _check_size(planned, request)
     run_id = drivers.ids.new()
-    key = drivers.ids.random_bytes(ORIGIN_KEY_BYTES)
+    key = drivers.ids.random_bytes(ORIGIN_KEY_BYTES) if lineage is None else lineage.origin_key
     given = None if request.input is None else seal(request.input, "input", facts, drivers)
     goal = seal(request.goal, "goal", facts, drivers) if request.goal else None
     outcome = seal({"run_id": str(run_id)}, "outcome", facts, drivers)
     sealed_key = seal_bytes(key, "origin-key", facts, drivers)
-    seen = tokens_of([request.input, request.goal], request.origin, at_most=ORIGIN_TOKENS_RUN_MAX)
-    tasks, edges = _tasks(planned.plan, facts, drivers)
+    seen = tokens_of(_said(request, lineage), request.origin, at_most=ORIGIN_TOKENS_RUN_MAX)
+    tasks, edges = _tasks(planned.plan, facts, drivers, kept={} if lineage is None else lineage.kept)
     run = RunRow(
         organization_id=facts.id,
         epoch=facts.epoch,
@@ -116,7 +139,7 @@ def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: da
         name=planned.name,
         chain=_run_chain(allowed),
         origin_key_content_id=sealed_key.row.id,
-        origin_incomplete=seen.incomplete,
+        origin_incomplete=seen.incomplete or (lineage is not None and lineage.origin_incomplete),
         tasks_total=len(tasks),
         action_id=allowed.action_id,
         act_name=act.name,
@@ -144,7 +167,10 @@ def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: da
         idempotency_key=act.idempotency_key,
         priority=request.priority,
         schedule_id=request.schedule_id,
+        tasks_open=sum(not task.kept for task in tasks),
     )
+    if lineage is not None:
+        _come_from(run, lineage)
     rows = RunRows(run, tasks, edges)
     rows.contents = [each.row for each in (given, goal, outcome, sealed_key) if each is not None]
     rows.records = [record_row(_record(run, allowed, given, now=now, drivers=drivers))]
@@ -152,11 +178,32 @@ def run_rows(planned: Planned, request: RunRequest, allowed: Allowed, *, now: da
         OriginRow(n=0, token=hex_bytes(token_digest(key, token.text)), origin=token.origin.value, whole=token.whole)
         for token in seen.tokens
     ]
-    if request.budget is not None:
-        rows.budgets = [
-            RunBudgetRow(id=drivers.ids.new(), currency=request.budget.currency, limit_nanos=request.budget.nanos)
-        ]
+    budget = request.budget
+    if budget is not None:
+        rows.budgets = [RunBudgetRow(id=drivers.ids.new(), currency=budget.currency, limit_nanos=budget.nanos)]
     return rows
+
+
+def _check_size(planned: Planned, request: RunRequest) -> None:
+    size = len(canonical_json(request.input)) if request.input is not None else 0
+    if size > INPUT_BYTES_MAX:
+        raise TooLarge(f"the input of `{planned.name}` has {size} bytes, at most {INPUT_BYTES_MAX} are taken")
+
+
+def _said(request: RunRequest, lineage: Lineage | None) -> list[Json]:
+    """Return what the one who starts the run says: not what it takes over from another."""
+    if lineage is None:
+        return [request.input, request.goal]
+    return [request.input] if lineage.input_is_new else []
+
+
+def _come_from(run: RunRow, lineage: Lineage) -> None:
+    """Say in a run's row which other run it goes on from, or undoes."""
+    run.origins_from_id = lineage.run_id
+    if lineage.task is None:
+        run.undoes_id = lineage.run_id
+    else:
+        run.forked_from_id, run.forked_task = lineage.run_id, lineage.task
 
 
 def _run_chain(allowed: Allowed) -> Any:
@@ -167,7 +214,9 @@ def _run_chain(allowed: Allowed) -> Any:
     return chain
 
 
-def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list[PlannedRow], list[EdgeRow]]:
+def _tasks(
+    plan: Plan, facts: OrganizationFacts, drivers: Drivers, *, kept: Mapping[str, UUID | None]
+) -> tuple[list[PlannedRow], list[EdgeRow]]:
     ids = [drivers.ids.new() for _ in plan.tasks]
     tasks: list[PlannedRow] = []
     edges: list[EdgeRow] = []
@@ -175,6 +224,9 @@ def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list
         agent = facts.agents_by_name.get(task.work.agent)
         if agent is None and not task.work.workflow:
             raise NotFound(f"task `{task.name}` is for agent `{task.work.agent}`, which there is not")
+        sources = [source for source in task.after if plan.tasks[source].name in kept]
+        needs = None if task.needs is None else max(0, task.needs - len(sources))
+        blockers = 0 if needs == 0 else len(task.after) - len(sources)
         tasks.append(
             PlannedRow(
                 id=task_id,
@@ -182,15 +234,19 @@ def _tasks(plan: Plan, facts: OrganizationFacts, drivers: Drivers) -> tuple[list
                 kind="fan" if task.is_fan else "workflow" if task.work.workflow else "agent",
                 agent_id=agent.id if agent is not None else None,
                 spec=work_spec(task.work),
-                blockers=len(task.after),
+                blockers=blockers,
                 attempts_max=task.work.retry.attempts,
-                needs=task.needs,
+                needs=needs or None,
                 lane=lane_of(agent, queue_of(agent, task.work.queue), facts.limits),
                 queue=queue_of(agent, task.work.queue),
                 priority=task.work.priority,
+                kept=task.name in kept,
+                output_content_id=kept.get(task.name),
             )
         )
-        edges += [EdgeRow(source_id=ids[source], target_id=task_id) for source in task.after]
+        # What is kept of a join's sources may suffice: it then waits for none of the others.
+        read = sources if needs == 0 else task.after
+        edges += [EdgeRow(source_id=ids[source], target_id=task_id) for source in read]
     return tasks, edges
 
 

@@ -70,6 +70,14 @@ class RunView:
     other_costs: tuple[Money, ...]
     created_at: datetime
     finished_at: datetime | None
+    priority: int
+    parent_run_id: UUID | None
+    """The run whose task started it."""
+    nested: int
+    forked_from_id: UUID | None
+    forked_task: str | None
+    undoes_id: UUID | None
+    undone_by: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ class RunDetail:
 
 
 def list_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
-    """Return a page of runs, by `state`, `workflow`, `agent`, `label` (`key` or `key=value`), `thread` and `name`."""
+    """Return a page of runs, by `state`, `workflow`, `agent`, `label` (`key` or `key=value`), `thread`, `name`, `parent`."""
     with reading(actor, Permission.RUN_READ):
         return find_runs(drivers, actor, query)
 
@@ -212,7 +220,7 @@ def _rows(actor: Actor, run_id: UUID) -> tuple[dict[str, Any], ...]:
 def _filters(query: PageQuery) -> dict[str, Any]:
     """Return every filter of the statement; a label of the form `key=value` asks for that value."""
     found: dict[str, Any] = {
-        **dict.fromkeys(("state", "workflow", "agent", "thread", "label", "labels")),
+        **dict.fromkeys(("state", "workflow", "agent", "thread", "label", "labels", "parent")),
         **query.filters,
     }
     key, equals, value = (found["label"] or "").partition("=")
@@ -235,9 +243,10 @@ def _task_page(rows: Sequence[Mapping[str, Any]], opened: Opened, *, limit: int)
 def _run(row: Mapping[str, Any], opened: Opened) -> RunView:
     plain = ("id", "name", "state", "workflow", "workflow_version", "agent", "department", "labels", "thread")
     cost, others = split_costs(row["costs"], row["currency"])
+    lineage = ("priority", "parent_run_id", "nested", "forked_from_id", "forked_task", "undoes_id", "undone_by")
     counted = ("clock_start", "tasks_open", "tasks_total", "actions", "refused", "waiting", "created_at", "finished_at")
     return RunView(
-        **{name: row[name] for name in (*plain, *counted)},
+        **{name: row[name] for name in (*plain, *counted, *lineage)},
         chain=chain_of(row["chain"]),
         goal=opened.get(row["goal_content_id"]),
         error=row["error_code"],

@@ -175,15 +175,15 @@ class Tasks:
         )
         return await self._releases.submit(row)
 
-    async def renew(self, held: Sequence[ClaimedTask]) -> set[UUID]:
-        """Renew the leases of the claims held and return the tokens that still stand."""
+    async def renew(self, held: Sequence[ClaimedTask]) -> dict[UUID, bool]:
+        """Renew the leases of the claims held; return the tokens that still stand, each with whether its run is paused."""
         claims = [
             ClaimRow(organization_id=task.organization_id, task_id=task.id, claim_token=task.token) for task in held
         ]
         params = {"claims": rows_json(claims), "lease_seconds": LEASE_SECONDS}
 
-        async def work(transaction: MachineTransaction) -> set[UUID]:
-            return {row["claim_token"] for row in await transaction.run("renew_leases", params)}
+        async def work(transaction: MachineTransaction) -> dict[UUID, bool]:
+            return {row["claim_token"]: row["paused"] for row in await transaction.run("renew_leases", params)}
 
         return await self._database.write(work)
 

@@ -299,10 +299,15 @@ class RunRow(msgspec.Struct, kw_only=True):
     call_key: str | None = None
     total_timeout_seconds: float | None = None
     schedule_id: UUID | None = None
+    undoes_id: UUID | None = None
+    forked_from_id: UUID | None = None
+    forked_task: str | None = None
+    origins_from_id: UUID | None = None
+    tasks_open: int | None = None
 
 
 class PlannedRow(msgspec.Struct, kw_only=True):
-    """One task of a run that starts."""
+    """One task of a run that starts; one that is `kept` has succeeded in another run, with the output named here."""
 
     id: UUID
     name: str
@@ -315,6 +320,8 @@ class PlannedRow(msgspec.Struct, kw_only=True):
     lane: UUID | None = None
     queue: str | None = None
     priority: int | None = None
+    kept: bool = False
+    output_content_id: UUID | None = None
 
 
 class EdgeRow(msgspec.Struct, kw_only=True):

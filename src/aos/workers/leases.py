@@ -1,4 +1,4 @@
-"""Renews the leases of what is being worked on, apart from the work; cuts off what was lost."""
+"""Renews the leases of what is being worked on, apart from the work; cuts off what was lost, holds what is paused."""
 
 from __future__ import annotations
 
@@ -25,4 +25,5 @@ class LeaseDuty:
         if held:
             standing = await self._do.tasks.renew(held)
             self._tasks.cut_off([task.token for task in held if task.token not in standing])
+            self._tasks.hold([token for token, paused in standing.items() if paused])
         return 0

@@ -50,7 +50,9 @@ from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
 from aos.operations.starts import AskedFirst, NotStarted, Started
 from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
+from aos.operations.undo import UNDO
 from aos.workers.runners import Died, Runners
+from aos.workers.undo import UndoPasses
 from aos_sdk.frames import Ended, PassContext, Start
 
 _log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class TaskPasses:
     def __init__(self, orchestration: Orchestration, runners: Runners) -> None:
         self._do = orchestration
         self._runners = runners
+        self._undo = UndoPasses(orchestration)
 
     async def work_on(self, taken: Taken) -> None:
         """Bring one claim to its end. Raises StaleClaim where it is gone; every other error of AOS gives it back."""
@@ -77,6 +80,8 @@ class TaskPasses:
         early = await self._early_end(taken, facts)
         if early is not None:
             await self._end(task, early, facts, agent=agent)
+        elif task.kind == UNDO:
+            await self._undo.work_on(taken, facts)
         elif task.is_fan:
             await self._work_on_fan(taken, facts)
         elif task.is_workflow:
@@ -230,7 +235,8 @@ class TaskPasses:
         verdict = judge_pass(end, self._chances(task, facts), claims=task.claims, divergent=divergent)
         match verdict:
             case Park():
-                await self._do.tasks.park(task, state.waits_together(), pass_ms=pass_ms)
+                waits = Waits() if state.is_held else state.waits_together()
+                await self._do.tasks.park(task, waits, pass_ms=pass_ms)
             case GoOn(value):
                 await self._do.tasks.go_on(task, seal(value, "input", facts, self._do.drivers), pass_ms=pass_ms)
             case Release(counted):

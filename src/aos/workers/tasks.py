@@ -90,6 +90,14 @@ class TaskDuty:
             if held is not None:
                 held.work.cancel("the claim is gone")
 
+    def hold(self, tokens: Collection[UUID]) -> None:
+        """End the passes of these claims at their next call: their runs are paused."""
+        self._do.calls.held.update(token for token in tokens if token in self._held)
+
+    def hold_run(self, run_id: str) -> None:
+        """End the passes of a run at their next call."""
+        self.hold([token for token, held in self._held.items() if str(held.task.run_id) == run_id])
+
     async def finish(self, timeout_seconds: float) -> None:
         """Claim nothing more, wait for what runs, then give back what still does."""
         self._claiming = False
@@ -115,6 +123,7 @@ class TaskDuty:
 
     def _done(self, token: UUID) -> None:
         self._held.pop(token, None)
+        self._do.calls.held.discard(token)
         if self._short and self._claiming and self._at_once - len(self._held) >= self._room_wanted():
             self._on_room()
 

@@ -57,9 +57,9 @@ class Worker:
         self._do = orchestration
         passes = TaskPasses(orchestration, runners)
         self.tasks = TaskDuty(orchestration, passes, tasks_at_once=self.config.tasks_at_once)
-        duties: list[Duty] = [EpochDuty(orchestration.facts), LeaseDuty(orchestration, self.tasks)]
+        duties: list[Duty] = []
         if self.config.keeps_house:
-            duties += [
+            duties = [
                 SweepDuty(orchestration, passes),
                 WakeDuty(orchestration),
                 IntegrateDuty(orchestration),
@@ -68,11 +68,16 @@ class Worker:
                 ScheduleDuty(orchestration.schedules),
             ]
         self._claims = Loop(self.tasks, orchestration.facts)
-        self._others = [Loop(duty, orchestration.facts) for duty in duties]
+        epochs = Loop(EpochDuty(orchestration.facts), orchestration.facts)
+        leases = Loop(LeaseDuty(orchestration, self.tasks), orchestration.facts)
+        self._others = [epochs, leases, *(Loop(duty, orchestration.facts) for duty in duties)]
         self.tasks.on_room(self._claims.wake)
         if bell is not None:
             bell.on("aos_ready", lambda _: self._claims.wake())
-            bell.on("aos_epoch", lambda _: self._others[0].wake())
+            bell.on("aos_hold", self.tasks.hold_run)
+            # A renewal finds which claims are gone and cuts their passes off.
+            bell.on("aos_stop", lambda _: leases.wake())
+            bell.on("aos_epoch", lambda _: epochs.wake())
 
     async def start(self) -> None:
         """Begin; raises Unavailable where the database cannot be read."""

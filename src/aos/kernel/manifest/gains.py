@@ -34,6 +34,7 @@ _WORDS: Final = {
     "schema": "its arguments, which policies read, are declared anew",
     "money": "which of its arguments are money changed",
     "lookups": "the facts that policies read of it changed",
+    "compensate": "its calls are undone in another way",
     "fixed": "the arguments that only the operator sets changed",
 }
 

@@ -30,7 +30,7 @@ from aos.kernel.money import Money, parse_money
 from aos.kernel.people import Role
 from aos.kernel.policy.values import Approvers, Outcome, Rule
 from aos.kernel.schema import check_schema, pointer
-from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport, default_repeat
+from aos.kernel.tools import Compensation, Effect, FactLookup, Repeat, ResultTrust, ToolTransport, default_repeat
 
 Fields = dict[str, Json]
 
@@ -152,6 +152,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
         description=part.text("description"),
         fixed=part.sub("fixed").fields,
         concurrency=part.count("concurrency"),
+        compensate=_compensation(part.sub("compensate")) if "compensate" in part.fields else None,
     )
 
 
@@ -164,6 +165,10 @@ def read_arguments_schema(part: Part, name: str) -> Json:
         part.sub(name).note("type", "must be `object`: what is given has names")
     part.problems.extend(check_schema(schema, pointer(part.at, name)))
     return schema
+
+
+def _compensation(part: Part) -> Compensation:
+    return Compensation(part.text("tool"), part.sub("arguments").fields)
 
 
 def _lookup(name: str, part: Part) -> FactLookup:

@@ -19,6 +19,7 @@ from aos.kernel.money import Money
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.schema import pointer
 from aos.kernel.tools import Effect, FactLookup
+from aos.kernel.workflow.compensation import compensation_problems
 
 _ONE: Final = {
     "agents": "agent",
@@ -134,6 +135,20 @@ def _check_tool(tool: ToolSpec, tools: Mapping[str, ToolSpec], names: Names) -> 
         if not path_in_schema(tool.schema, sink):
             detail = f"sink `{sink}` is not an argument of `{tool.name}`: declare it under `args`"
             yield FieldError(pointer(pointer(at, "sinks"), index), detail)
+    if tool.compensate is not None:
+        place = pointer(at, "compensate")
+        yield from names.check("tools", tool.compensate.tool, pointer(place, "tool"))
+        if tool.effect is Effect.READ:
+            yield FieldError(place, f"`{tool.name}` only reads: there is nothing to undo")
+        if tool.compensate.tool in tools:
+            undoing = tools[tool.compensate.tool]
+            yield from compensation_problems(
+                tool.compensate,
+                schema=tool.schema,
+                undoing_effect=undoing.effect,
+                undoing_schema=undoing.schema,
+                at=place,
+            )
     for lookup in tool.lookups:
         place = pointer(pointer(at, "facts"), lookup.name)
         yield from names.check("tools", lookup.tool, pointer(place, "tool"))

@@ -183,6 +183,18 @@ _TOOL: Final[_JsonObject] = {
             "facts": _map(
                 "fact_name", _LOOKUP, "What conditions may read as `facts.NAME`: read tools called beforehand"
             ),
+            "compensate": _object(
+                {
+                    "tool": _ref("tool_name", "The tool that undoes a call; it passes the gate as the call did"),
+                    "arguments": {
+                        "type": "object",
+                        "description": "What it is called with; `${...}` reads `args` and `output` of the call",
+                        "examples": [{"payment": "${output.id}", "amount": "${args.amount}"}],
+                    },
+                },
+                required=("tool",),
+                description="How a call is undone when its run is rolled back",
+            ),
             "price": _object({"per_call": _ref("money")}, required=("per_call",), description="What a call costs"),
             "reversible": {"type": "boolean", "default": False, "description": "Whether the effect can be undone"},
             "timeout": _ref("duration", "How long a call may take; 60s unless it says so"),

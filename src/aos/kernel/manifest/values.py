@@ -21,7 +21,7 @@ from aos.kernel.policy.values import Rule
 from aos.kernel.schedules import CatchUp as CatchUp
 from aos.kernel.schedules import Overlap as Overlap
 from aos.kernel.schedules import ScheduleSpec as ScheduleSpec
-from aos.kernel.tools import Effect, FactLookup, Repeat, ResultTrust, ToolTransport
+from aos.kernel.tools import Compensation, Effect, FactLookup, Repeat, ResultTrust, ToolTransport
 from aos.kernel.workflow.spec import RetrySpec as RetrySpec
 from aos.kernel.workflow.spec import TaskSpec as TaskSpec
 from aos.kernel.workflow.spec import WorkflowSpec as WorkflowSpec
@@ -100,6 +100,7 @@ class ToolSpec:
     description: str = ""
     fixed: Mapping[str, Json] = field(default_factory=dict)
     concurrency: int | None = None
+    compensate: Compensation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ with page as (
     and (%(label)s::text is null or r.labels ? %(label)s::text)
     and (%(labels)s::jsonb is null or r.labels @> %(labels)s::jsonb)
     and (%(thread)s::text is null or r.thread = %(thread)s)
+    and (%(parent)s::uuid is null or r.parent_run_id = %(parent)s)
     and (%(from)s::timestamptz is null or r.created_at >= %(from)s)
     and (%(to)s::timestamptz is null or r.created_at < %(to)s)
     and (%(after_id)s::uuid is null or case when %(descending)s then r.id < %(after_id)s else r.id > %(after_id)s end)
@@ -26,7 +27,9 @@ with page as (
 select r.id, r.name, r.state, r.workflow, r.workflow_version, r.agent, coalesce(d.name, '') as department, r.chain,
   r.labels, r.thread, r.clock_start, r.error_code, r.tasks_open, r.tasks_total, r.created_at, r.finished_at,
   r.goal_content_id, r.input_content_id, r.output_content_id, coalesce(u.costs, '[]') as costs, s.currency,
-  n.actions, n.refused, n.waiting
+  n.actions, n.refused, n.waiting, r.priority, r.parent_run_id, r.forked_from_id, r.forked_task, r.undoes_id,
+  (select count(*) from run b where b.organization_id = r.organization_id and b.parent_run_id = r.id) as nested,
+  (select b.id from run b where b.organization_id = r.organization_id and b.undoes_id = r.id) as undone_by
 from page r
 join organization_settings s on s.organization_id = r.organization_id
 left join department d on d.organization_id = r.organization_id and d.id = r.department_id

@@ -1,4 +1,5 @@
--- Renews the leases of the claims that a worker holds and returns those that it still holds; the others are gone.
+-- Renews the leases of the claims that a worker holds and returns those that it still holds, each with whether its run is
+-- paused; the others are gone.
 with held as (
   select t.organization_id, t.id
   from task t
@@ -9,4 +10,4 @@ with held as (
 update task t set lease_until = aos_now() + %(lease_seconds)s * interval '1 second'
 from held h
 where t.organization_id = h.organization_id and t.id = h.id
-returning t.organization_id, t.id as task_id, t.claim_token
+returning t.organization_id, t.id as task_id, t.claim_token, t.paused

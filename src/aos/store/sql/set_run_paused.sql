@@ -1,8 +1,8 @@
--- Pauses one run, or lets it go on: no task of a paused run is claimed; those that run end their pass. The tasks were
--- locked before. Returns its id where its state changed.
+-- Pauses runs, or lets them go on: no task of a paused run is claimed; those that run end their pass at its next call.
+-- The tasks were locked before. Returns the runs whose state changed.
 with changed as (
   update run r set state = %(to_state)s
-  where r.organization_id = %(organization_id)s and r.id = %(run_id)s and r.state = %(from_state)s
+  where r.organization_id = %(organization_id)s and r.id = any(%(run_ids)s::uuid[]) and r.state = %(from_state)s
   returning r.organization_id, r.id
 ), held as (
   update task t set paused = %(paused)s
@@ -12,7 +12,7 @@ with changed as (
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join changed c on c.organization_id = r.organization_id
+  join changed c on c.organization_id = r.organization_id and c.id = r.run_id
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded
@@ -20,5 +20,6 @@ with changed as (
   insert into ledger_pending (organization_id, record_id, leaf, position)
   select organization_id, id, leaf, position from recorded
 )
-select id, (select pg_notify('aos_ready', '')) as bell, (select pg_notify('aos_run', changed.id::text)) as run_bell
+select id, (select pg_notify('aos_ready', '')) as bell, (select pg_notify('aos_run', changed.id::text)) as run_bell,
+  (select pg_notify('aos_hold', changed.id::text) where %(paused)s) as hold_bell
 from changed

@@ -10,7 +10,8 @@ with asked as (
     act_name text, outcome text, rules jsonb, act_agent_id uuid, act_agent_version int, act_chain jsonb, parent_run_id uuid,
     parent_task_id uuid, parent_claim_token uuid, parent_attempt int, call_key text, total_timeout_seconds double precision,
     priority smallint, approval_id uuid, digest bytea, outcome_content_id uuid, clock timestamptz,
-    idempotency_principal uuid, idempotency_key text, schedule_id uuid)
+    idempotency_principal uuid, idempotency_key text, schedule_id uuid, undoes_id uuid, forked_from_id uuid,
+    forked_task text, origins_from_id uuid, tasks_open int)
 ), live as (
   select m.* from asked m
   join organization o on o.id = m.organization_id and o.epoch = m.epoch
@@ -32,15 +33,18 @@ with asked as (
 ), started as (
   insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
     goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
-    origin_incomplete, tasks_open, tasks_total, priority, parent_run_id, parent_task_id, schedule_id)
+    origin_incomplete, tasks_open, tasks_total, priority, parent_run_id, parent_task_id, schedule_id, undoes_id,
+    forked_from_id, forked_task)
   select g.organization_id, g.id, g.workflow_id, g.workflow_version, g.agent_id, g.name, g.department_id, 'running',
     g.chain, coalesce(g.goal_content_id, p.goal_content_id), g.input_content_id, coalesce(g.labels, '{}'), g.thread,
     g.clock_start, coalesce(p.origin_key_content_id, g.origin_key_content_id),
-    json_array_length(%(origins)s::json) + coalesce(p.origin_tokens, 0),
-    g.origin_incomplete or coalesce(p.origin_incomplete, false), g.tasks_total, g.tasks_total, coalesce(g.priority, 0),
-    g.parent_run_id, g.parent_task_id, g.schedule_id
+    json_array_length(%(origins)s::json) + coalesce(p.origin_tokens, s.origin_tokens, 0),
+    g.origin_incomplete or coalesce(p.origin_incomplete, false), coalesce(g.tasks_open, g.tasks_total), g.tasks_total,
+    coalesce(g.priority, 0), g.parent_run_id, g.parent_task_id, g.schedule_id, g.undoes_id, g.forked_from_id,
+    g.forked_task
   from granted g
   left join run p on p.organization_id = g.organization_id and p.id = g.parent_run_id
+  left join run s on s.organization_id = g.organization_id and s.id = g.origins_from_id
 ), acted as (
   insert into action as a (organization_id, id, kind, name, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, digest, arguments_content_id,
@@ -65,13 +69,14 @@ with asked as (
     and c.key = g.call_key and c.attempt = g.parent_attempt and c.state = 'waiting'
 ), planned as (
   insert into task (organization_id, id, run_id, name, label, kind, agent_id, chain, spec, state, blockers, needs, lane,
-    queue, priority, attempt, attempts_max, ready_at)
+    queue, priority, attempt, attempts_max, ready_at, output_content_id, finished_at)
   select g.organization_id, t.id, g.id, t.name, t.name, t.kind, t.agent_id, g.chain, t.spec,
-    case t.blockers when 0 then 'ready' else 'blocked' end, t.blockers, t.needs,
+    case when t.kept then 'succeeded' when t.blockers = 0 then 'ready' else 'blocked' end, t.blockers, t.needs,
     coalesce(t.lane, '00000000-0000-0000-0000-000000000000'), coalesce(t.queue, 'default'),
-    coalesce(t.priority, g.priority, 0), 1, t.attempts_max, aos_now()
+    coalesce(t.priority, g.priority, 0), 1, t.attempts_max, aos_now(), t.output_content_id,
+    case when t.kept then aos_now() end
   from json_to_recordset(%(tasks)s::json) as t(id uuid, name text, kind text, agent_id uuid, spec jsonb, blockers int,
-    needs int, lane uuid, queue text, priority smallint, attempts_max int)
+    needs int, lane uuid, queue text, priority smallint, attempts_max int, kept boolean, output_content_id uuid)
   cross join granted g
 ), linked as (
   insert into edge (organization_id, source_id, target_id, run_id, kind)
@@ -99,10 +104,11 @@ with asked as (
   from json_to_recordset(%(origins)s::json) as o(token bytea, origin text, whole boolean)
   cross join granted g
   where g.parent_run_id is null
-  union all
+  union
   select o.organization_id, g.id, o.token, o.origin, o.whole
   from granted g
-  join origin_token o on o.organization_id = g.organization_id and o.run_id = g.parent_run_id
+  join origin_token o on o.organization_id = g.organization_id
+    and o.run_id = coalesce(g.parent_run_id, g.origins_from_id)
 ), kept as (
   insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
