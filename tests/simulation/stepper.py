@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -35,7 +35,13 @@ from tests.simulation.virtual_loop import VirtualLoop
 TRACE_LENGTH = 60
 SPINS_MAX = 20_000
 """Turns of the loop without a wait past which something only turns in circles."""
-CONNECTIONS_MAX = 3
+CONNECTIONS_MAX = {"machine": 3, "app": 1}
+CLOCK_SECONDS = 0.5
+"""How far the clock of a transaction may lag behind before it is set again."""
+READS = ("lock_", "load_", "find_")
+"""How statements are named that write nothing."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+SET_CLOCK = "select set_config('aos.now', %s, false)"
 FENCED = "select id, claim_token from task where id = any(%s::uuid[])"
 
 
@@ -96,7 +102,7 @@ class Wire:
     real: AsyncConnection[Any]
     role: str
     begun: bool = False
-    clock: datetime | None = None
+    clock: datetime = NEVER
     blocked: bool = False
     broken: bool = False
 
@@ -318,8 +324,7 @@ class SteppedConnection:
         if mutated is None:
             return _NoRows()
         try:
-            await self._begin()
-            before = await self._claims(params)
+            before = {} if self._last.startswith(READS) else await self._claims(params)
             cursor = await self._run(mutated, params, prepare=prepare)
         finally:
             await self._process.heard()
@@ -329,22 +334,12 @@ class SteppedConnection:
             await cursor.scroll(0, mode="absolute")
         return cursor
 
-    async def _begin(self) -> None:
-        now = self._stage.now
-        clock = f"select set_config('aos.now', '{now.isoformat()}', false)"
-        if not self._wire.begun:
-            await self._run(f"begin; {clock}")
-            self._wire.begun = True
-        elif self._wire.clock != now:
-            await self._run(clock)
-        self._wire.clock = now
-
     async def _run(self, text: str, params: Any = None, *, prepare: bool | None = None) -> Any:
         stage, wire = self._stage, self._wire
         stage.under_way[wire] = self._process.name
         wire.blocked = False
         try:
-            return await wire.real.execute(text.encode(), params, prepare=prepare)
+            return await self._send(text, params, prepare=prepare)
         except psycopg.OperationalError as error:
             if wire.real.closed:
                 wire.broken = True
@@ -354,6 +349,20 @@ class SteppedConnection:
             stage.under_way.pop(wire, None)
             wire.blocked = False
             stage.wake()
+
+    async def _send(self, text: str, params: Any, *, prepare: bool | None) -> Any:
+        """Send a statement; before it, in the same trip, what begins its transaction and sets the clock that it reads."""
+        wire, now = self._wire, self._stage.now
+        real = wire.real
+        if text in ("commit", "rollback") or (wire.begun and (now - wire.clock).total_seconds() < CLOCK_SECONDS):
+            return await real.execute(text.encode(), params, prepare=prepare)
+        async with real.pipeline():
+            if not wire.begun:
+                await real.execute("begin")
+                wire.begun = True
+            await real.execute(SET_CLOCK, (now.isoformat(),))
+            wire.clock = now
+            return await real.execute(text.encode(), params, prepare=prepare)
 
     # --- the fence: what names a claim is written under it alone --------------------------------------------------------
 
@@ -370,9 +379,9 @@ class SteppedConnection:
     def _check_fence(
         self, text: str, params: Mapping[str, Any], rows: list[Any], before: dict[str, str | None]
     ) -> None:
-        members = {each["n"]: each for each in json.loads(params["members"])}
+        members = {each.get("n", 0): each for each in json.loads(params["members"])}
         for row in rows:
-            member = members.get(row.get("n"))
+            member = members.get(row.get("n", 0))
             if member is None or not member.get("claim_token"):
                 continue
             if before.get(member["task_id"]) != member["claim_token"]:
@@ -386,7 +395,7 @@ class SteppedPool:
         self._process = process
         self._role = role
         self._idle: list[Wire] = []
-        self._room = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._room = asyncio.Semaphore(CONNECTIONS_MAX[role])
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[SteppedConnection]:

@@ -1,7 +1,10 @@
 """The one agent of the whole simulation: it plays the script that it is given, and returns what each line came to.
 
-A line is one of ["tool", NAME, OP], ["step", VALUE], ["group", [SCRIPT, ...]], ["spawn", [SCRIPT, ...]], ["report", VALUE]
-and ["break", ATTEMPTS], which raises on the first attempts. `expected` is what a script comes to where all goes well.
+A line is one of ["tool", NAME, OP], ["step", VALUE], ["report", VALUE], ["sleep", SECONDS], ["signal", NAME],
+["group", [SCRIPT, ...]], ["spawn", [SCRIPT, ...]] (children at once), ["chain", [SCRIPT, ...]] (each after the one before),
+["any", [SCRIPT, ...]] (until one has ended), ["break", ATTEMPTS], which raises on the first attempts, and as a task's last
+line ["anew", SCRIPT], which goes on with that script and a fresh history. `expected` is what a script comes to where all
+goes well.
 """
 
 from __future__ import annotations
@@ -9,10 +12,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from aos_sdk import AsyncContext, BudgetSpent, ChildFailed, Denied, OutcomeUnknown, ToolFailed
+from aos_sdk import AsyncContext, BudgetSpent, ChildFailed, Denied, OutcomeUnknown, TimedOut, ToolFailed
 from aos_sdk.errors import Refused
 
 TRIES_MAX = 3
+SIGNAL_SECONDS = 90
 
 
 class ScriptError(Exception):
@@ -37,10 +41,15 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
             return await ctx.step("say", lambda: value)
         case ["group", scripts]:
             return list(await asyncio.gather(*(_play(ctx, script) for script in scripts)))
-        case ["spawn", scripts]:
-            children = [await ctx.spawn("player", {"script": script}) for script in scripts]
-            ended = await ctx.gather(children, return_exceptions=True)
-            return ["child failed" if isinstance(each, ChildFailed) else each for each in ended]
+        case ["spawn" | "chain" | "any", _]:
+            return await _children(ctx, line)
+        case ["sleep", seconds]:
+            await ctx.sleep(seconds)
+            return "slept"
+        case ["signal", name]:
+            return await _signal(ctx, name)
+        case ["anew", script]:
+            await ctx.continue_as_new({"script": script})
         case ["report", value]:
             await ctx.report(value)
             return "reported"
@@ -49,6 +58,29 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
                 raise ScriptError(f"attempt {ctx.attempt} of {attempts}")
             return "whole"
     raise ScriptError(f"no such line: {line}")
+
+
+async def _children(ctx: AsyncContext, line: list[Any]) -> Any:
+    kind, scripts = line
+    children: list[Any] = []
+    for script in scripts:
+        after = children[-1:] if kind == "chain" else []
+        children.append(await ctx.spawn("player", {"script": script}, after=after))
+    if kind == "any":
+        try:
+            await ctx.gather(children, join="any")
+        except ChildFailed:
+            return "child failed"
+        return "one ended"
+    ended = await ctx.gather(children, return_exceptions=True)
+    return ["child failed" if isinstance(each, ChildFailed) else each for each in ended]
+
+
+async def _signal(ctx: AsyncContext, name: str) -> str:
+    try:
+        return str(await ctx.wait_for_signal(name, timeout=SIGNAL_SECONDS))
+    except TimedOut:
+        return "missed"
 
 
 async def _tool(ctx: AsyncContext, name: str, op: str) -> str:
@@ -70,6 +102,8 @@ async def _tool(ctx: AsyncContext, name: str, op: str) -> str:
 
 def expected(script: list[list[Any]]) -> list[Any]:
     """Return what a script comes to where nothing is refused, and nothing fails for good."""
+    if script and script[-1][0] == "anew":
+        return expected(script[-1][1])
     return [_expected(line) for line in script]
 
 
@@ -79,14 +113,16 @@ def _expected(line: list[Any]) -> Any:
             return op
         case ["step", value]:
             return value
-        case ["group" | "spawn", scripts]:
+        case ["group" | "spawn" | "chain", scripts]:
             return [expected(script) for script in scripts]
-        case ["report", _]:
-            return "reported"
-    return "whole"
+        case ["signal", name]:
+            return f"told {name}"
+        case [kind, _]:
+            return {"report": "reported", "sleep": "slept", "any": "one ended", "break": "whole"}[kind]
+    raise ScriptError(f"no such line: {line}")
 
 
-EXCUSES = frozenset({"denied", "spent", "unknown", "failed", "child failed", "approval-expired"})
+EXCUSES = frozenset({"denied", "spent", "unknown", "failed", "child failed", "missed", "approval-expired"})
 """What a line may come to instead, for a reason that is told."""
 
 
@@ -96,4 +132,6 @@ def differs(found: Any, wanted: Any) -> bool:
         return False
     if isinstance(found, list) and isinstance(wanted, list):
         return len(found) != len(wanted) or any(differs(one, two) for one, two in zip(found, wanted, strict=True))
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return found.keys() != wanted.keys() or any(differs(found[name], wanted[name]) for name in wanted)
     return bool(found != wanted)

@@ -15,7 +15,7 @@ from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Effect, Repeat
-from aos.kernel.workflow.spec import RetrySpec, TaskSpec, WorkflowSpec
+from aos.kernel.workflow.spec import AtLeast, FallbackSpec, OnFailure, RetrySpec, TaskSpec, WorkflowSpec
 from aos.operations.run_rows import RunRequest
 from tests.databases import Database
 from tests.simulation.whole_agents import expected
@@ -57,6 +57,9 @@ class Ordered:
     request: RunRequest
     output: Any = None
     things: frozenset[str] = frozenset()
+    signals: tuple[str, ...] = ()
+    may_lack: frozenset[str] = frozenset()
+    """Tasks that may have ended without a value, and the run have succeeded for all that."""
 
 
 @dataclass
@@ -73,12 +76,15 @@ class Company:
 def found_company(database: Database, seed: int, runs: int) -> Company:
     """Write the company into the database and draw its runs."""
     chance = random.Random(f"{seed}/company")
-    player = agent("player", *dict.fromkeys(TOOLS), delegates=("player",))
-    player = replace(player, runtime=Runtime("python", "tests.simulation.whole_agents:play", inline=True))
+    runtime = Runtime("python", "tests.simulation.whole_agents:play", inline=True)
+    players = [
+        replace(agent(name, *dict.fromkeys(TOOLS), delegates=("player",)), runtime=runtime)
+        for name in ("player", "stand-in")
+    ]
     asks = Rule("asks", 1, Outcome.ESCALATE, (), (f"tool:{ASKED}",))
     world = make_world(
         database,
-        agents=[player],
+        agents=players,
         tools=[
             _tool(SAFE, Effect.READ, Repeat.SAFE),
             _tool(KEYED, Effect.PAY, Repeat.KEYED),
@@ -119,12 +125,23 @@ class _Writer:
         self._things = count()
         self.safe: set[str] = set()
         self.written: set[str] = set()
+        self.signals: list[str] = []
+
+    def begin(self) -> None:
+        """Begin the scripts of another run."""
+        self.written, self.signals = set(), []
 
     def script(self, depth: int = 0) -> list[list[Any]]:
+        """Return the script of a task."""
+        script = self._lines(depth)
+        return [*script, ["anew", self._lines(depth)]] if self._chance.random() < 0.1 else script
+
+    def _lines(self, depth: int) -> list[list[Any]]:
         return [self._line(depth) for _ in range(self._chance.randint(1, 3))]
 
     def _line(self, depth: int) -> list[Any]:
-        kinds = ["tool"] * 6 + ["step", "report", "break"] + (["group", "spawn"] * 2 if depth < 2 else [])
+        kinds = ["tool"] * 7 + ["step", "report", "break", "sleep", "signal"]
+        kinds += ["group", "group", "spawn", "chain", "any"] if depth < 2 else []
         match self._chance.choice(kinds):
             case "tool":
                 name, thing = self._chance.choice(TOOLS), f"thing{next(self._things)}"
@@ -138,42 +155,91 @@ class _Writer:
                 return ["report", self._chance.randint(0, 99)]
             case "break":
                 return ["break", self._chance.choice([0, 1, 1, 2])]
+            case "sleep":
+                return ["sleep", self._chance.choice([0, 0.5, 20])]
+            case "signal":
+                self.signals.append(f"signal{next(self._things)}")
+                return ["signal", self.signals[-1]]
+            case "group":
+                return ["group", [self._lines(depth + 1) for _ in range(self._chance.randint(1, 3))]]
             case kind:
                 return [kind, [self.script(depth + 1) for _ in range(self._chance.randint(1, 3))]]
 
 
 def _add_order(company: Company, writer: _Writer, key: str, chance: random.Random) -> None:
-    writer.written = set()
+    writer.begin()
     budget = Money(chance.randint(0, 6) * PRICE_NANOS, "EUR") if chance.random() < 0.2 else None
     more: dict[str, Any] = {"idempotency_key": key, "labels": {RUN_KEY: key}, "budget": budget}
     if chance.random() < 0.3:
         script = writer.script()
         request = RunRequest(agent="player", input={"script": script}, **more)
-        company.orders.append(Ordered(key, request, expected(script), frozenset(writer.written)))
-        return
-    workflow, value, output = _workflow(key, writer, chance)
-    add_workflow(company.world, workflow)
-    for task in workflow.tasks:
-        company.after[key, task.name] = task.after
-    request = RunRequest(workflow=key, input=value, **more)
-    company.orders.append(Ordered(key, request, output, frozenset(writer.written)))
+        output: Any = expected(script)
+        may_lack: frozenset[str] = frozenset()
+    else:
+        inner = _workflow(f"{key}-inner", writer, chance) if chance.random() < 0.25 else None
+        flow = _workflow(key, writer, chance, inner=inner)
+        for each in (inner, flow):
+            if each is not None:
+                add_workflow(company.world, each.spec)
+        company.after |= {(key, task): needs for task, needs in flow.needs.items()}
+        request = RunRequest(workflow=key, input=flow.input, **more)
+        output, may_lack = flow.outputs, frozenset(flow.may_lack)
+    things, signals = frozenset(writer.written), tuple(writer.signals)
+    company.orders.append(Ordered(key, request, output, things, signals, may_lack))
 
 
-def _workflow(name: str, writer: _Writer, chance: random.Random) -> tuple[WorkflowSpec, Json, Any]:
-    """Return a random workflow that ends in one task over all, its input, and what it returns where all goes well."""
+@dataclass
+class _Flow:
+    """A workflow that is drawn, its input, and what it returns where all goes well."""
+
+    spec: WorkflowSpec
+    input: Json
+    outputs: dict[str, Any]
+    may_lack: set[str]
+    needs: dict[str, tuple[str, ...]]
+
+
+def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow | None = None) -> _Flow:
+    """Draw a workflow, with another one as a task of it where one is given."""
+    flow = _Flow(WorkflowSpec(name, ()), [], {}, set(), {})
     tasks: list[TaskSpec] = []
-    outputs: dict[str, Any] = {}
-    items = [{"script": writer.script(depth=2)} for _ in range(chance.randint(0, 3))]
+    items = [{"script": writer.script(depth=2)} for _ in range(chance.randint(0, 3))] if inner is None else []
     for number in range(chance.randint(1, 4)):
         label = f"t{number}"
-        after = tuple(sorted(chance.sample([task.name for task in tasks], chance.randint(0, min(2, len(tasks))))))
-        retry = RetrySpec(attempts=chance.randint(1, 4), backoff_seconds=0.5)
-        if chance.random() < 0.25:
-            tasks.append(TaskSpec(label, "player", input="${item}", for_each="${input}", after=after, retry=retry))
-            outputs[label] = [expected(item["script"]) for item in items]
+        task = _task(label, [task.name for task in tasks], chance)
+        if inner is not None and not inner.input:
+            task, flow.outputs[label], inner = replace(task, workflow=inner.spec.name), inner.outputs, None
+            task = replace(task, fallback=None)
+            flow.may_lack.add(label)
+        elif items and chance.random() < 0.3:
+            flow.outputs[label] = [expected(item["script"]) for item in items]
+            task = replace(task, agent="player", input="${item}", for_each="${input}", fallback=None)
+            items, flow.input = [], items
         else:
             script = writer.script(depth=1)
-            tasks.append(TaskSpec(label, "player", input={"script": script}, after=after, retry=retry))
-            outputs[label] = expected(script)
-    output = {label: "${" + label + ".output}" for label in outputs}
-    return WorkflowSpec(name, tuple(tasks), output=output), items, outputs
+            flow.outputs[label] = expected(script)
+            task = replace(task, agent="player", input={"script": script})
+        if task.when is not None or task.on_failure is OnFailure.CONTINUE:
+            flow.may_lack.add(label)
+        tasks.append(task)
+    loose = {task.name for task in tasks if task.join != "all"} | flow.may_lack
+    flow.needs = {
+        task.name: tuple(need for need in task.after if need not in loose) for task in tasks if task.join == "all"
+    }
+    flow.may_lack |= loose
+    flow.spec = WorkflowSpec(name, tuple(tasks), output={label: "${" + label + ".output}" for label in flow.outputs})
+    return flow
+
+
+def _task(label: str, before: list[str], chance: random.Random) -> TaskSpec:
+    after = tuple(sorted(chance.sample(before, chance.randint(0, min(2, len(before))))))
+    join = chance.choice(["all", "all", "any", AtLeast(len(after))]) if after else "all"
+    return TaskSpec(
+        label,
+        after=after,
+        join=join,
+        retry=RetrySpec(attempts=chance.randint(1, 4), backoff_seconds=0.5),
+        when=chance.choice(["${1 == 1}", "${1 == 2}"]) if chance.random() < 0.15 else None,
+        on_failure=OnFailure.CONTINUE if chance.random() < 0.2 else OnFailure.FAIL,
+        fallback=FallbackSpec("stand-in") if chance.random() < 0.2 else None,
+    )

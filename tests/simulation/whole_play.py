@@ -34,6 +34,7 @@ from aos.operations.gate import Gate
 from aos.operations.orchestration import Orchestration, orchestration
 from aos.operations.run_facts import RunFactsCache
 from aos.operations.runs import RunStarted
+from aos.operations.signals import SignalRequest, SignalSent
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
@@ -51,7 +52,7 @@ CHECK_STEPS = 40
 BELL_STEPS = 6
 CALM_SECONDS_MAX = 600.0
 STEPS_MAX = 30_000
-INTERVALS = {"epochs": 0.9, "integrate": 2.0, "sweep": 1.0, "leases": 3.0}
+INTERVALS = {"epochs": 0.9, "integrate": 3.0, "sweep": 2.0, "leases": 3.0, "schedules": 60.0, "partitions": 1e6}
 """Seconds between two steps of the duties here, so that little of a play is noise."""
 
 
@@ -104,6 +105,8 @@ class Play:
     started: dict[str, UUID] = field(default_factory=dict)
     rung: list[tuple[str, str]] = field(default_factory=list)
     stopped: list[Process] = field(default_factory=list)
+    sent: set[str] = field(default_factory=set)
+    asked_by: dict[str, Member] = field(default_factory=dict)
     calm: bool = False
     _number: int = 0
     _checked_at: int = 0
@@ -273,6 +276,7 @@ class Play:
             self._submit(unordered[0])
         elif self.chance.random() < 0.5:
             await self._answer_some()
+            self._signal_some()
         else:
             await self._steer_some()
 
@@ -300,6 +304,21 @@ class Play:
             given = self.front.do.approvals.answer_approval(self._approver, row["id"], answer=answer, comment="seen")
             self._order(f"answer {row['id']} {self.stage.steps}", _told(given))
 
+    def _signal_some(self) -> None:
+        """Send a signal of each run that has started, once or, since nobody knows, again."""
+        for order in self.company.orders:
+            wanting = [name for name in order.signals if name not in self.sent]
+            if order.key in self.started and wanting:
+                name = wanting[0] if self.calm else self.chance.choice(wanting)
+                self._order(f"signal {name}", self._signal(self.started[order.key], name))
+
+    async def _signal(self, run_id: UUID, name: str) -> None:
+        assert self.front is not None
+        with suppress(AosError):
+            request = SignalRequest(run_id, name, f"told {name}", key=name)
+            if isinstance(await self.front.do.signals.send_signal(self._person, request), SignalSent):
+                self.sent.add(name)
+
     # --- help ----------------------------------------------------------------------------------------------------------
 
     async def _help(self) -> None:
@@ -314,23 +333,30 @@ class Play:
             if order.key not in self.started and (task is None or task.done() or not self._is_living(order.key)):
                 self._submit(order)
         await self._answer_some()
+        self._signal_some()
+        await self._free_stuck()
         paused = await self.checks.rows(
             "select id from run where organization_id = %(organization_id)s and state = 'paused'"
         )
         for row in paused:
             self._order(f"resume {row['id']}", _told(self.front.do.runs.resume_run(self._person, row["id"])))
 
-    def _is_living(self, key: str) -> bool:
-        return self._asked_by.get(key) is self.front and self.front is not None and self.front.process.alive
+    async def _free_stuck(self) -> None:
+        """Cancel runs with a task that ended its workers too often: nobody knows why here."""
+        assert self.front is not None
+        stuck = await self.checks.rows(
+            "select distinct run_id from task where organization_id = %(organization_id)s and state = 'stuck'"
+        )
+        for row in stuck:
+            self._order(f"cancel {row['run_id']}", _told(self.front.do.runs.cancel_run(self._person, row["run_id"])))
 
-    @property
-    def _asked_by(self) -> dict[str, Member]:
-        return self.__dict__.setdefault("asked_by", {})
+    def _is_living(self, key: str) -> bool:
+        return self.asked_by.get(key) is self.front and self.front is not None and self.front.process.alive
 
     def _submit(self, order: Ordered) -> None:
         front = self.front
         assert front is not None
-        self._asked_by[order.key] = front
+        self.asked_by[order.key] = front
 
         async def go() -> None:
             try:
