@@ -23,7 +23,8 @@ BY_ONE_COLUMN = frozenset({"task_ready", "task_lease", "task_wake", "approval_ex
 """Indexes of few rows, whatever the size of their table: what is ready, claimed, or about to expire."""
 
 STATEMENTS = (
-    "abandon_calls append_calls claim_tasks complete_tasks expand_fan find_claim list_expired_approvals load_children"
+    "abandon_calls append_calls claim_named_tasks claim_tasks complete_tasks expand_fan find_claim list_expired_approvals"
+    " list_ready_tasks load_children"
     " load_fan_items load_open_calls load_task_history load_task_inputs lock_tasks park_tasks release_tasks renew_leases"
     " settle_approvals spawn_tasks start_tasks sweep_leases admit conclude lock_members load_call wake_tasks finish_runs"
     " load_keyed load_outcome start_run load_child_run count_runs_above load_runs_to_undo load_ending_runs"
