@@ -30,7 +30,8 @@ def test_every_field_of_a_task_is_read_and_written_back() -> None:
         "queue": "gpu",
         "priority": -5,
     }
-    (workflow,) = parse_manifest(changed(f"{AT}/more", task)).workflows
+    document = changed(f"{AT}/more", task) | {"queues": {"gpu": {"concurrency": 4}}}
+    (workflow,) = parse_manifest(document).workflows
     read = next(each for each in workflow.tasks if each.name == "more")
     assert read == TaskSpec(
         "more",

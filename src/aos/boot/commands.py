@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,13 @@ from aos.boot.paths import Paths, find_paths
 from aos.boot.program import typed
 from aos.cli.failures import CliError, exit_status_of
 from aos.kernel.errors import AosError
+
+
+class Engines(StrEnum):
+    """The engines by the names that the command line knows."""
+
+    POSTGRES = "postgres"
+    CELERY = "celery"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +150,26 @@ def _config(here: Here) -> Callable[..., Any]:
 
 
 def _worker(here: Here) -> Callable[..., Any]:
-    def worker() -> None:
-        """Run one more worker in the foreground, on a database that AOS serves already."""
+    def worker(
+        engine: Annotated[
+            Engines | None, typer.Option("--engine", help="How it learns of tasks (AOS_ENGINE)", show_default=False)
+        ] = None,
+        tasks_at_once: Annotated[
+            int | None,
+            typer.Option("--tasks-at-once", help="Tasks that it holds at once (AOS_TASKS_AT_ONCE)", min=1, max=10_000),
+        ] = None,
+        no_house: Annotated[
+            bool, typer.Option("--no-house", help="Run tasks alone; others sweep, integrate the log and archive")
+        ] = False,
+    ) -> None:
+        """Run one more worker in the foreground, on a database that AOS serves already.
+
+        SIGTERM or Ctrl-C has it claim nothing more, finish or give back what it holds, and end; the second ends it at once.
+        """
         from aos.boot.lone_worker import run_worker
 
-        config = here.config()
-        run_worker(config, here.paths(config), here.environment)
+        config = here.config(engine=engine.value if engine is not None else None, tasks_at_once=tasks_at_once)
+        run_worker(config, here.paths(config), here.environment, keeps_house=not no_house)
 
     return worker
 

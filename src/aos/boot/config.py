@@ -21,6 +21,7 @@ _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"0", "false", "no", "off"})
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _FORMATS: Final = ("json", "text")
+_ENGINES: Final = ("postgres", "celery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,45 @@ class Config:
         metadata=_says(
             "number", _whole(0, 604_800), "Processor time that a pass of a synchronous function may use; 0 is no limit.",
             unit="seconds",
+        ),
+    )  # fmt: skip
+    tasks_at_once: int = field(
+        default=200, metadata=_says("number", _whole(1, 10_000), "Tasks that a worker process holds at once, at most.")
+    )
+    engine: str = field(
+        default="postgres",
+        metadata=_says(
+            "word", _one_of(*_ENGINES), "How workers learn of tasks: `postgres`, which needs nothing else, or `celery`, by "
+            "messages of a broker (`pip install aos[celery]`). All workers of a database have the same.",
+        ),
+    )  # fmt: skip
+    redis_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_says(
+            "text", _text, "Redis to use where something asks for one (`redis://login:password@host:port/database`).",
+            secret=True, shown_default="none",
+        ),
+    )  # fmt: skip
+    celery_broker: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_says(
+            "text", _text, "Broker of the engine `celery`: a URL of Redis or of RabbitMQ (`amqp://...`).",
+            secret=True, shown_default="AOS_REDIS_URL",
+        ),
+    )  # fmt: skip
+    celery_queue: str = field(
+        default="aos",
+        metadata=_says(
+            "word", _text, "Queue of the engine `celery`, and what its keys in Redis begin with: one for each database."
+        ),
+    )
+    celery_visibility_seconds: int = field(
+        default=60,
+        metadata=_says(
+            "number", _whole(1, 86_400), "How long Redis waits for a message to be acknowledged before it gives it to "
+            "another worker. A task may take longer: its message is acknowledged when it is claimed.", unit="seconds",
         ),
     )  # fmt: skip
     agent_path: tuple[Path, ...] = field(

@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one process of a kind may hold: its two hot pools, its cold pool, and what listens."""
+    """What one process of a kind may hold: its two hot pools, its cold pool, and what lasts as long as a session."""
 
     app: int
     machine: int
@@ -38,7 +38,7 @@ class Share:
 SHARES: Final = {
     Kind.CONTROL_PLANE: Share(app=2, machine=3, cold=6),
     Kind.DATA_PLANE: Share(app=4, machine=6),
-    Kind.WORKER: Share(app=4, machine=8),
+    Kind.WORKER: Share(app=4, machine=8, listening=2),  # one of them may tell the others of tasks
 }
 
 

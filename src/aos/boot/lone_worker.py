@@ -1,5 +1,8 @@
 """`aos worker`: one more worker, in the foreground, on a database that AOS serves already; here or on another machine.
 
+It is asked to end by SIGTERM or Ctrl-C: it claims nothing more, lets what runs end and gives back the rest. A second
+signal ends it on the spot; its claims are then taken back when their leases run out.
+
 Another machine needs AOS_DATABASE_URL and the two files that AOS_KEK_FILE and AOS_PASSWORD_FILE name.
 """
 
@@ -10,6 +13,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from aos.boot.broker import broker_of
 from aos.boot.config import Config
 from aos.boot.connections import Kind
 from aos.boot.environment import child_environment
@@ -21,15 +25,16 @@ from aos.boot.paths import Paths
 from aos.boot.plan import Plan, ReadySignal
 from aos.boot.postgres import start_preparing
 from aos.boot.prepare import Orders, read_answer
-from aos.boot.worker import serve
+from aos.boot.worker import Manner, serve
 from aos.telemetry.logs import configure_logging
 
 
-def run_worker(config: Config, paths: Paths, environment: Mapping[str, str]) -> None:
+def run_worker(config: Config, paths: Paths, environment: Mapping[str, str], *, keeps_house: bool = True) -> None:
     """Work until asked to end, logging to standard error.
 
     Raises Unavailable where the database does not answer, Misconfigured where its login, the roles or a key do not fit.
     """
+    broker = broker_of(config)
     close_to_others()
     make_home(paths.postgres.folder)
     make_home(paths.aos)
@@ -45,5 +50,6 @@ def run_worker(config: Config, paths: Paths, environment: Mapping[str, str]) -> 
     prepared = read_answer(preparing.communicate(msgspec.json.encode(orders))[0])
     name = f"worker-{os.getpid()}"
     configure_logging(level=config.log_level, form=config.log_format, process=name)
-    plan = Plan(Kind.WORKER, name, 0, config.host, config.port, prepared.app_dsn, prepared.machine_dsn)
-    serve(plan, config, ReadySignal(-1))
+    logins = prepared.app_dsn, prepared.machine_dsn
+    plan = Plan(Kind.WORKER, name, 0, config.host, config.port, *logins, broker=broker)
+    serve(plan, config, ReadySignal(-1), manner=Manner(keeps_house=keeps_house, insist=True))

@@ -14,7 +14,8 @@ from aos.boot.connections import Kind
 class Plan:
     """What one process needs beyond the settings in its environment.
 
-    `listen_fd` is the listening socket it inherits, -1 where it listens on none; `log` is empty for standard error.
+    `listen_fd` is the listening socket it inherits, -1 where it listens on none; `log` is empty for standard error;
+    `broker` is that of a worker whose engine needs one.
     """
 
     kind: Kind
@@ -26,6 +27,7 @@ class Plan:
     machine_dsn: str = field(repr=False)
     listen_fd: int = -1
     log: str = ""
+    broker: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 
+from aos.boot.broker import broker_of
 from aos.boot.children import Child, Role, pause_seconds
 from aos.boot.config import Config
 from aos.boot.connections import Kind
@@ -141,6 +142,7 @@ class Supervisor:
         return Plan(
             role.kind, role.name, role.number, self._config.host, self._config.port,
             prepared.app_dsn, prepared.machine_dsn, listen_fd=role.listening, log=str(role.log),
+            broker=broker_of(self._config) if role.kind is Kind.WORKER else "",
         )  # fmt: skip
 
     def _wait_until_served(self, deadline: float) -> None:

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import os
 import sys
+from dataclasses import dataclass
 
 import uvloop
 
 from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
+from aos.boot.engines import open_engine
 from aos.boot.garbage import settle_garbage
 from aos.boot.hosts import open_hosts
 from aos.boot.hot import open_services
@@ -21,33 +23,51 @@ from aos.kernel.tools import ToolTransport
 from aos.operations.orchestration import orchestration
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
-from aos.workers.worker import Worker
+from aos.workers.worker import Worker, WorkerConfig
 
 log = logging.getLogger("aos.boot")
 
 
-def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How one worker differs from those that `aos up` starts."""
+
+    keeps_house: bool = True
+    insist: bool = False
+    """Whether a second signal ends it on the spot."""
+
+
+def serve(plan: Plan, config: Config, signal: ReadySignal, *, manner: Manner | None = None) -> None:
     """Work until asked to end; then claim nothing more, let what runs end, and give back the rest."""
     if config.allow_inline:
         sys.path.extend(str(folder) for folder in config.agent_path)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(plan, config, signal))
+        runner.run(_serve(plan, config, signal, manner=manner or Manner()))
 
 
-async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
+async def _serve(plan: Plan, config: Config, signal: ReadySignal, *, manner: Manner) -> None:
     paths = find_paths(config, os.environ)
-    ending = asked_to_end()
+    ending = asked_to_end(insist=manner.insist)
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=config.hosts) as hosts,
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, keeps_fresh=False) as hot,
     ):
         do = orchestration(hot.database, hot.facts, hot.gate, hot.drivers)
         inline = InlineRunner() if config.allow_inline else None
-        worker = Worker(do, Runners(hosts=hosts if config.hosts else None, inline=inline), bell=hot.bell)
+        runners = Runners(hosts=hosts if config.hosts else None, inline=inline)
+        engine = open_engine(config, plan.broker, do)
+        worker = Worker(
+            do,
+            runners,
+            bell=hot.bell,
+            config=WorkerConfig(tasks_at_once=config.tasks_at_once, keeps_house=manner.keeps_house),
+            told=engine.told,
+        )
         await worker.start()
         settle_garbage()
+        engine.start()
         signal.send(hot.ready)
-        log.info("the worker works", extra={"governed": hot.ready.governed})
+        log.info("the worker works", extra={"governed": hot.ready.governed, "engine": config.engine})
         await ending.wait()
         log.info("the worker is ending")
-        await worker.stop()
+        await asyncio.gather(worker.stop(), engine.stop())

@@ -103,8 +103,21 @@ class Tasks:
         """
         params = claim_params(self._worker_id, tasks_max, self._turn)
         rows = await self._database.write_in_order(("lock_limits", {}), ("claim_tasks", params))
-        taken = [Taken(claimed_task(row)) for row in rows]
+        taken = await self._loaded(rows)
         self._turn = _next_turn([each.task for each in taken])
+        return taken
+
+    async def claim_named(self, named: Sequence[tuple[UUID, UUID]]) -> list[Taken]:
+        """Claim those of the tasks named (organization, task) that are ready and within their limits, as `claim` does."""
+        keys = [TaskKey(organization_id=organization_id, id=task_id) for organization_id, task_id in named]
+        tasks = {"tasks": rows_json(keys)}
+        params = {**tasks, "worker_id": self._worker_id, "lease_seconds": LEASE_SECONDS}
+        rows = await self._database.write_in_order(("lock_named_limits", tasks), ("claim_named_tasks", params))
+        return await self._loaded(rows)
+
+    async def _loaded(self, rows: Sequence[Row]) -> list[Taken]:
+        """Return claimed tasks with what they need; give the claims back where that cannot be read."""
+        taken = [Taken(claimed_task(row)) for row in rows]
         try:
             await self._load(taken)
         except AosError:

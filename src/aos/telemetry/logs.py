@@ -18,7 +18,9 @@ from aos.telemetry.metrics import LOG_LINES
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Size at which a log file is put aside; the last one put aside is kept."""
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-_QUIET: Final = ("uvicorn", "gunicorn", "asyncio", "psycopg.pool", "psycopg_pool", "django", "aiohttp")
+_QUIET: Final = (
+    "uvicorn", "gunicorn", "asyncio", "psycopg.pool", "psycopg_pool", "django", "aiohttp", "celery", "kombu", "amqp"
+)  # fmt: skip
 
 
 def configure_logging(*, level: str, form: str, process: str, file: Path | None = None) -> None:

@@ -51,6 +51,7 @@ from aos.operations.starts import AskedFirst, NotStarted, Started
 from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
 from aos.operations.undo import UNDO
+from aos.workers.engine import Engine, PostgresEngine
 from aos.workers.runners import Died, Runners
 from aos.workers.undo import UndoPasses
 from aos_sdk.frames import Ended, PassContext, Start
@@ -67,10 +68,11 @@ STILL_OPEN_SECONDS = 5.0
 class TaskPasses:
     """Works on claimed tasks."""
 
-    def __init__(self, orchestration: Orchestration, runners: Runners) -> None:
+    def __init__(self, orchestration: Orchestration, runners: Runners, engine: Engine | None = None) -> None:
         self._do = orchestration
+        self._engine = engine or PostgresEngine(orchestration.tasks)
         self._runners = runners
-        self._undo = UndoPasses(orchestration)
+        self._undo = UndoPasses(orchestration, self._engine)
 
     async def work_on(self, taken: Taken) -> None:
         """Bring one claim to its end. Raises StaleClaim where it is gone; every other error of AOS gives it back."""
@@ -93,7 +95,7 @@ class TaskPasses:
             verdict = FallBack if self._chances(task, facts).has_fallback else Fail
             await self._end(task, verdict("agent-not-running", detail), facts, agent=agent)
         elif agent.status is AgentStatus.PAUSED:
-            await self._do.tasks.release(task, counted=False, delay_seconds=PAUSED_AGENT_SECONDS)
+            await self._engine.cancel(task, delay_seconds=PAUSED_AGENT_SECONDS)
         else:
             await self._work_on_agent(taken, facts, agent)
 
@@ -149,7 +151,7 @@ class TaskPasses:
                     await self._end(task, judge_failure(failed, self._chances(task, facts)), facts, agent=None)
                     return
                 case StillOpen():
-                    await self._do.tasks.release(task, counted=False, delay_seconds=STILL_OPEN_SECONDS)
+                    await self._engine.cancel(task, delay_seconds=STILL_OPEN_SECONDS)
                     return
                 case None:
                     pass
@@ -241,7 +243,8 @@ class TaskPasses:
                 await self._do.tasks.go_on(task, seal(value, "input", facts, self._do.drivers), pass_ms=pass_ms)
             case Release(counted):
                 delay = 0.0 if counted else UNAVAILABLE_SECONDS
-                await self._do.tasks.release(task, counted=counted, delay_seconds=delay, pass_ms=pass_ms)
+                give_back = self._engine.fail if counted else self._engine.cancel
+                await give_back(task, delay_seconds=delay, pass_ms=pass_ms)
             case Succeed() | Fail() | Retry() | FallBack() | Stuck():
                 await self._end(task, verdict, facts, agent=agent, pass_ms=pass_ms, ran=True)
 
@@ -314,7 +317,7 @@ class TaskPasses:
             now=self._do.facts.now(),
             drivers=self._do.drivers,
         )
-        await self._do.tasks.complete(member)
+        await self._engine.complete(member)
 
     async def park_as_stuck(self, task: ClaimedTask) -> None:
         """Have a task that was claimed too often wait for a person; the claim is the sweep's own."""

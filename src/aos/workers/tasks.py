@@ -17,6 +17,7 @@ from aos.kernel.errors import AosError, StaleClaim, Unavailable
 from aos.operations.claimed import ClaimedTask
 from aos.operations.orchestration import Orchestration
 from aos.operations.tasks import Taken
+from aos.workers.engine import Engine
 from aos.workers.task_passes import UNAVAILABLE_SECONDS, TaskPasses
 
 _log = logging.getLogger(__name__)
@@ -48,11 +49,13 @@ class TaskDuty:
         orchestration: Orchestration,
         passes: TaskPasses,
         *,
+        engine: Engine,
         tasks_at_once: int,
         interval_seconds: float = 0.5,
     ) -> None:
         self.interval_seconds = interval_seconds
         self._do = orchestration
+        self._engine = engine
         self._passes = passes
         self._at_once = tasks_at_once
         self._held: dict[UUID, Held] = {}
@@ -77,7 +80,7 @@ class TaskDuty:
             return 0
         if self._held:
             await asyncio.sleep(GATHER_SECONDS)
-        taken = await self._do.tasks.claim(room)
+        taken = await self._engine.claim(room)
         self._short = len(taken) == room
         for each in taken:
             self._begin(each)
@@ -108,9 +111,7 @@ class TaskDuty:
         for held in left:
             held.work.cancel("the worker stops")
         await asyncio.gather(*(held.work for held in left), return_exceptions=True)
-        await asyncio.gather(
-            *(self._do.tasks.release(held.task, counted=False) for held in left), return_exceptions=True
-        )
+        await asyncio.gather(*(self._engine.cancel(held.task) for held in left), return_exceptions=True)
 
     def _room_wanted(self) -> int:
         """Return how much room is worth a claim: a few tasks at a time cost as much as many."""
@@ -142,9 +143,10 @@ class TaskDuty:
 
     async def _give_back(self, task: ClaimedTask, *, counted: bool) -> None:
         """Give a claim back, again while the database is away; past that its lease runs out."""
+        give_back = self._engine.fail if counted else self._engine.cancel
         for pause_seconds in GIVE_BACK_PAUSES_SECONDS:
             try:
-                await self._do.tasks.release(task, counted=counted, delay_seconds=UNAVAILABLE_SECONDS)
+                await give_back(task, delay_seconds=UNAVAILABLE_SECONDS)
                 return
             except Unavailable:
                 await asyncio.sleep(pause_seconds)

@@ -10,13 +10,15 @@ from aos.operations.orchestration import Orchestration
 from aos.operations.passes import Wait, WaitKind, Waits
 from aos.operations.tasks import Taken
 from aos.operations.undo import UndoReport, UndoWaits
+from aos.workers.engine import Engine
 
 
 class UndoPasses:
     """Works on claimed tasks of kind `undo`."""
 
-    def __init__(self, orchestration: Orchestration) -> None:
+    def __init__(self, orchestration: Orchestration, engine: Engine) -> None:
         self._do = orchestration
+        self._engine = engine
 
     async def work_on(self, taken: Taken, facts: OrganizationFacts) -> None:
         """Undo what is left, then end the task with what became of each act, or park it until a person has agreed.
@@ -43,4 +45,4 @@ class UndoPasses:
             sealed = seal(report.value(), "output", facts, drivers)
             member.row.output_content_id = sealed.row.id
             member.contents.append(sealed.row)
-        await self._do.tasks.complete(member)
+        await self._engine.complete(member)

@@ -15,10 +15,13 @@ from typing import Protocol
 
 from aos.operations.orchestration import Orchestration
 from aos.workers.archive import ArchiveDuty
+from aos.workers.dispatch import DispatchDuty
 from aos.workers.duty import Duty, Loop
+from aos.workers.engine import PostgresEngine
 from aos.workers.epochs import EpochDuty
 from aos.workers.integrate import IntegrateDuty
 from aos.workers.leases import LeaseDuty
+from aos.workers.offers import OfferedEngine
 from aos.workers.partitions import PartitionDuty
 from aos.workers.runners import Runners
 from aos.workers.schedules import ScheduleDuty
@@ -39,6 +42,14 @@ class WorkerConfig:
     """Whether it sweeps, integrates and archives as well; any number of workers may, one must."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a worker needs that is told of tasks by messages: the engine that is offered them, and the duty that tells."""
+
+    engine: OfferedEngine
+    dispatch: DispatchDuty
+
+
 class Rings(Protocol):
     """What wakes a worker."""
 
@@ -51,12 +62,20 @@ class Worker:
     """One process's duties."""
 
     def __init__(
-        self, orchestration: Orchestration, runners: Runners, *, bell: Rings | None, config: WorkerConfig | None = None
+        self,
+        orchestration: Orchestration,
+        runners: Runners,
+        *,
+        bell: Rings | None,
+        config: WorkerConfig | None = None,
+        told: Told | None = None,
     ) -> None:
         self.config = config or WorkerConfig()
         self._do = orchestration
-        passes = TaskPasses(orchestration, runners)
-        self.tasks = TaskDuty(orchestration, passes, tasks_at_once=self.config.tasks_at_once)
+        self._told = told
+        engine = told.engine if told is not None else PostgresEngine(orchestration.tasks)
+        passes = TaskPasses(orchestration, runners, engine)
+        self.tasks = TaskDuty(orchestration, passes, engine=engine, tasks_at_once=self.config.tasks_at_once)
         duties: list[Duty] = []
         if self.config.keeps_house:
             duties = [
@@ -69,11 +88,16 @@ class Worker:
             ]
         self._claims = Loop(self.tasks, orchestration.facts)
         epochs = Loop(EpochDuty(orchestration.facts), orchestration.facts)
-        leases = Loop(LeaseDuty(orchestration, self.tasks), orchestration.facts)
+        leases = Loop(LeaseDuty(engine, self.tasks), orchestration.facts)
         self._others = [epochs, leases, *(Loop(duty, orchestration.facts) for duty in duties)]
         self.tasks.on_room(self._claims.wake)
+        ready = self._claims
+        if told is not None:
+            ready = Loop(told.dispatch, orchestration.facts)
+            self._others.append(ready)
+            told.engine.on_offer(self._claims.wake)
         if bell is not None:
-            bell.on("aos_ready", lambda _: self._claims.wake())
+            bell.on("aos_ready", lambda _: ready.wake())
             bell.on("aos_hold", self.tasks.hold_run)
             # A renewal finds which claims are gone and cuts their passes off.
             bell.on("aos_stop", lambda _: leases.wake())
@@ -87,8 +111,12 @@ class Worker:
 
     async def stop(self) -> None:
         """Claim nothing more, let what runs end within `finish_seconds`, give back the rest, write what is unwritten."""
+        if self._told is not None:
+            self._told.engine.close()
         await self._claims.stop()
         await self.tasks.finish(self.config.finish_seconds)
         for loop in self._others:
             await loop.stop()
+        if self._told is not None:
+            await self._told.dispatch.close()
         await self._do.drain()

@@ -160,15 +160,19 @@ class Database:
 
     async def listen(self, channels: Sequence[str]) -> AsyncConnection[DictRow]:
         """Return a connection of its own that listens; the caller reads `notifies()` and closes it."""
+        connection = await self.session()
+        for channel in channels:
+            await connection.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
+        return connection
+
+    async def session(self) -> AsyncConnection[DictRow]:
+        """Return a connection of the machine role outside the pools, for what lasts as long as a session; closed by the caller."""
         try:
-            connection = await AsyncConnection.connect(
+            return await AsyncConnection.connect(
                 self.config.machine_dsn, autocommit=True, row_factory=dict_row, connect_timeout=5
             )
         except psycopg.OperationalError as error:
             raise unavailable(error) from error
-        for channel in channels:
-            await connection.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
-        return connection
 
 
 class Plans:
