@@ -33,7 +33,8 @@ where a.organization_id = %(organization_id)s
 group by a.organization_id, a.budget_id, a.period_start, b.organization_id, b.id
 """
 RUNS = """
-select r.id, r.state, r.error_code, r.labels, r.tasks_open, r.tasks_total, r.output_content_id, r.parent_run_id,
+select r.id, r.state, r.error_code, r.labels, r.tasks_open, r.tasks_total, r.output_content_id, r.undoes_id,
+  (r.parent_run_id is null and r.undoes_id is null and r.forked_from_id is null) as ordered,
   (select count(*) from task t where t.organization_id = r.organization_id and t.run_id = r.id
     and not t.state = any(%(finals)s)) as still_open,
   (select count(*) from task t where t.organization_id = r.organization_id and t.run_id = r.id)
@@ -144,8 +145,8 @@ class Checks:
     def _orders_problems(self, runs: list[dict[str, Any]], outputs: dict[Any, Any]) -> list[str]:
         problems = []
         by_key = {order.key: order for order in self._company.orders}
-        times = Counter(run["labels"].get(RUN_KEY) for run in runs if run["parent_run_id"] is None)
-        first = {run["id"] for run in runs if run["parent_run_id"] is None}
+        times = Counter(run["labels"].get(RUN_KEY) for run in runs if run["ordered"])
+        first = {run["id"] for run in runs if run["ordered"]}
         told = Counter(
             text
             for run, output in outputs.items()
@@ -158,7 +159,7 @@ class Checks:
         for run in runs:
             if run["state"] not in {state.value for state in RUN_FINAL}:
                 problems.append(f"run {run['labels']} is lost: {run['state']}")
-            if run["state"] == "succeeded" and run["parent_run_id"] is None:
+            if run["state"] == "succeeded" and run["ordered"]:
                 problems += self._output_problems(by_key[run["labels"][RUN_KEY]], outputs[run["id"]])
         return problems
 
@@ -192,7 +193,7 @@ class Checks:
                 began.setdefault(move["id"], move["at"])
             if move["after"] == "succeeded":
                 succeeded[move["id"]] = move["at"]
-        key_of = {run["id"]: run["labels"].get(RUN_KEY) for run in runs if run["parent_run_id"] is None}
+        key_of = {run["id"]: run["labels"].get(RUN_KEY) for run in runs if run["ordered"]}
         by_name = {(key_of.get(task["run_id"]), task["label"]): task["id"] for task in tasks}
         problems = []
         for (key, label), needs in self._company.after.items():

@@ -14,16 +14,17 @@ from aos.kernel.agents import Runtime
 from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
-from aos.kernel.tools import Effect, Repeat
+from aos.kernel.tools import Compensation, Effect, Repeat
 from aos.kernel.workflow.spec import AtLeast, FallbackSpec, OnFailure, RetrySpec, TaskSpec, WorkflowSpec
 from aos.operations.run_rows import RunRequest
 from tests.databases import Database
-from tests.simulation.whole_agents import expected
+from tests.simulation.whole_agents import MAY_LACK, expected
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world, tool
 
-SAFE, KEYED, NEVER, ASKED = "books.read", "books.pay", "books.send", "books.ask"
+SAFE, KEYED, NEVER, ASKED, REFUND = "books.read", "books.pay", "books.send", "books.ask", "books.refund"
 TOOLS = (SAFE, KEYED, KEYED, NEVER, ASKED)
+UNDONE = Compensation(REFUND, {"op": "undo ${args.op}"})
 PRICE_NANOS = 1_000_000
 RUN_KEY = "run"
 TOOL_SECONDS = 5
@@ -78,7 +79,7 @@ def found_company(database: Database, seed: int, runs: int) -> Company:
     chance = random.Random(f"{seed}/company")
     runtime = Runtime("python", "tests.simulation.whole_agents:play", inline=True)
     players = [
-        replace(agent(name, *dict.fromkeys(TOOLS), delegates=("player",)), runtime=runtime)
+        replace(agent(name, *dict.fromkeys((*TOOLS, REFUND)), delegates=("player",)), runtime=runtime)
         for name in ("player", "stand-in")
     ]
     asks = Rule("asks", 1, Outcome.ESCALATE, (), (f"tool:{ASKED}",))
@@ -87,7 +88,8 @@ def found_company(database: Database, seed: int, runs: int) -> Company:
         agents=players,
         tools=[
             _tool(SAFE, Effect.READ, Repeat.SAFE),
-            _tool(KEYED, Effect.PAY, Repeat.KEYED),
+            replace(_tool(KEYED, Effect.PAY, Repeat.KEYED), compensate=UNDONE),
+            _tool(REFUND, Effect.PAY, Repeat.KEYED),
             _tool(NEVER, Effect.SEND, Repeat.NEVER),
             _tool(ASKED, Effect.PAY, Repeat.KEYED),
         ],
@@ -208,8 +210,10 @@ def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow
         label = f"t{number}"
         task = _task(label, [task.name for task in tasks], chance)
         if inner is not None and not inner.input:
-            task, flow.outputs[label], inner = replace(task, workflow=inner.spec.name), inner.outputs, None
-            task = replace(task, fallback=None)
+            task, flow.outputs[label], lacks = replace(task, workflow=inner.spec.name), inner.outputs, inner.may_lack
+            flow.outputs[label] = {name: MAY_LACK if name in lacks else value for name, value in inner.outputs.items()}
+            inner = None
+            task = replace(task, fallback=None, retry=RetrySpec())  # each attempt would be a run of its own
             flow.may_lack.add(label)
         elif items and chance.random() < 0.3:
             flow.outputs[label] = [expected(item["script"]) for item in items]
@@ -240,6 +244,6 @@ def _task(label: str, before: list[str], chance: random.Random) -> TaskSpec:
         join=join,
         retry=RetrySpec(attempts=chance.randint(1, 4), backoff_seconds=0.5),
         when=chance.choice(["${1 == 1}", "${1 == 2}"]) if chance.random() < 0.15 else None,
-        on_failure=OnFailure.CONTINUE if chance.random() < 0.2 else OnFailure.FAIL,
+        on_failure=chance.choice([OnFailure.FAIL] * 6 + [OnFailure.CONTINUE] * 2 + [OnFailure.COMPENSATE]),
         fallback=FallbackSpec("stand-in") if chance.random() < 0.2 else None,
     )

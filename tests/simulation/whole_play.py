@@ -283,16 +283,26 @@ class Play:
     async def _steer_some(self) -> None:
         assert self.front is not None
         found = await self.checks.rows(
-            "select id from run where organization_id = %(organization_id)s and state in ('running', 'paused') order by id"
+            "select id, state in ('running', 'paused') as open from run where organization_id = %(organization_id)s"
+            " and parent_run_id is null and undoes_id is null order by id"
         )
         if not found:
             return
-        run_id = self.chance.choice(found)["id"]
-        runs = self.front.do.runs
-        verb, name = self.chance.choice(
-            [(runs.pause_run, "pause")] * 4 + [(runs.resume_run, "resume")] * 5 + [(runs.cancel_run, "cancel")]
-        )
-        self._order(f"{name} {self.stage.steps}", _told(verb(self._person, run_id)))
+        run = self.chance.choice(found)
+        do, drawn = self.front.do, self.chance.random()
+        if not run["open"] or drawn < 0.04:
+            if drawn < 0.3:
+                key = f"undo {run['id']}"
+                self._order(key, _told(do.undos.roll_back(self._person, run["id"], idempotency_key=key)))
+        elif drawn < 0.08:
+            self._order(f"cancel {self.stage.steps}", _told(do.runs.cancel_run(self._person, run["id"])))
+        elif drawn < 0.15:
+            priority = self.chance.randint(-100, 100)
+            self._order(f"rank {self.stage.steps}", _told(do.runs.prioritize_run(self._person, run["id"], priority)))
+        elif drawn < 0.5:
+            self._order(f"pause {self.stage.steps}", _told(do.runs.pause_run(self._person, run["id"])))
+        else:
+            self._order(f"resume {self.stage.steps}", _told(do.runs.resume_run(self._person, run["id"])))
 
     async def _answer_some(self) -> None:
         assert self.front is not None
@@ -337,18 +347,20 @@ class Play:
         await self._free_stuck()
         paused = await self.checks.rows(
             "select id from run where organization_id = %(organization_id)s and state = 'paused'"
+            " and parent_run_id is null"
         )
         for row in paused:
             self._order(f"resume {row['id']}", _told(self.front.do.runs.resume_run(self._person, row["id"])))
 
     async def _free_stuck(self) -> None:
-        """Cancel runs with a task that ended its workers too often: nobody knows why here."""
+        """Let tasks try again that ended their workers too often: nothing is killed any more."""
         assert self.front is not None
         stuck = await self.checks.rows(
-            "select distinct run_id from task where organization_id = %(organization_id)s and state = 'stuck'"
+            "select id, run_id from task where organization_id = %(organization_id)s and state = 'stuck'"
         )
         for row in stuck:
-            self._order(f"cancel {row['run_id']}", _told(self.front.do.runs.cancel_run(self._person, row["run_id"])))
+            again = self.front.do.runs.try_again(self._person, row["run_id"], row["id"])
+            self._order(f"again {row['id']}", _told(again))
 
     def _is_living(self, key: str) -> bool:
         return self.asked_by.get(key) is self.front and self.front is not None and self.front.process.alive
