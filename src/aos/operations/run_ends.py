@@ -30,7 +30,7 @@ from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.records import place, record_row
-from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.hot.database import Database, Row
 from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
 from aos.store.task_rows import FinishRow, TaskKey
 
@@ -138,12 +138,9 @@ class RunEnds:
             if row["parent_task_id"] is not None
         ]
 
-        async def work(transaction: MachineTransaction) -> int:
-            if parents:
-                await transaction.run("lock_tasks", {"tasks": rows_json(parents)})
-            return len(await transaction.run("finish_runs", params))
-
-        return await self._database.write(work)
+        locks = ("lock_tasks", {"tasks": rows_json(parents)})
+        ended = await self._database.write_in_order(*([locks] if parents else []), ("finish_runs", params))
+        return len(ended)
 
     async def _outcome(self, row: Row, facts: OrganizationFacts) -> tuple[Sealed | None, RunState, str | None]:
         ends = [
