@@ -275,6 +275,51 @@ def test_what_nested_runs_did_is_undone_with_their_run(database: Database) -> No
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("first", ["nested", "outer"])
+def test_what_a_nested_run_did_is_undone_once_whichever_run_is_rolled_back_first(
+    database: Database, first: str
+) -> None:
+    caller = bank()
+    inner = WorkflowSpec("inner", (TaskSpec("t", "keeps_books", input={"amounts": ["10", "20"]}),))
+    outer = WorkflowSpec("outer", (TaskSpec("n", workflow="inner"),))
+
+    async def story() -> None:
+        world = company(database)
+        add_workflow(world, inner)
+        add_workflow(world, outer)
+        async with working(world, caller) as aos:
+            top = (await aos.ended(await aos.start("outer")))["id"]
+            (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+            order = [nested["id"], top] if first == "nested" else [top, nested["id"]]
+            begun = [await rolled_back(aos, each) for each in order]
+            assert [counts(run) for run in begun] == [{"undone": 2}] * 2
+            assert (begun[0]["id"] == begun[1]["id"]) is (first == "outer")
+            assert [each["amount"] for each in made(caller, "payments.reverse")] == ["20", "10"]
+            await aos.check_books()
+
+    asyncio.run(story())
+
+
+def test_a_nested_run_that_undoes_itself_is_not_undone_again_by_its_parent(database: Database) -> None:
+    caller = bank()
+    fails = TaskSpec("t", "keeps_books_and_fails", input={"amounts": ["10", "20"]}, on_failure=OnFailure.COMPENSATE)
+
+    async def story() -> None:
+        world = company(database)
+        add_workflow(world, WorkflowSpec("inner", (fails,)))
+        add_workflow(world, WorkflowSpec("outer", (TaskSpec("n", workflow="inner", on_failure=OnFailure.COMPENSATE),)))
+        async with working(world, caller) as aos:
+            top = await aos.start("outer")
+            assert (await aos.ended(top))["state"] == "failed"
+            (undoing,) = await aos.until("select id from run where undoes_id = %s", top)
+            await aos.ended(undoing["id"])
+            for each in aos.rows("select id from run where undoes_id is not null"):
+                await aos.ended(each["id"])
+            assert sorted(each["amount"] for each in made(caller, "payments.reverse")) == ["10", "20"]
+
+    asyncio.run(story())
+
+
 def test_many_acts_are_undone_page_by_page(database: Database) -> None:
     caller = bank()
     amounts = [str(n) for n in range(1, 11)]
