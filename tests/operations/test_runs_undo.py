@@ -246,6 +246,56 @@ def test_a_run_whose_task_says_so_is_undone_by_itself_once_when_it_fails(databas
     asyncio.run(story())
 
 
+def fragile(world: World, *names: str) -> None:
+    """Register workflows that fail and are to be undone."""
+    for name in names:
+        fails = TaskSpec("t", "keeps_books_and_fails", input={"amounts": ["10"]}, on_failure=OnFailure.COMPENSATE)
+        add_workflow(world, WorkflowSpec(name, (fails,)))
+
+
+def test_an_undoing_that_waits_for_a_person_holds_back_no_other(database: Database) -> None:
+    ask = Rule("ask", 1, Outcome.ESCALATE, (), ("run:asked",), "has(args.undoes)", "ask", approvers=Approvers())
+
+    async def story() -> None:
+        world = company(database, ask)
+        fragile(world, "asked", "plain")
+        async with working(world, bank()) as aos:
+            aos.do.ends.undos_max = 1
+            await aos.ended(await aos.start("asked"))
+            await aos.until("select * from approval where status = 'pending'")
+            plain = await aos.start("plain")
+            await aos.ended(plain)
+            for _ in range(3):
+                await aos.do.ends.finish()
+            assert aos.rows("select id from run where undoes_id = %s", plain)
+
+    asyncio.run(story())
+
+
+def test_a_late_yes_to_an_undoing_is_not_too_late_and_a_refused_one_is_put_away(database: Database) -> None:
+    ask = Rule("ask", 1, Outcome.ESCALATE, (), ("run:asked",), "has(args.undoes)", "ask", approvers=Approvers())
+    never = Rule("never", 1, Outcome.DENY, (), ("run:refused",), "has(args.undoes)", "never")
+
+    async def story() -> None:
+        world = company(database, ask, never)
+        fragile(world, "asked", "refused")
+        async with working(world, bank()) as aos:
+            runs = {name: (await aos.ended(await aos.start(name)))["id"] for name in ("refused", "asked")}
+            (approval,) = await aos.until("select * from approval where status = 'pending'")
+            await aos.until("select 1 from action where kind = 'run' and state = 'refused'")
+            await aos.do.housekeeping.archive_runs(after_seconds=0)
+            stand = {name: aos.run(run_id)["archived_at"] is not None for name, run_id in runs.items()}
+            assert stand == {"refused": True, "asked": False}
+            await aos.answer(approval["id"])
+            await aos.do.ends.finish()
+            (undoing,) = await aos.until("select id from run where undoes_id = %s", runs["asked"])
+            assert (await aos.ended(undoing["id"]))["state"] == "succeeded"
+            await aos.do.housekeeping.archive_runs(after_seconds=0)
+            assert aos.run(runs["asked"])["archived_at"] is not None
+
+    asyncio.run(story())
+
+
 def test_an_undoing_that_policy_refuses_is_refused_once_however_often_it_is_asked_for(database: Database) -> None:
     rule = Rule("no-rollback", 1, Outcome.DENY, (), ("run:waits",), "has(args.undoes)", "waits is never undone")
 
