@@ -350,6 +350,28 @@ def test_what_a_nested_run_did_is_undone_once_whichever_run_is_rolled_back_first
     asyncio.run(story())
 
 
+def test_a_run_and_one_nested_in_it_that_are_rolled_back_at_once_are_undone_once(database: Database) -> None:
+    caller = bank()
+
+    async def story() -> None:
+        world = company(database)
+        add_workflow(world, WorkflowSpec("inner", (TaskSpec("t", "keeps_books", input={"amounts": ["10"]}),)))
+        add_workflow(world, WorkflowSpec("outer", (TaskSpec("n", workflow="inner"),)))
+        async with working(world, caller) as aos:
+            for paid in range(1, 9):
+                top = (await aos.ended(await aos.start("outer")))["id"]
+                (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+                begun = await asyncio.gather(
+                    *(aos.do.undos.roll_back(aos.person, each) for each in (top, nested["id"]))
+                )
+                for each in begun:
+                    assert isinstance(each, RolledBack)
+                    await aos.ended(each.run_id)
+                assert len(made(caller, "payments.reverse")) == paid
+
+    asyncio.run(story())
+
+
 def test_a_nested_run_that_undoes_itself_is_not_undone_again_by_its_parent(database: Database) -> None:
     caller = bank()
     fails = TaskSpec("t", "keeps_books_and_fails", input={"amounts": ["10", "20"]}, on_failure=OnFailure.COMPENSATE)

@@ -5,7 +5,8 @@ undone by a call of that tool, through the gate, for the same chain as the act i
 approval and its own records. Rules a reader must not break:
 - A run is undone by one run, ever (a unique index); who asks again is told of that one.
 - What a nested run did is undone by the run that undoes it, or else by the one that undoes its parent, never by both: the
-  parent's leaves it to the nested one's, and a nested run whose parent is being undone is told of that one.
+  parent's leaves it to the nested one's, and a nested run whose parent is being undone is told of that one. Those who
+  begin at once take turns, by the outermost run.
 - The call that undoes an act has the key `undo:<action>` in the undoing task: however often its pass runs, it is made once.
 - An act is undone after all later ones: a call that waits for a person holds back those before it.
 - What could not be undone is told: refused, failed, without a known outcome, without a compensation. Only a run whose acts
@@ -40,7 +41,7 @@ from aos.operations.own_acts import Allowed
 from aos.operations.run_ends import FailedRun
 from aos.operations.run_rows import Lineage, Planned, RunRequest, RunRows, run_rows
 from aos.operations.runs import Runs, RunStarted, StartedRun
-from aos.store.hot.database import Database, Row
+from aos.store.hot.database import AppTransaction, Database, Row
 from aos.store.task_rows import PlannedRow
 
 _log = logging.getLogger(__name__)
@@ -93,6 +94,10 @@ class UndoReport:
         first = next(str(act["tool"]) for word in left for act in self.acts[word] if isinstance(act, dict))
         detail = f"{undone} of {total} acts were undone; {named}, `{first}` among them: look at this task's output"
         return Fail("partly-undone" if undone else "not-undone", detail)
+
+
+class _UndoneAbove(Exception):
+    """A run in which this one is nested is being undone: undoes the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +191,19 @@ class Undos:
     # --- beginning -------------------------------------------------------------------------------------------------------
 
     async def _begun(self, act: Act, rows_of: Any, run_id: UUID) -> Rollback:
+        where = _above(act.principal, run_id)
+
+        async def in_turn(transaction: AppTransaction, _: UUID) -> None:
+            await transaction.run("lock_undoing", where)
+            if await transaction.run("find_undone_above", where):
+                raise _UndoneAbove
+
         try:
-            begun: StartedRun = await self._runs.begin(act, rows_of)
+            begun: StartedRun = await self._runs.begin(act, rows_of, besides=in_turn)
+        except _UndoneAbove:
+            above = await self._undone_above(act.principal, run_id)
+            assert above is not None
+            return RolledBack(above, replayed=True)
         except Conflict:
             # Somebody else was first: the unique index let one of the two be written.
             found = await self._runs.find_run(act.principal.organization_id, run_id)
@@ -198,9 +214,8 @@ class Undos:
 
     async def _undone_above(self, principal: Principal, run_id: UUID) -> UUID | None:
         """Return the run that undoes one in which this run is nested."""
-        where = {"organization_id": principal.organization_id, "run_id": run_id, "depth_max": RUN_DEPTH_MAX + 1}
         async with self._database.app(principal.organization_id) as transaction:
-            rows = await transaction.run("find_undone_above", where)
+            rows = await transaction.run("find_undone_above", _above(principal, run_id))
         return rows[0]["id"] if rows else None
 
     async def _cancel(self, principal: Principal, run_id: UUID) -> None:
@@ -328,6 +343,10 @@ class Undos:
             }
             found.append(open_json(sealed, keys=facts.data_keys, crypto=self._drivers.crypto))
         return found[0], found[1]
+
+
+def _above(principal: Principal, run_id: UUID) -> dict[str, Any]:
+    return {"organization_id": principal.organization_id, "run_id": run_id, "depth_max": RUN_DEPTH_MAX + 1}
 
 
 def source_content(source: Row, name: str, facts: OrganizationFacts, drivers: Drivers) -> bytes:
