@@ -16,8 +16,9 @@ from aos.kernel.limits import CLAIMS_MAX
 from aos.kernel.tools import Repeat
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
 from aos.operations.claimed import ClaimedTask
-from aos.workers.runners import Runners
+from aos.workers.runners import OnCall, Runners
 from aos.workers.worker import Worker, WorkerConfig
+from aos_sdk.frames import Ended, Start
 from tests import run_agents
 from tests.databases import Database
 from tests.folders import new_folder
@@ -124,6 +125,33 @@ def test_a_task_that_keeps_ending_its_worker_is_left_to_a_person(database: Datab
             assert (aos.run(run_id)["state"], aos.run(run_id)["tasks_open"]) == ("running", 1)
             await aos.do.runs.cancel_run(aos.person, run_id)
             assert aos.run(run_id)["state"] == "cancelled"
+
+    asyncio.run(story())
+
+
+class BrokenRunner:
+    """A runner with a mistake of its own."""
+
+    async def run_pass(self, start: Start, on_call: OnCall, *, timeout_seconds: float | None = None) -> Ended:
+        raise RuntimeError("a mistake of the worker's")
+
+
+def test_a_task_that_breaks_the_worker_s_own_code_again_and_again_is_stuck(database: Database) -> None:
+    world = make_world(database, agents=[run_agent("echo")])
+
+    async def story() -> None:
+        async with working(world, started=False) as aos:
+            worker = Worker(aos.do, Runners(hosts=None, inline=BrokenRunner()), bell=aos.bell)
+            run_id = await aos.start(agent="echo")
+            aos.rows("update task set claims = %s returning 1", CLAIMS_MAX - 2)
+            await worker.start()
+            (stuck,) = await aos.until("select * from task where state = 'stuck'")
+            assert (stuck["error_code"], stuck["claims"], aos.run(run_id)["state"]) == (
+                "poison",
+                CLAIMS_MAX - 1,
+                "running",
+            )
+            await worker.stop()
 
     asyncio.run(story())
 

@@ -22,6 +22,8 @@ from aos.kernel.agents import Agent, Runtime
 from aos.kernel.errors import Conflict, IdempotencyMismatch, InvalidRequest, NotFound
 from aos.kernel.json import Json
 from aos.kernel.limits import HISTORY_CALLS_MAX
+from aos.kernel.ports import ToolOutcome
+from aos.kernel.tools import Repeat
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
 from aos.operations.signals import SignalRequest, SignalSent
 from aos.workers.inline import InlineRunner
@@ -345,6 +347,21 @@ def test_a_function_that_goes_on_without_what_it_did_has_diverged(database: Data
         async with at_work(company(database)) as (aos, _):
             run = await aos.ended(await aos.start(agent="forgets_and_goes_on", input={"payment": PAYMENT}))
             assert (run["state"], run["error_code"]) == ("failed", "diverged")
+
+    asyncio.run(story())
+
+
+def test_a_task_that_goes_on_afresh_is_not_asked_for_an_act_whose_outcome_is_unknown(database: Database) -> None:
+    doubtful = wait_agent("goes_on_in_doubt", "payments.create")
+    world = make_world(database, agents=[doubtful], tools=[payments(repeat=Repeat.NEVER)])
+    caller = Caller(lambda tool, arguments: ToolOutcome(ok=False, error="no answer", unknown=True))
+
+    async def story() -> None:
+        async with at_work(world, caller) as (aos, _):
+            run = await aos.ended(await aos.start(agent="goes_on_in_doubt", input={"payment": PAYMENT}))
+            assert (run["state"], run["output"]) == ("succeeded", 1)
+            assert [row["state"] for row in aos.rows("select state from action where kind = 'tool'")] == ["unknown"]
+            assert len(caller.calls) == 1
 
     asyncio.run(story())
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from aos.kernel.errors import AosError, StaleClaim, Unavailable
+from aos.kernel.limits import CLAIMS_MAX
 from aos.operations.claimed import ClaimedTask
 from aos.operations.orchestration import Orchestration
 from aos.operations.tasks import Taken
@@ -147,7 +148,17 @@ class TaskDuty:
             await self._give_back(task, counted=False)
         except Exception:  # one task's trouble is its own
             _log.exception("task %s is given back", task.label)
-            await self._give_back(task, counted=True)
+            await self._give_back_or_park(task)
+
+    async def _give_back_or_park(self, task: ClaimedTask) -> None:
+        """Give back a claim whose pass broke the worker's own code, or park the task where that is so again and again."""
+        if task.claims + 1 >= CLAIMS_MAX:
+            try:
+                await self._passes.park_as_stuck(task)
+                return
+            except Exception:  # its lease runs out, and the sweep tries the same
+                _log.exception("task %s cannot be parked", task.label)
+        await self._give_back(task, counted=True)
 
     async def _give_back(self, task: ClaimedTask, *, counted: bool) -> None:
         """Give a claim back, again while the database is away; past that its lease runs out."""

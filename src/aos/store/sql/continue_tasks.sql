@@ -1,5 +1,5 @@
--- Lets a task go on with a fresh history, under its claim: its next pass has the new input and none of the calls that are
--- concluded. What is not concluded stays, until it is. Returns the member written.
+-- Lets a task go on with a fresh history, under its claim: its next pass has the new input and none of the calls made so
+-- far. An act that is not concluded yet is concluded without its call. Returns the member written.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, task_id uuid, claim_token uuid, input_content_id uuid, runtime_ms bigint)
@@ -12,7 +12,7 @@ with member as (
   returning m.n, t.organization_id, t.id
 ), forgotten as (
   delete from call k using gone_on g
-  where k.organization_id = g.organization_id and k.task_id = g.id and k.state in ('performed', 'failed', 'refused')
+  where k.organization_id = g.organization_id and k.task_id = g.id
 ), kept as (
   insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
