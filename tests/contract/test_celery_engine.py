@@ -1,4 +1,7 @@
-"""Tasks carried by Celery's messages, over a real server of the Redis protocol: whatever messages do, each task is done once."""
+"""Workers as processes of their own: each task is done once, whoever dies, and whatever becomes of Celery's messages.
+
+The messages go over a real server of the Redis protocol.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from tests.contract.celery_fleet import QUEUE, Fleet, fleet
 from tests.databases import Database
 
 TASKS = 200
+ENGINES = ("postgres", "celery")
 LEADS = (
     "select 1 from pg_locks l join pg_database d on d.oid = l.database"
     " where l.locktype = 'advisory' and l.granted and d.datname = current_database()"
@@ -56,10 +60,11 @@ async def both_receive(company: Fleet) -> None:
     assert set(company.workers_of(run_id)) == every
 
 
-def test_two_workers_share_a_run(database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_workers_share_a_run(database: Database, tmp_path: Path, engine: str) -> None:
     async def story() -> None:
         async with fleet(database, tmp_path) as company:
-            one, two = company.start_worker(), company.start_worker()
+            one, two = company.start_worker(engine=engine), company.start_worker("--no-house", engine=engine)
             await company.working(2)
             run_id = await company.start_run(TASKS, after=50)
             assert (await company.ended(run_id))["state"] == "succeeded"
@@ -148,12 +153,16 @@ def test_a_broker_that_comes_back_at_once_is_received_from_again(database: Datab
     asyncio.run(story())
 
 
-def test_a_worker_killed_with_tasks_held_and_the_lead_costs_no_task(database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_worker_killed_with_tasks_held_and_the_lead_costs_no_task(
+    database: Database, tmp_path: Path, engine: str
+) -> None:
     async def story() -> None:
         async with fleet(database, tmp_path) as company:
-            leader = company.start_worker()
-            await company.until(lambda: company.rows(LEADS), "the first one leads")
-            company.start_worker()
+            leader = company.start_worker(engine=engine)
+            if engine == "celery":
+                await company.until(lambda: company.rows(LEADS), "the first one leads")
+            company.start_worker(engine=engine)
             await company.working(2)
             run_id = await company.start_run(40, agent="waits_then_writes", after=20)
             await begun(company, 20)
@@ -189,7 +198,7 @@ def test_a_task_longer_than_the_visibility_timeout_is_delivered_once(database: D
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("engine", ["postgres", "celery"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_worker_asked_to_end_claims_nothing_more_and_finishes_what_it_holds(
     database: Database, tmp_path: Path, engine: str
 ) -> None:

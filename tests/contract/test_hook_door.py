@@ -239,6 +239,18 @@ def test_a_signed_message_cannot_be_made_another_event_by_its_headers(hook: Hook
     assert runs(hook) == 1
 
 
+@pytest.mark.parametrize("kind", [HOOKED, "application/json"])
+def test_a_signed_message_starts_one_run_however_its_headers_have_it_read(hook: Hook, kind: str) -> None:
+    """Headers are not signed: without its content type a structured event is plain JSON, with others it is a binary one."""
+    body = json.dumps(EVENT).encode()
+    signed: Any = {name.replace("-", "_"): value for name, value in hook.headers(body, id="msg_1").items()}
+    chosen: Any = {"ce_specversion": "1.0", "ce_id": "e-2", "ce_source": "/chosen", "ce_type": "chosen"}
+    assert hook.send(body, kind=kind, **signed).json()["status"] == "started"
+    for other, headers in ((HOOKED, {}), ("application/json", {}), ("application/json", chosen)):
+        assert hook.send(body, kind=other, **signed, **headers).json()["status"] == "duplicate"
+    assert runs(hook) == 1
+
+
 def test_a_body_that_is_no_cloudevent_is_an_event_named_by_its_message(hook: Hook) -> None:
     body = {"type": "invoice.created", "data": {"number": "INV-1"}}
     assert hook.send(body, id="msg_7", kind="application/json").json()["status"] == "started"

@@ -312,6 +312,11 @@ def test_lists_are_narrowed_by_the_fields_names_and_by_time(plane: Plane) -> Non
     assert names("from=2020-01-01T00:00:00%2B01:00&order=name") == ["finance", "watcher"]
 
 
+@pytest.mark.parametrize("path", ["/agents/{}", "/people/{}", "/schedules/{}", "/hooks/{}", "/workflows/{}/versions"])
+def test_a_name_that_cannot_be_stored_is_not_found(plane: Plane, path: str) -> None:
+    assert plane.get(path.format("a%00b")).status_code == 404
+
+
 def test_a_session_may_read_and_writes_only_from_our_own_pages(plane: Plane) -> None:
     import hashlib
 

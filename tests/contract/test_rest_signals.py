@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from aos.control_plane.binding import Services, bind
+from aos.kernel.limits import SIGNALS_OPEN_MAX
 from aos.kernel.policy.values import Outcome, Rule
 from aos.operations.bridge import Bridge, open_hot
 from aos.store.hot.database import DatabaseConfig
@@ -77,3 +78,22 @@ def test_policies_decide_about_signals(plane: Plane, company: Company) -> None:
         "select a.state from signal s join action a on a.id = s.action_id where s.name = 'pay-now'"
     )
     assert state == "performed"
+
+
+def test_a_run_keeps_so_many_signals_that_nobody_takes_and_no_more_whatever_their_names(
+    plane: Plane, company: Company
+) -> None:
+    run = company.start("close", "match", agent="finance")
+    path = f"/runs/{run.id}/signals"
+    answer(plane.post(path, {"name": "go"}), 201)
+    plane.run(
+        "insert into signal (organization_id, id, run_id, name, sender, content_id, action_id)"
+        " select organization_id, gen_random_uuid(), run_id, 'n' || n, sender, content_id, action_id"
+        " from signal cross join generate_series(2, %s) n",
+        SIGNALS_OPEN_MAX - 1,
+    )
+    answer(plane.post(path, {"name": "one-more"}), 201)
+    refused = answer(plane.post(path, {"name": "too-many"}), 409)
+    assert "wait already" in refused["detail"]
+    plane.run("update signal set taken_by = gen_random_uuid() where name = 'n2'")
+    answer(plane.post(path, {"name": "room-again"}), 201)

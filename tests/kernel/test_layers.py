@@ -107,6 +107,16 @@ def test_an_impure_import_of_the_kernel_is_refused(line: str, refused: str | Non
     assert found == ([f"{package}.kernel.rule imports {refused}"] if refused else [])
 
 
+def test_celery_stands_in_one_driver_that_nobody_imports_before_it_is_asked_for(graph: grimp.ImportGraph) -> None:
+    (driver,) = graph.find_modules_that_directly_import("celery")
+    assert driver == "aos.drivers.celery_queue"
+    (importer,) = graph.find_modules_that_directly_import(driver)
+    text = (ROOT / "src" / Path(*importer.split("."))).with_suffix(".py").read_text("utf-8")
+    lines = [line for line in text.splitlines() if driver in line]
+    assert importer == "aos.boot.engines"
+    assert all(line.startswith("    ") for line in lines)
+
+
 def test_asynchronous_operations_know_no_django(graph: grimp.ImportGraph) -> None:
     """What is asynchronous is hot, whether or not the contract's list names it yet."""
     for path in sorted((ROOT / "src/aos/operations").rglob("*.py")):
@@ -174,6 +184,7 @@ BROKEN = {
     "imports point down the layers": ("aos/kernel/bad.py", "import aos.operations"),
     "faces reach the store and the drivers through operations alone": ("aos/cli/bad.py", "import aos.store"),
     "only boot knows the drivers": ("aos/operations/bad.py", "import aos.drivers.ids"),
+    "one driver knows Celery": ("aos/workers/bad.py", "import celery"),
     "drivers know nothing of each other": ("aos/drivers/bad.py", "import aos.drivers.ids"),
     "tables are private to the store": ("aos/operations/worse.py", "import aos.store.models"),
     "the hot store knows of the other rooms only the SQL files and the rows": (

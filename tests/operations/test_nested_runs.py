@@ -13,6 +13,9 @@ from aos.kernel.limits import RUN_DEPTH_MAX
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.workflow.spec import TaskSpec
+from aos.operations.nested import Begun, NestedRuns
+from aos.operations.open_tasks import OpenTasks
+from aos.operations.starts import NotStarted
 from tests.databases import Database
 from tests.flows import QUICK, company, flow, states
 from tests.working import working
@@ -167,5 +170,24 @@ def test_acts_of_a_nested_run_count_against_the_budget_of_the_run_above(database
                 },
             )
             assert [budget["scope_id"] for budget in budgets["budgets"]] == [str(run["id"])]
+
+    asyncio.run(story())
+
+
+def test_a_nested_run_starts_only_while_its_organization_has_room_for_open_tasks(database: Database) -> None:
+    async def story() -> None:
+        async with working(company(database, INNER, OUTER), started=False) as aos:
+            await aos.start("flow", input={"n": 3})
+            aos.rows("update task set state = case name when 'nested' then 'ready' else 'succeeded' end returning 1")
+            (taken,) = await aos.do.tasks.claim(1)
+            full = OpenTasks(aos.do.database, aos.do.drivers.ticker, tasks_max=1)
+            do = aos.do
+            ended = await NestedRuns(do.database, do.facts, do.acts, do.drivers, open_tasks=full).start(
+                taken.task, {"n": 6}
+            )
+            assert isinstance(ended, NotStarted)
+            assert ended.code == "rate-limited"
+            assert isinstance(await aos.do.nested.start(taken.task, {"n": 6}), Begun)
+            assert len(aos.rows("select 1 from run where parent_run_id is not null")) == 1
 
     asyncio.run(story())

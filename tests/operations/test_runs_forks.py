@@ -6,12 +6,15 @@ import asyncio
 
 import pytest
 
+from aos.kernel.acts import Act, ActKind
 from aos.kernel.errors import Conflict, InvalidRequest, NotFound
 from aos.kernel.money import Money
 from aos.kernel.tools import ResultTrust
+from aos.kernel.workflow.plan import plan_workflow
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
 from aos.operations.forks import ForkRequest, TriedAgain
-from aos.operations.run_rows import RunRequest
+from aos.operations.own_acts import Allowed
+from aos.operations.run_rows import Lineage, Planned, RunRequest, RunRows, run_rows
 from aos.operations.runs import RunStarted
 from tests.databases import Database
 from tests.operations.test_runs_worker import run_agent
@@ -156,6 +159,43 @@ def test_what_a_run_saw_is_known_to_its_fork(database: Database) -> None:
             kept = aos.rows("select token, origin from origin_token where run_id = %s", fork["id"])
             assert "untrusted" in {row["origin"] for row in tokens}
             assert all(row in kept for row in tokens)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("change", ["origin_incomplete = true", "archived_at = now()"])
+def test_a_fork_knows_what_its_source_lost_of_origins_while_it_was_asked_for(database: Database, change: str) -> None:
+    async def story() -> None:
+        async with working(company_of_forks(database)) as aos:
+            run = await aos.ended(await aos.start("flow", input={"n": 4}))
+            planned = Planned("flow", plan_workflow(FLOW), workflow_id=run["workflow_id"], workflow_version=1)
+
+            async def rows_of(allowed: Allowed) -> RunRows:
+                lineage = Lineage(run["id"], bytes(32), origin_incomplete=False, task="last")
+                request, drivers = RunRequest(input={"n": 4}), aos.do.drivers
+                rows = run_rows(planned, request, allowed, now=aos.do.facts.now(), drivers=drivers, lineage=lineage)
+                aos.rows(f"update run set {change} where id = %s returning 1", run["id"])
+                return rows
+
+            begun = await aos.do.runs.begin(Act(aos.person, ActKind.RUN, "flow", {"forks": str(run["id"])}), rows_of)
+            assert isinstance(begun, RunStarted)
+            assert aos.run(begun.run_id)["origin_incomplete"]
+
+    asyncio.run(story())
+
+
+def test_a_fork_of_a_nested_run_has_the_budget_that_its_source_spent_from(database: Database) -> None:
+    outer = WorkflowSpec("outer", (TaskSpec("inner", workflow="flow", input={"n": 4}),))
+
+    async def story() -> None:
+        world = company_of_forks(database)
+        add_workflow(world, outer)
+        async with working(world) as aos:
+            top = await aos.start("outer", budget=Money(5, "EUR"))
+            await aos.ended(top)
+            (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+            fork = await forked(aos, nested["id"], "last")
+            assert aos.rows("select limit_nanos from budget where scope_id = %s", fork["id"]) == [{"limit_nanos": 5}]
 
     asyncio.run(story())
 

@@ -246,6 +246,56 @@ def test_a_run_whose_task_says_so_is_undone_by_itself_once_when_it_fails(databas
     asyncio.run(story())
 
 
+def fragile(world: World, *names: str) -> None:
+    """Register workflows that fail and are to be undone."""
+    for name in names:
+        fails = TaskSpec("t", "keeps_books_and_fails", input={"amounts": ["10"]}, on_failure=OnFailure.COMPENSATE)
+        add_workflow(world, WorkflowSpec(name, (fails,)))
+
+
+def test_an_undoing_that_waits_for_a_person_holds_back_no_other(database: Database) -> None:
+    ask = Rule("ask", 1, Outcome.ESCALATE, (), ("run:asked",), "has(args.undoes)", "ask", approvers=Approvers())
+
+    async def story() -> None:
+        world = company(database, ask)
+        fragile(world, "asked", "plain")
+        async with working(world, bank()) as aos:
+            aos.do.ends.undos_max = 1
+            await aos.ended(await aos.start("asked"))
+            await aos.until("select * from approval where status = 'pending'")
+            plain = await aos.start("plain")
+            await aos.ended(plain)
+            for _ in range(3):
+                await aos.do.ends.finish()
+            assert aos.rows("select id from run where undoes_id = %s", plain)
+
+    asyncio.run(story())
+
+
+def test_a_late_yes_to_an_undoing_is_not_too_late_and_a_refused_one_is_put_away(database: Database) -> None:
+    ask = Rule("ask", 1, Outcome.ESCALATE, (), ("run:asked",), "has(args.undoes)", "ask", approvers=Approvers())
+    never = Rule("never", 1, Outcome.DENY, (), ("run:refused",), "has(args.undoes)", "never")
+
+    async def story() -> None:
+        world = company(database, ask, never)
+        fragile(world, "asked", "refused")
+        async with working(world, bank()) as aos:
+            runs = {name: (await aos.ended(await aos.start(name)))["id"] for name in ("refused", "asked")}
+            (approval,) = await aos.until("select * from approval where status = 'pending'")
+            await aos.until("select 1 from action where kind = 'run' and state = 'refused'")
+            await aos.do.housekeeping.archive_runs(after_seconds=0)
+            stand = {name: aos.run(run_id)["archived_at"] is not None for name, run_id in runs.items()}
+            assert stand == {"refused": True, "asked": False}
+            await aos.answer(approval["id"])
+            await aos.do.ends.finish()
+            (undoing,) = await aos.until("select id from run where undoes_id = %s", runs["asked"])
+            assert (await aos.ended(undoing["id"]))["state"] == "succeeded"
+            await aos.do.housekeeping.archive_runs(after_seconds=0)
+            assert aos.run(runs["asked"])["archived_at"] is not None
+
+    asyncio.run(story())
+
+
 def test_an_undoing_that_policy_refuses_is_refused_once_however_often_it_is_asked_for(database: Database) -> None:
     rule = Rule("no-rollback", 1, Outcome.DENY, (), ("run:waits",), "has(args.undoes)", "waits is never undone")
 
@@ -271,6 +321,73 @@ def test_what_nested_runs_did_is_undone_with_their_run(database: Database) -> No
             aos.rows("update run set parent_run_id = %s where id = %s returning 1", top, nested)
             assert counts(await rolled_back(aos, top)) == {"undone": 4}
             assert [each["amount"] for each in made(caller, "payments.reverse")] == ["40", "30", "20", "10"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("first", ["nested", "outer"])
+def test_what_a_nested_run_did_is_undone_once_whichever_run_is_rolled_back_first(
+    database: Database, first: str
+) -> None:
+    caller = bank()
+    inner = WorkflowSpec("inner", (TaskSpec("t", "keeps_books", input={"amounts": ["10", "20"]}),))
+    outer = WorkflowSpec("outer", (TaskSpec("n", workflow="inner"),))
+
+    async def story() -> None:
+        world = company(database)
+        add_workflow(world, inner)
+        add_workflow(world, outer)
+        async with working(world, caller) as aos:
+            top = (await aos.ended(await aos.start("outer")))["id"]
+            (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+            order = [nested["id"], top] if first == "nested" else [top, nested["id"]]
+            begun = [await rolled_back(aos, each) for each in order]
+            assert [counts(run) for run in begun] == [{"undone": 2}] * 2
+            assert (begun[0]["id"] == begun[1]["id"]) is (first == "outer")
+            assert [each["amount"] for each in made(caller, "payments.reverse")] == ["20", "10"]
+            await aos.check_books()
+
+    asyncio.run(story())
+
+
+def test_a_run_and_one_nested_in_it_that_are_rolled_back_at_once_are_undone_once(database: Database) -> None:
+    caller = bank()
+
+    async def story() -> None:
+        world = company(database)
+        add_workflow(world, WorkflowSpec("inner", (TaskSpec("t", "keeps_books", input={"amounts": ["10"]}),)))
+        add_workflow(world, WorkflowSpec("outer", (TaskSpec("n", workflow="inner"),)))
+        async with working(world, caller) as aos:
+            for paid in range(1, 9):
+                top = (await aos.ended(await aos.start("outer")))["id"]
+                (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+                begun = await asyncio.gather(
+                    *(aos.do.undos.roll_back(aos.person, each) for each in (top, nested["id"]))
+                )
+                for each in begun:
+                    assert isinstance(each, RolledBack)
+                    await aos.ended(each.run_id)
+                assert len(made(caller, "payments.reverse")) == paid
+
+    asyncio.run(story())
+
+
+def test_a_nested_run_that_undoes_itself_is_not_undone_again_by_its_parent(database: Database) -> None:
+    caller = bank()
+    fails = TaskSpec("t", "keeps_books_and_fails", input={"amounts": ["10", "20"]}, on_failure=OnFailure.COMPENSATE)
+
+    async def story() -> None:
+        world = company(database)
+        add_workflow(world, WorkflowSpec("inner", (fails,)))
+        add_workflow(world, WorkflowSpec("outer", (TaskSpec("n", workflow="inner", on_failure=OnFailure.COMPENSATE),)))
+        async with working(world, caller) as aos:
+            top = await aos.start("outer")
+            assert (await aos.ended(top))["state"] == "failed"
+            (undoing,) = await aos.until("select id from run where undoes_id = %s", top)
+            await aos.ended(undoing["id"])
+            for each in aos.rows("select id from run where undoes_id is not null"):
+                await aos.ended(each["id"])
+            assert sorted(each["amount"] for each in made(caller, "payments.reverse")) == ["10", "20"]
 
     asyncio.run(story())
 

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from aos.control_plane.binding import services
 from aos.control_plane.bodies import Reader, read_flag, read_query
-from aos.kernel.errors import NotAcceptable
+from aos.kernel.errors import NotAcceptable, NotFound
 from aos.kernel.json import Json
 from aos.kernel.people import Actor
 from aos.operations.idempotency import Reply, WriteRequest, perform_write
@@ -50,9 +50,11 @@ class Endpoint(APIView):
     content_negotiation_class = OneKind
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse a version that is not served, then find out who asks."""
+        """Refuse a version that is not served, find out who asks, and know nothing by a name that cannot be stored."""
         check_version(request._request)
         super().initial(request, *args, **kwargs)
+        if any("\0" in str(value) for value in kwargs.values()):
+            raise NotFound("there is nothing of this name: it holds the character U+0000")
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Say which version answered."""

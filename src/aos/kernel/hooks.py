@@ -6,7 +6,8 @@ structured; any other JSON body becomes an event of its own. Everything that an 
 
 Rules a reader must not break:
 - Digests are compared in constant time, and every given one is compared.
-- The headers of a binary event are not signed. What tells two messages apart is therefore the signed `webhook-id` as well.
+- Headers are not signed, `Content-Type` among them: they say how a message is read, so whoever holds one could have it read
+  as another event. What tells two messages apart is therefore the signed `webhook-id` as well, for every kind of event.
 """
 
 from __future__ import annotations
@@ -94,14 +95,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened outside. `id_is_signed` is False where only headers say which event it is."""
+    """What happened outside."""
 
     id: str
     source: str
     type: str
     data: Json
     attributes: Mapping[str, str] = field(default_factory=dict)
-    id_is_signed: bool = True
 
     def values(self) -> dict[str, Json]:
         """Return what templates read as `event`."""
@@ -259,10 +259,10 @@ def _binary(message: Message) -> Event:
     attributes = {
         name.removeprefix("ce-"): unquote(value) for name, value in message.headers.items() if name.startswith("ce-")
     }
-    return _event(attributes, _json(message.body), id_is_signed=False)
+    return _event(attributes, _json(message.body))
 
 
-def _event(attributes: Mapping[str, str], data: Json, *, id_is_signed: bool = True) -> Event:
+def _event(attributes: Mapping[str, str], data: Json) -> Event:
     """Return the event; raise InvalidRequest for what CloudEvents 1.0, section 3, does not allow."""
     if attributes.get("specversion") != "1.0":
         raise InvalidRequest("the event's `specversion` must be `1.0`")
@@ -274,9 +274,7 @@ def _event(attributes: Mapping[str, str], data: Json, *, id_is_signed: bool = Tr
             raise InvalidRequest(f"`{name[:40]}` cannot be an attribute: lower-case letters and digits, at most 20")
         if len(value) > 4_000 or "\x00" in value:
             raise InvalidRequest(f"the event's `{name}` is too long, or holds the character U+0000")
-    return Event(
-        attributes["id"], attributes["source"], attributes["type"], data, dict(attributes), id_is_signed=id_is_signed
-    )
+    return Event(attributes["id"], attributes["source"], attributes["type"], data, dict(attributes))
 
 
 def _plain(message: Message, body: Json) -> Event:

@@ -8,6 +8,8 @@ from aos.store.hot.database import Database, MachineTransaction, Row
 
 AFTER_SECONDS = 600
 """How long an ended run's tasks stay where they are, so that what has just ended is read from one table."""
+UNDO_SECONDS = 7 * 86_400
+"""How long a failed run that is to be undone is kept from the archive while its undoing has not begun."""
 TASKS_MAX = 2_000
 RUNS_MAX = 20
 IDEMPOTENCY_SECONDS = 86_400
@@ -23,7 +25,7 @@ class Housekeeping:
 
     async def archive_runs(self, *, after_seconds: float = AFTER_SECONDS) -> int:
         """Archive up to RUNS_MAX runs that ended `after_seconds` ago; return how many tasks were moved."""
-        limits = {"after_seconds": after_seconds, "runs_max": RUNS_MAX}
+        limits = {"after_seconds": after_seconds, "undo_seconds": UNDO_SECONDS, "runs_max": RUNS_MAX}
         moved = 0
         for run in await self._database.read("list_archivable_runs", limits):
             where = {"organization_id": run["organization_id"], "run_id": run["id"]}

@@ -111,7 +111,7 @@ class HookCalls:
             origin=Source.UNTRUSTED,
         )
         try:
-            started = await self._runs.start_run(principal, request, besides=self._besides(found, event, message))
+            started = await self._runs.start_run(principal, request, besides=self._besides(found, message))
         except (_Seen, IdempotencyMismatch):
             # The same source and id say that it is the same event, whatever else the message holds.
             return Received(Taken.DUPLICATE)
@@ -123,7 +123,7 @@ class HookCalls:
             case Refused(action_id=action_id, detail=detail):
                 raise Denied(detail, reasons=started.reasons, extra={"action_id": str(action_id)})
 
-    def _besides(self, found: Row, event: Event, message: Message) -> Besides:
+    def _besides(self, found: Row, message: Message) -> Besides:
         """Return what is written with the run: that the hook was used, and that this signed message was taken."""
         where = {"organization_id": found["organization_id"], "id": found["id"]}
         taken: dict[str, Any] = {
@@ -134,7 +134,7 @@ class HookCalls:
         }
 
         async def note(transaction: AppTransaction, run_id: UUID) -> None:
-            if not event.id_is_signed and not await transaction.run("take_message", taken):
+            if not await transaction.run("take_message", taken):
                 raise _Seen
             await transaction.run("note_hook_call", where)
 

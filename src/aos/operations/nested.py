@@ -2,7 +2,8 @@
 
 The start is an act `run:NAME` of whoever asked for the task, decided like any. Its effect, the run, and the wait of the
 task are one statement under the task's claim: there is never a second run for one attempt, nor one that nobody waits for.
-The run belongs to the same people, spends from the same budgets and knows where its values came from.
+The run belongs to the same people, spends from the same budgets and knows where its values came from. It counts against
+the open tasks of its organization like any other: past their number the task fails, so that runs that start runs end.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from aos.operations.claimed import START_KEY, ClaimedTask
 from aos.operations.contents import open_json
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.records import record_row
 from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
@@ -56,11 +58,14 @@ NestedEnd: TypeAlias = Returned | Failed | StillOpen | None
 class NestedRuns:
     """Starts runs for tasks, and takes over what they come to."""
 
-    def __init__(self, database: Database, facts: FactsCache, acts: OwnActs, drivers: Drivers) -> None:
+    def __init__(
+        self, database: Database, facts: FactsCache, acts: OwnActs, drivers: Drivers, *, open_tasks: OpenTasks
+    ) -> None:
         self._database = database
         self._facts = facts
         self._acts = acts
         self._drivers = drivers
+        self._open_tasks = open_tasks
 
     async def start(self, task: ClaimedTask, value: Json) -> NestedStart:
         """Start the run of a task with its input, or say why not.
@@ -68,6 +73,7 @@ class NestedRuns:
         Raises StaleClaim where the claim is gone, StaleFacts where facts changed at every try.
         """
         try:
+            await self._open_tasks.check_room(task.organization_id)
             planned = await self._planned(task, value)
         except Unavailable:
             raise
@@ -79,6 +85,7 @@ class NestedRuns:
                 return ruling
             rows = self._rows(task, planned, ruling, value)
             if await self._write(task, rows):
+                self._open_tasks.add(task.organization_id, len(rows.tasks))
                 return Begun(rows.run_id)
             if not await claim_stands(self._database, task.organization_id, task.claim):
                 raise StaleClaim(f"task `{task.label}` was taken from this worker; nothing was written")

@@ -17,6 +17,7 @@ from aos.operations.forks import Forks
 from aos.operations.gate import Gate
 from aos.operations.integrate import integrate_once
 from aos.operations.nested import NestedRuns
+from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_ends import RunEnds
 from aos.operations.run_facts import RunFactsCache
@@ -79,7 +80,8 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
     acts = OwnActs(database, facts, gate, drivers)
     ends = RunEnds(database, facts, drivers)
     tasks = Tasks(database, ends, worker_id=worker_id)
-    runs = Runs(database, facts, acts, drivers)
+    open_tasks = OpenTasks(database, drivers.ticker)
+    runs = Runs(database, facts, acts, drivers, open_tasks=open_tasks)
     signals = Signals(database, facts, RunFactsCache(database, facts, drivers), acts, drivers=drivers)
     undos = Undos(database, facts, gate, runs, drivers=drivers)
     ends.begin_undo = undos.begin_undo
@@ -101,7 +103,7 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         calls=Calls(database, facts, gate, acts, signals=signals, drivers=drivers),
         signals=signals,
         fans=Fans(database, drivers),
-        nested=NestedRuns(database, facts, acts, drivers),
+        nested=NestedRuns(database, facts, acts, drivers, open_tasks=open_tasks),
         abandonment=Abandonment(database, facts, drivers),
         housekeeping=Housekeeping(database),
     )

@@ -30,9 +30,12 @@ from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.records import place, record_row
-from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.hot.database import Database, Row
 from aos.store.rows import ContentRow, RecordRow, UsageRow, rows_json
 from aos.store.task_rows import FinishRow, TaskKey
+
+UNDOS_MAX = 100
+"""How many failed runs are handed over to be undone in one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class RunEnds:
         self._facts = facts
         self._drivers = drivers
         self.begin_undo: BeginUndo | None = None
+        self.undos_max = UNDOS_MAX
+        self._undo_after: tuple[datetime, UUID] | None = None
         self._asked: set[tuple[UUID, UUID]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -92,10 +97,13 @@ class RunEnds:
         return ended
 
     async def _undo_failed(self) -> None:
-        """Hand over the runs that failed and are to be undone."""
+        """Hand over the runs that failed and are to be undone, those next in turn: none holds back the others."""
         if self.begin_undo is None:
             return
-        found = await self._database.read("load_runs_to_undo")
+        after_at, after_id = self._undo_after or (None, None)
+        where = {"after_at": after_at, "after_id": after_id, "runs_max": self.undos_max}
+        found = await self._database.read("load_runs_to_undo", where)
+        self._undo_after = (found[-1]["finished_at"], found[-1]["id"]) if len(found) == self.undos_max else None
         if found:
             await self.begin_undo(
                 [
@@ -138,12 +146,9 @@ class RunEnds:
             if row["parent_task_id"] is not None
         ]
 
-        async def work(transaction: MachineTransaction) -> int:
-            if parents:
-                await transaction.run("lock_tasks", {"tasks": rows_json(parents)})
-            return len(await transaction.run("finish_runs", params))
-
-        return await self._database.write(work)
+        locks = ("lock_tasks", {"tasks": rows_json(parents)})
+        ended = await self._database.write_in_order(*([locks] if parents else []), ("finish_runs", params))
+        return len(ended)
 
     async def _outcome(self, row: Row, facts: OrganizationFacts) -> tuple[Sealed | None, RunState, str | None]:
         ends = [

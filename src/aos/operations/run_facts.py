@@ -1,6 +1,6 @@
 """What acts inside a run rest on: its own clock, its budgets, its origin key, and where its values came from.
 
-A run's key and clock never change while it lives, so they are kept by run; origins are read for each act, since every
+A run's key and clock never change while it lives, so they are kept by organization and run; origins are read for each act, since every
 outcome adds to them.
 """
 
@@ -52,16 +52,16 @@ class RunFactsCache:
         self._database = database
         self._facts = facts
         self._drivers = drivers
-        self._kept: OrderedDict[UUID, RunFacts] = OrderedDict()
+        self._kept: OrderedDict[tuple[UUID, UUID], RunFacts] = OrderedDict()
 
     async def of_run(self, organization_id: UUID, run_id: UUID) -> RunFacts:
         """Return the facts of a run; raise NotFound where there is none."""
-        kept = self._kept.get(run_id)
+        kept = self._kept.get((organization_id, run_id))
         if kept is not None:
             return kept
         rows = await self._database.read("load_run_facts", {"organization_id": organization_id, "run_id": run_id})
         if not rows:
-            raise NotFound(f"no run `{run_id}`")
+            raise NotFound(f"there is no run `{run_id}`")
         row = rows[0]
         facts = await self._facts.of(organization_id)
         loaded = RunFacts(
@@ -71,7 +71,7 @@ class RunFactsCache:
             clock_start=row["clock_start"],
             created_at=row["created_at"],
         )
-        self._kept[run_id] = loaded
+        self._kept[organization_id, run_id] = loaded
         while len(self._kept) > RUNS_KEPT_MAX:
             self._kept.popitem(last=False)
         return loaded

@@ -151,7 +151,7 @@ class Signals:
                 return SignalSent(sending.row.id, request.run_id, request.name)
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(
-            f"signal `{request.name}` could not be sent: its facts changed, or {SIGNALS_OPEN_MAX} of its name wait already"
+            f"signal `{request.name}` could not be sent: its facts changed, or {SIGNALS_OPEN_MAX} of its run wait already"
         )
 
     async def take_signal(

@@ -4,6 +4,9 @@ The undoing run has one task of kind `undo`. Each act that changed something and
 undone by a call of that tool, through the gate, for the same chain as the act itself: under its own policy, with its own
 approval and its own records. Rules a reader must not break:
 - A run is undone by one run, ever (a unique index); who asks again is told of that one.
+- What a nested run did is undone by the run that undoes it, or else by the one that undoes its parent, never by both: the
+  parent's leaves it to the nested one's, and a nested run whose parent is being undone is told of that one. Those who
+  begin at once take turns, by the outermost run.
 - The call that undoes an act has the key `undo:<action>` in the undoing task: however often its pass runs, it is made once.
 - An act is undone after all later ones: a call that waits for a person holds back those before it.
 - What could not be undone is told: refused, failed, without a known outcome, without a compensation. Only a run whose acts
@@ -38,7 +41,7 @@ from aos.operations.own_acts import Allowed
 from aos.operations.run_ends import FailedRun
 from aos.operations.run_rows import Lineage, Planned, RunRequest, RunRows, run_rows
 from aos.operations.runs import Runs, RunStarted, StartedRun
-from aos.store.hot.database import Database, Row
+from aos.store.hot.database import AppTransaction, Database, Row
 from aos.store.task_rows import PlannedRow
 
 _log = logging.getLogger(__name__)
@@ -93,6 +96,10 @@ class UndoReport:
         return Fail("partly-undone" if undone else "not-undone", detail)
 
 
+class _UndoneAbove(Exception):
+    """A run in which this one is nested is being undone: undoes the start."""
+
+
 @dataclass(frozen=True, slots=True)
 class UndoWaits:
     """An act is undone only after a person has agreed."""
@@ -134,6 +141,8 @@ class Undos:
             raise Conflict(detail)
         if found["undone_by"] is not None:
             return RolledBack(found["undone_by"], replayed=True)
+        if found["parent_run_id"] is not None and (above := await self._undone_above(principal, run_id)) is not None:
+            return RolledBack(above, replayed=True)
         act = Act(
             principal,
             ActKind.RUN,
@@ -182,8 +191,19 @@ class Undos:
     # --- beginning -------------------------------------------------------------------------------------------------------
 
     async def _begun(self, act: Act, rows_of: Any, run_id: UUID) -> Rollback:
+        where = _above(act.principal, run_id)
+
+        async def in_turn(transaction: AppTransaction, _: UUID) -> None:
+            await transaction.run("lock_undoing", where)
+            if await transaction.run("find_undone_above", where):
+                raise _UndoneAbove
+
         try:
-            begun: StartedRun = await self._runs.begin(act, rows_of)
+            begun: StartedRun = await self._runs.begin(act, rows_of, besides=in_turn)
+        except _UndoneAbove:
+            above = await self._undone_above(act.principal, run_id)
+            assert above is not None
+            return RolledBack(above, replayed=True)
         except Conflict:
             # Somebody else was first: the unique index let one of the two be written.
             found = await self._runs.find_run(act.principal.organization_id, run_id)
@@ -191,6 +211,12 @@ class Undos:
                 raise
             return RolledBack(found["undone_by"], replayed=True)
         return RolledBack(begun.run_id, begun.replayed) if isinstance(begun, RunStarted) else begun
+
+    async def _undone_above(self, principal: Principal, run_id: UUID) -> UUID | None:
+        """Return the run that undoes one in which this run is nested."""
+        async with self._database.app(principal.organization_id) as transaction:
+            rows = await transaction.run("find_undone_above", _above(principal, run_id))
+        return rows[0]["id"] if rows else None
 
     async def _cancel(self, principal: Principal, run_id: UUID) -> None:
         try:
@@ -255,8 +281,10 @@ class Undos:
         tool = facts.tools.get(row["name"])
         if row["state"] != ActionState.PERFORMED:
             report.add("unknown", row, "it is not known whether it was done: look there, and mend it by hand")
-        elif row["undoing"] == ActionState.PERFORMED:
+        elif ActionState.PERFORMED in (row["undoing"], row["undone_there"]):
             report.add("undone", row)
+        elif row["undone_by"]:
+            report.add("failed", row, f"it was left to run `{row['undone_by'][0]}`, which undoes the run that did it")
         elif tool is None or tool.compensate is None:
             report.add("irreversible", row, "its tool has no compensation" if tool else "its tool is retired")
         else:
@@ -315,6 +343,10 @@ class Undos:
             }
             found.append(open_json(sealed, keys=facts.data_keys, crypto=self._drivers.crypto))
         return found[0], found[1]
+
+
+def _above(principal: Principal, run_id: UUID) -> dict[str, Any]:
+    return {"organization_id": principal.organization_id, "run_id": run_id, "depth_max": RUN_DEPTH_MAX + 1}
 
 
 def source_content(source: Row, name: str, facts: OrganizationFacts, drivers: Drivers) -> bytes:

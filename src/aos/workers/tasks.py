@@ -62,6 +62,7 @@ class TaskDuty:
         self._held: dict[UUID, Held] = {}
         self._claiming = True
         self._short = False
+        self._claimed_at = 0.0
         self._on_room: Callable[[], None] = _nobody
 
     def on_room(self, wake: Callable[[], None]) -> None:
@@ -74,18 +75,24 @@ class TaskDuty:
         return [held.task for held in self._held.values()]
 
     async def work_once(self, now: datetime | None) -> int:
-        """Claim as many ready tasks as there is room for and begin to work on them; return how many."""
+        """Claim as many ready tasks as there is room for and begin to work on them; return how many.
+
+        Returns 0 as well where a claim took all that there was.
+        """
         room = min(self._at_once - len(self._held), CLAIM_MAX)
         if not self._claiming or room < self._room_wanted():
             self._short = True
             return 0
         if self._held:
             await asyncio.sleep(GATHER_SECONDS)
+        self._claimed_at = self._do.drivers.ticker.seconds()
         taken = await self._engine.claim(room)
         self._short = len(taken) == room
         for each in taken:
             self._begin(each)
-        return len(taken)
+        # Of one lane a claim takes all that there is; of several it takes each one's share, and more may be left.
+        one_lane = len({(each.task.organization_id, each.task.lane) for each in taken}) == 1
+        return 0 if one_lane and not self._short else len(taken)
 
     def cut_off(self, lost: Collection[UUID]) -> None:
         """End the passes of claims that are gone."""
@@ -115,8 +122,9 @@ class TaskDuty:
         await asyncio.gather(*(self._engine.cancel(held.task) for held in left), return_exceptions=True)
 
     def _room_wanted(self) -> int:
-        """Return how much room is worth a claim: a few tasks at a time cost as much as many."""
-        return 1 if len(self._held) < self._at_once // 2 else max(1, self._at_once // 4)
+        """Return how much room is worth a claim: a few tasks at a time cost as much as many, but none waits long for room."""
+        waited = self._do.drivers.ticker.seconds() - self._claimed_at >= self.interval_seconds
+        return 1 if waited or len(self._held) < self._at_once // 2 else max(1, self._at_once // 4)
 
     def _begin(self, taken: Taken) -> None:
         work = asyncio.create_task(self._work_on(taken), name=f"task-{taken.task.id}")

@@ -155,8 +155,15 @@ class Database:
             return await self._read(name, params)
 
     async def _read(self, name: str, params: Params | None) -> list[Row]:
-        async with self.machine() as transaction:
-            return await transaction.run(name, params)
+        # One statement is its own transaction: to begin and end one would be two more round trips.
+        try:
+            async with self._machine.connection() as connection:
+                await self._plans.renew(connection)
+                return await MachineTransaction(connection, self._plans).run(name, params)
+        except _BROKEN:
+            raise
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise unavailable(error) from error
 
     async def listen(self, channels: Sequence[str]) -> AsyncConnection[DictRow]:
         """Return a connection of its own that listens; the caller reads `notifies()` and closes it."""

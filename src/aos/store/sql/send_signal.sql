@@ -1,6 +1,7 @@
 -- Sends one signal to an open run: the decided act, its record, the signal, what its value tells of origins, and those who
 -- wait for it are told. Once only for a key. Nothing is written where the organization's epoch or the approval is no
--- longer as it was decided on, or the run has ended. The name and those who wait were locked before, so that whoever looks
+-- longer as it was decided on, the run has ended, or as many signals of the run as may be wait to be taken, whatever their
+-- names. The name and those who wait were locked before, so that whoever looks
 -- for it either finds it or is told.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
@@ -13,9 +14,8 @@ with member as (
     and (select r.state from run r where r.organization_id = m.organization_id and r.id = m.run_id)
       in ('running', 'paused')
     and not exists (
-      select from signal s where s.organization_id = m.organization_id and s.run_id = m.run_id and s.name = m.name
-        and s.taken_by is null
-      order by s.id offset %(open_max)s - 1 limit 1)
+      select from signal s where s.organization_id = m.organization_id and s.run_id = m.run_id and s.taken_by is null
+      order by s.name, s.id offset %(open_max)s - 1 limit 1)
     and (m.approval_id is null or (
       select a.status = 'approved' and a.digest = m.digest and a.expires_at > aos_now() from approval a
       where a.organization_id = m.organization_id and a.id = m.approval_id))

@@ -1,7 +1,8 @@
 -- Starts one run: the decided act and its record, the run, its tasks and edges, its contents, its budget and what its input
 -- tells of origins, all or nothing. Nothing is written where the organization's epoch, the approval or the idempotency key
 -- is no longer as it was decided on: then no row is returned. A run that a task of another run starts is written under that
--- task's claim, and the task waits for it from then on; it knows values by its parent's key, and where they came from.
+-- task's claim, and the task waits for it from then on; it knows values by its parent's key, and where they came from. What one
+-- that goes on from another knows of origins is as complete as it is there now, whatever was read of that one before.
 with asked as (
   select * from json_to_recordset(%(runs)s::json) as m(
     organization_id uuid, epoch bigint, id uuid, workflow_id uuid, workflow_version int, agent_id uuid, name text,
@@ -39,7 +40,8 @@ with asked as (
     g.chain, coalesce(g.goal_content_id, p.goal_content_id), g.input_content_id, coalesce(g.labels, '{}'), g.thread,
     g.clock_start, coalesce(p.origin_key_content_id, g.origin_key_content_id),
     json_array_length(%(origins)s::json) + coalesce(p.origin_tokens, s.origin_tokens, 0),
-    g.origin_incomplete or coalesce(p.origin_incomplete, false), coalesce(g.tasks_open, g.tasks_total), g.tasks_total,
+    g.origin_incomplete or coalesce(p.origin_incomplete, s.origin_incomplete or s.archived_at is not null, false),
+    coalesce(g.tasks_open, g.tasks_total), g.tasks_total,
     coalesce(g.priority, 0), g.parent_run_id, g.parent_task_id, g.schedule_id, g.undoes_id, g.forked_from_id,
     g.forked_task
   from granted g
