@@ -129,6 +129,31 @@ def test_a_task_that_keeps_ending_its_worker_is_left_to_a_person(database: Datab
     asyncio.run(story())
 
 
+def test_a_call_hears_of_its_act_though_the_sweep_died_before_it_could_tell(database: Database) -> None:
+    tools = [payments(repeat=Repeat.NEVER)]
+    world = make_world(database, agents=[run_agent("pays", "payments.create")], tools=tools)
+
+    async def story() -> None:
+        first = Caller(hold=asyncio.Event())
+        async with working(world, first) as dying:
+            run_id = await dying.start(agent="pays", input=PAYMENT)
+            await until_called(first)
+            await dying.worker._claims.stop()
+            world.rows(
+                "update action set state = 'unknown', holds = '[]', concluded_at = aos_now() where kind = 'tool'"
+            )
+            second = Caller()
+            async with working(world, second) as other:
+                lose_lease(world)
+                run = await other.ended(run_id)
+                assert (run["state"], run["error_code"]) == ("failed", "raised")
+                assert second.calls == []
+            assert first.hold is not None
+            first.hold.set()
+
+    asyncio.run(story())
+
+
 class BrokenRunner:
     """A runner with a mistake of its own."""
 
