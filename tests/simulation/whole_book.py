@@ -36,8 +36,9 @@ class Book:
         """Return what happens to the next call for a thing, and how long it takes."""
         self.asked[thing] += 1
         chance = random.Random(f"{self.seed}/{thing}/{self.asked[thing]}")
-        fates: list[Fate] = ["done"] * 7 + ["failed", "lost before", "lost after"]
-        return chance.choice(fates), chance.choice([0.0, 0.0, 0.3, SLOW_SECONDS_MAX])
+        likely: list[Fate] = ["done"] * 7
+        unlikely: list[Fate] = ["failed", "lost before", "lost after"]
+        return chance.choice([*likely, *unlikely]), chance.choice([0.0, 0.0, 0.3, SLOW_SECONDS_MAX])
 
     def do(self, tool: Tool, thing: str, key: str) -> None:
         """Do a thing."""
@@ -90,4 +91,5 @@ class BookCaller:
                 return ToolOutcome(ok=True, value=thing)
             case "failed":
                 return ToolOutcome(ok=False, error="the tool broke", sent=False)
-        return ToolOutcome(ok=False, error="the connection broke", unknown=True)
+            case "lost before" | "lost after":
+                return ToolOutcome(ok=False, error="the connection broke", unknown=True)

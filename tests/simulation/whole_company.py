@@ -173,7 +173,7 @@ def _add_order(company: Company, writer: _Writer, key: str, chance: random.Rando
     budget = Money(chance.randint(0, 6) * PRICE_NANOS, "EUR") if chance.random() < 0.2 else None
     more: dict[str, Any] = {"idempotency_key": key, "labels": {RUN_KEY: key}, "budget": budget}
     if chance.random() < 0.3:
-        script = writer.script()
+        script: Any = writer.script()
         request = RunRequest(agent="player", input={"script": script}, **more)
         output: Any = expected(script)
         may_lack: frozenset[str] = frozenset()
@@ -205,7 +205,7 @@ def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow
     """Draw a workflow, with another one as a task of it where one is given."""
     flow = _Flow(WorkflowSpec(name, ()), [], {}, set(), {})
     tasks: list[TaskSpec] = []
-    items = [{"script": writer.script(depth=2)} for _ in range(chance.randint(0, 3))] if inner is None else []
+    items: Any = [{"script": writer.script(depth=2)} for _ in range(chance.randint(0, 3))] if inner is None else []
     for number in range(chance.randint(1, 4)):
         label = f"t{number}"
         task = _task(label, [task.name for task in tasks], chance)
@@ -220,7 +220,7 @@ def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow
             task = replace(task, agent="player", input="${item}", for_each="${input}", fallback=None)
             items, flow.input = [], items
         else:
-            script = writer.script(depth=1)
+            script: Any = writer.script(depth=1)
             flow.outputs[label] = expected(script)
             task = replace(task, agent="player", input={"script": script})
         if task.when is not None or task.on_failure is OnFailure.CONTINUE:
@@ -237,7 +237,8 @@ def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow
 
 def _task(label: str, before: list[str], chance: random.Random) -> TaskSpec:
     after = tuple(sorted(chance.sample(before, chance.randint(0, min(2, len(before))))))
-    join = chance.choice(["all", "all", "any", AtLeast(len(after))]) if after else "all"
+    joins: list[str | AtLeast] = ["all", "all", "any", AtLeast(len(after))]
+    join = chance.choice(joins) if after else "all"
     return TaskSpec(
         label,
         after=after,
