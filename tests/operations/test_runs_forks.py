@@ -234,7 +234,8 @@ def test_nothing_is_taken_over_from_a_run_that_is_undone(database: Database) -> 
                 with pytest.raises(Conflict, match=f"{told}, which task `inner` had started: fork at `inner`"):
                     await order(aos.person, top, ForkRequest("last"))
             again = await aos.do.forks.fork_run(aos.person, nested["id"], keyed)
-            assert isinstance(before, RunStarted) and isinstance(again, RunStarted)
+            assert isinstance(before, RunStarted)
+            assert isinstance(again, RunStarted)
             assert again.run_id == before.run_id
             fork = await forked(aos, top, "inner")
             assert aos.rows("select 1 from run where parent_run_id = %s and state = 'succeeded'", fork["id"])

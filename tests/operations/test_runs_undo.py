@@ -435,7 +435,8 @@ def test_the_undoing_of_a_run_waits_for_that_of_one_nested_in_it_which_waits_for
             first = await aos.do.undos.roll_back(aos.person, nested["id"])
             (approval,) = await aos.until("select * from approval where status = 'pending'")
             second = await aos.do.undos.roll_back(aos.person, top)
-            assert isinstance(first, RolledBack) and isinstance(second, RolledBack)
+            assert isinstance(first, RolledBack)
+            assert isinstance(second, RolledBack)
             await aos.until(
                 "select 1 from task where run_id = %s and state = 'waiting' and waits_for = 'timer'", second.run_id
             )
