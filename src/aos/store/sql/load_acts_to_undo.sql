@@ -21,6 +21,12 @@ with recursive above as (
   join run r on r.organization_id = %(organization_id)s and r.parent_run_id = t.id
   left join run u on u.organization_id = %(organization_id)s and u.undoes_id = r.id
   where t.depth < %(depth_max)s
+), elsewhere as materialized (
+  select distinct on (d.call_key) d.call_key, d.state, d.run_id
+  from (select distinct unnest(others) as id from tree) u
+  join action d on d.organization_id = %(organization_id)s and d.run_id = u.id
+  where d.call_key like 'undo:%%' and d.state in ('performed', 'unknown', 'intended')
+  order by d.call_key, d.state <> 'performed'
 )
 select a.id, a.name, a.state, a.chain, a.run_id, coalesce(a.concluded_at, a.intended_at) as at,
   k.state as undoing, t.open_id, t.open_at, d.state as elsewhere, d.run_id as elsewhere_id,
@@ -36,12 +42,7 @@ left join lateral (
   where c.organization_id = a.organization_id and c.task_id = %(task_id)s and c.key = 'undo:' || a.id
   order by c.attempt desc, c.tries desc limit 1
 ) k on true
-left join lateral (
-  select d.state, d.run_id from action d
-  where d.organization_id = a.organization_id and d.run_id = any(t.others) and d.call_key = 'undo:' || a.id
-    and d.state in ('performed', 'unknown', 'intended')
-  order by d.state <> 'performed' limit 1
-) d on true
+left join elsewhere d on d.call_key = 'undo:' || a.id
 where a.kind = 'tool' and a.effect <> 'read' and a.state in ('performed', 'unknown', 'intended')
   and (%(before_at)s::timestamptz is null
     or (coalesce(a.concluded_at, a.intended_at), a.id) < (%(before_at)s, %(before_id)s::uuid))
