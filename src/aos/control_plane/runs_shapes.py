@@ -181,6 +181,7 @@ def _run_detail() -> dict[str, Schema]:
         "budgets": list_of(ref("BudgetUse")),
         "input": {},
         "output": {},
+        "undo_due": {**FLAG, "description": "It failed, and a run that undoes what it did begins by itself"},
     }
 
 

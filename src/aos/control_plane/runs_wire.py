@@ -78,6 +78,7 @@ def run_detail(detail: RunDetail) -> Shown:
         "budgets": [budget_use(each) for each in detail.budgets],
         "input": detail.input,
         "output": detail.output,
+        "undo_due": detail.undo_due,
     }
 
 

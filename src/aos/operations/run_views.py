@@ -17,6 +17,7 @@ from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.money import Money
 from aos.kernel.people import Actor, Permission
+from aos.kernel.workflow.states import RunState
 from aos.operations.actions import chain_of
 from aos.operations.approval_views import ApprovalView, find_approvals
 from aos.operations.budget_use import BudgetUse, find_budget_use, split_costs
@@ -125,6 +126,8 @@ class RunDetail:
     budgets: tuple[BudgetUse, ...]
     input: Json
     output: Json
+    undo_due: bool = False
+    """It failed, and what it did is to be undone by itself: a run that does so has yet to begin."""
 
 
 def list_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
@@ -140,6 +143,8 @@ def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
         tasks = _task_rows(actor, run_id, after=None, limit=SHOWN_TASKS_MAX)
         key = {"organization_id": actor.organization_id, "run_id": run_id}
         states = {row["state"]: row["tasks"] for row in run_sql("count_run_tasks", key)}
+        failed = rows[0]["state"] == RunState.FAILED and rows[0]["undone_by"] is None
+        undo_due = failed and run_sql("is_undo_due", key)[0]["due"]
         budgets = find_budget_use(actor.organization_id, [run_id])
         pending = PageQuery(limit=PENDING_SHOWN_MAX, filters={"run": run_id, "status": "pending"})
         approvals = find_approvals(drivers, actor, pending)
@@ -154,6 +159,7 @@ def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
         budgets=budgets.get(run_id, ()),
         input=opened.get(rows[0]["input_content_id"]),
         output=opened.get(rows[0]["output_content_id"]),
+        undo_due=undo_due,
     )
 
 
