@@ -67,7 +67,7 @@ def test_a_state_that_nobody_foresaw_is_unknown_by_its_own_word() -> None:
 def task(number: int, name: str = "", **more: Any) -> TaskView:
     made = TaskView(
         UUID(int=number), name or f"t{number}", name or f"t{number}", "agent", "finance", "succeeded", False, None, None,
-        None, (), 1, 1, None, "", 0, NOW, NOW, NOW,
+        None, (), 1, 1, False, None, "", 0, NOW, NOW, NOW,
     )  # fmt: skip
     return replace(made, **more)
 

@@ -147,8 +147,17 @@ def end_as(session: Session, view: RunView) -> None:
 
 
 def _why(view: RunView) -> str:
-    """Return what the first failed task said, which is the cause more often than what the run says."""
-    failed = [task for task in view.tasks.values() if task.get("state") == "failed" and task.get("detail")]
+    """Return what the task that failed the run said, which is the cause more often than what the run says.
+
+    It is one that the run does not go on without, of the run's own before those that were spawned.
+    """
+    failed = [
+        task
+        for task in view.tasks.values()
+        if task.get("state") == "failed" and task.get("detail") and not task.get("tolerated")
+    ]
+    code = view.run.get("error")
+    failed.sort(key=lambda task: (task.get("parent_id") is not None, task.get("error") != code))
     return f"; {failed[0].get('label')}: {failed[0]['detail']}" if failed else ""
 
 

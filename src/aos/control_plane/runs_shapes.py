@@ -254,6 +254,7 @@ def _task() -> dict[str, Schema]:
         "item_index": maybe(NUMBER),
         "after": list_of(UUID),
         **dict.fromkeys(("attempt", "attempts_max"), NUMBER),
+        "tolerated": {**FLAG, "description": "Whether the run goes on where the task fails"},
         "error": maybe(TEXT),
         "detail": maybe(TEXT),
         "runtime_ms": NUMBER,

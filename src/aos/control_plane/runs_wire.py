@@ -111,6 +111,7 @@ def task(view: TaskView) -> Shown:
         "after": list(view.after),
         "attempt": view.attempt,
         "attempts_max": view.attempts_max,
+        "tolerated": view.tolerated,
         "error": view.error,
         "detail": view.detail or None,
         "runtime_ms": view.runtime_ms,

@@ -83,7 +83,10 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """One task. `after` are the tasks it needs, known until the run is archived; `parent_id` spawned it or fanned it out."""
+    """One task. `after` are the tasks it needs, known until the run is archived; `parent_id` spawned it or fanned it out.
+
+    `tolerated` says that the run goes on where the task fails.
+    """
 
     id: UUID
     name: str
@@ -98,6 +101,7 @@ class TaskView:
     after: tuple[UUID, ...]
     attempt: int
     attempts_max: int
+    tolerated: bool
     error: str | None
     detail: str
     runtime_ms: int
@@ -263,7 +267,7 @@ def _run(row: Mapping[str, Any], opened: Opened) -> RunView:
 
 def _task(row: Mapping[str, Any], opened: Opened) -> TaskView:
     plain = ("id", "name", "label", "kind", "agent", "state", "paused", "waits_for", "parent_id", "item_index")
-    timed = ("attempt", "attempts_max", "runtime_ms", "created_at", "started_at", "finished_at")
+    timed = ("attempt", "attempts_max", "tolerated", "runtime_ms", "created_at", "started_at", "finished_at")
     detail = opened.get(row["error_content_id"])
     text = detail.get("detail", "") if isinstance(detail, dict) else detail
     return TaskView(

@@ -4,14 +4,16 @@ select t.*, a.name as agent,
     where e.organization_id = %(organization_id)s and e.target_id = t.id and e.kind = 'after') as after
 from (
   (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, attempt, attempts_max,
-     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at
+     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at,
+     coalesce(spec ->> 'on_failure' = 'continue', false) as tolerated
    from task
    where organization_id = %(organization_id)s and run_id = %(run_id)s
      and (%(id)s::uuid is null or id = %(id)s) and (%(after_id)s::uuid is null or id > %(after_id)s)
    order by id limit %(limit)s)
   union all
   (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, attempt, attempts_max,
-     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at
+     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at,
+     coalesce(spec ->> 'on_failure' = 'continue', false) as tolerated
    from task_finished
    where organization_id = %(organization_id)s and run_id = %(run_id)s
      and (%(id)s::uuid is null or id = %(id)s) and (%(after_id)s::uuid is null or id > %(after_id)s)
