@@ -50,6 +50,8 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
             return await _signal(ctx, name)
         case ["anew", script]:
             await ctx.continue_as_new({"script": script})
+        case _:
+            raise ScriptError(f"no such line: {line}")
         case ["report", value]:
             await ctx.report(value)
             return "reported"
@@ -57,7 +59,6 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
             if ctx.attempt <= attempts:
                 raise ScriptError(f"attempt {ctx.attempt} of {attempts}")
             return "whole"
-    raise ScriptError(f"no such line: {line}")
 
 
 async def _children(ctx: AsyncContext, line: list[Any]) -> Any:
@@ -100,7 +101,7 @@ async def _tool(ctx: AsyncContext, name: str, op: str) -> str:
     return "failed"
 
 
-def expected(script: list[list[Any]]) -> list[Any]:
+def expected(script: list[Any]) -> list[Any]:
     """Return what a script comes to where nothing is refused, and nothing fails for good."""
     if script and script[-1][0] == "anew":
         return expected(script[-1][1])
@@ -119,7 +120,8 @@ def _expected(line: list[Any]) -> Any:
             return f"told {name}"
         case [kind, _]:
             return {"report": "reported", "sleep": "slept", "any": "one ended", "break": "whole"}[kind]
-    raise ScriptError(f"no such line: {line}")
+        case _:
+            raise ScriptError(f"no such line: {line}")
 
 
 MAY_LACK = "whatever it is"
