@@ -50,8 +50,6 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
             return await _signal(ctx, name)
         case ["anew", script]:
             await ctx.continue_as_new({"script": script})
-        case _:
-            raise ScriptError(f"no such line: {line}")
         case ["report", value]:
             await ctx.report(value)
             return "reported"
@@ -59,6 +57,8 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
             if ctx.attempt <= attempts:
                 raise ScriptError(f"attempt {ctx.attempt} of {attempts}")
             return "whole"
+        case _:
+            raise ScriptError(f"no such line: {line}")
 
 
 async def _children(ctx: AsyncContext, line: list[Any]) -> Any:
