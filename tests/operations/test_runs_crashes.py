@@ -134,7 +134,8 @@ def test_a_call_hears_of_its_act_though_the_sweep_died_before_it_could_tell(data
     world = make_world(database, agents=[run_agent("pays", "payments.create")], tools=tools)
 
     async def story() -> None:
-        first = Caller(hold=asyncio.Event())
+        held = asyncio.Event()
+        first = Caller(hold=held)
         async with working(world, first) as dying:
             run_id = await dying.start(agent="pays", input=PAYMENT)
             await until_called(first)
@@ -145,11 +146,12 @@ def test_a_call_hears_of_its_act_though_the_sweep_died_before_it_could_tell(data
             second = Caller()
             async with working(world, second) as other:
                 lose_lease(world)
-                run = await other.ended(run_id)
+                try:
+                    run = await other.ended(run_id)
+                finally:
+                    held.set()
                 assert (run["state"], run["error_code"]) == ("failed", "raised")
                 assert second.calls == []
-            assert first.hold is not None
-            first.hold.set()
 
     asyncio.run(story())
 

@@ -103,7 +103,7 @@ async def _tool(ctx: AsyncContext, name: str, op: str) -> str:
     return "failed"
 
 
-def expected(script: list[list[Any]]) -> list[Any]:
+def expected(script: list[Any]) -> list[Any]:
     """Return what a script comes to where nothing is refused, and nothing fails for good."""
     if script and script[-1][0] == "anew":
         return expected(script[-1][1])

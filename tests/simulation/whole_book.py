@@ -86,10 +86,8 @@ class BookCaller:
         if fate in ("done", "lost after"):
             self._book.do(tool, thing, idempotency_key)
             await self._process.turn(f"answer {thing}")
-        match fate:
-            case "done":
-                return ToolOutcome(ok=True, value=thing)
-            case "failed":
-                return ToolOutcome(ok=False, error="the tool broke", sent=False)
-            case "lost before" | "lost after":
-                return ToolOutcome(ok=False, error="the connection broke", unknown=True)
+        if fate == "done":
+            return ToolOutcome(ok=True, value=thing)
+        if fate == "failed":
+            return ToolOutcome(ok=False, error="the tool broke", sent=False)
+        return ToolOutcome(ok=False, error="the connection broke", unknown=True)

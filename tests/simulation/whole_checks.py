@@ -232,7 +232,7 @@ def _tasks_problems(tasks: list[dict[str, Any]], finished: list[dict[str, Any]])
     problems = [
         f"task {task['label']} ended as {task['error_code']}" for task in tasks if task["error_code"] == "diverged"
     ]
-    ends = Counter(row["task_id"] for row in finished if row["status"] != "retried")
+    ends = Counter(row["task_id"] for row in finished if row["status"] in FINALS)
     for task in tasks:
         times = ends[str(task["id"])]
         due = (0, 1) if task["state"] == "cancelled" else (1,)

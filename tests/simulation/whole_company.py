@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from aos.kernel.agents import Runtime
@@ -15,7 +15,7 @@ from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Compensation, Effect, Repeat
-from aos.kernel.workflow.spec import AtLeast, FallbackSpec, OnFailure, RetrySpec, TaskSpec, WorkflowSpec
+from aos.kernel.workflow.spec import AtLeast, FallbackSpec, Join, OnFailure, RetrySpec, TaskSpec, WorkflowSpec
 from aos.operations.run_rows import RunRequest
 from tests.databases import Database
 from tests.simulation.whole_agents import MAY_LACK, expected
@@ -27,6 +27,7 @@ TOOLS = (SAFE, KEYED, KEYED, NEVER, ASKED)
 UNDONE = Compensation(REFUND, {"op": "undo ${args.op}"})
 PRICE_NANOS = 1_000_000
 RUN_KEY = "run"
+Script: TypeAlias = list[Json]
 TOOL_SECONDS = 5
 
 
@@ -133,15 +134,15 @@ class _Writer:
         """Begin the scripts of another run."""
         self.written, self.signals = set(), []
 
-    def script(self, depth: int = 0) -> list[list[Any]]:
+    def script(self, depth: int = 0) -> Script:
         """Return the script of a task."""
         script = self._lines(depth)
         return [*script, ["anew", self._lines(depth)]] if self._chance.random() < 0.1 else script
 
-    def _lines(self, depth: int) -> list[list[Any]]:
+    def _lines(self, depth: int) -> Script:
         return [self._line(depth) for _ in range(self._chance.randint(1, 3))]
 
-    def _line(self, depth: int) -> list[Any]:
+    def _line(self, depth: int) -> Any:
         kinds = ["tool"] * 7 + ["step", "report", "break", "sleep", "signal"]
         kinds += ["group", "group", "spawn", "chain", "any"] if depth < 2 else []
         match self._chance.choice(kinds):
@@ -173,7 +174,7 @@ def _add_order(company: Company, writer: _Writer, key: str, chance: random.Rando
     budget = Money(chance.randint(0, 6) * PRICE_NANOS, "EUR") if chance.random() < 0.2 else None
     more: dict[str, Any] = {"idempotency_key": key, "labels": {RUN_KEY: key}, "budget": budget}
     if chance.random() < 0.3:
-        script: Any = writer.script()
+        script = writer.script()
         request = RunRequest(agent="player", input={"script": script}, **more)
         output: Any = expected(script)
         may_lack: frozenset[str] = frozenset()
@@ -205,7 +206,9 @@ def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow
     """Draw a workflow, with another one as a task of it where one is given."""
     flow = _Flow(WorkflowSpec(name, ()), [], {}, set(), {})
     tasks: list[TaskSpec] = []
-    items: Any = [{"script": writer.script(depth=2)} for _ in range(chance.randint(0, 3))] if inner is None else []
+    items: list[Json] = (
+        [{"script": writer.script(depth=2)} for _ in range(chance.randint(0, 3))] if inner is None else []
+    )
     for number in range(chance.randint(1, 4)):
         label = f"t{number}"
         task = _task(label, [task.name for task in tasks], chance)
@@ -216,11 +219,11 @@ def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow
             task = replace(task, fallback=None, retry=RetrySpec())  # each attempt would be a run of its own
             flow.may_lack.add(label)
         elif items and chance.random() < 0.3:
-            flow.outputs[label] = [expected(item["script"]) for item in items]
+            flow.outputs[label] = [expected(_script(item)) for item in items]
             task = replace(task, agent="player", input="${item}", for_each="${input}", fallback=None)
             items, flow.input = [], items
         else:
-            script: Any = writer.script(depth=1)
+            script = writer.script(depth=1)
             flow.outputs[label] = expected(script)
             task = replace(task, agent="player", input={"script": script})
         if task.when is not None or task.on_failure is OnFailure.CONTINUE:
@@ -235,10 +238,14 @@ def _workflow(name: str, writer: _Writer, chance: random.Random, *, inner: _Flow
     return flow
 
 
+def _script(item: Any) -> Any:
+    return item["script"]
+
+
 def _task(label: str, before: list[str], chance: random.Random) -> TaskSpec:
     after = tuple(sorted(chance.sample(before, chance.randint(0, min(2, len(before))))))
-    joins: list[str | AtLeast] = ["all", "all", "any", AtLeast(len(after))]
-    join = chance.choice(joins) if after else "all"
+    joins: list[Join] = ["all", "all", "any", AtLeast(len(after))]
+    join: Join = chance.choice(joins) if after else "all"
     return TaskSpec(
         label,
         after=after,

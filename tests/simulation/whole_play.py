@@ -256,7 +256,7 @@ class Play:
             victim = chance.choice(alive)
             assert victim.worker is not None
             stage.note(f"{victim.process.name} is asked to stop")
-            self._order(f"stop {victim.process.name}", self._stop(victim, victim.worker))
+            self._order(f"stop {victim.process.name}", self._stop, victim, victim.worker)
         elif drawn < 0.035:
             stage.skew_seconds += chance.choice([1.0, 8.0, 20.0, 60.0])
             stage.note(f"the clock jumps to {stage.skew_seconds}")
@@ -293,16 +293,16 @@ class Play:
         if not run["open"] or drawn < 0.04:
             if drawn < 0.3:
                 key = f"undo {run['id']}"
-                self._order(key, _told(do.undos.roll_back(self._person, run["id"], idempotency_key=key)))
+                self._order(key, do.undos.roll_back, self._person, run["id"], idempotency_key=key)
         elif drawn < 0.08:
-            self._order(f"cancel {self.stage.steps}", _told(do.runs.cancel_run(self._person, run["id"])))
+            self._order(f"cancel {self.stage.steps}", do.runs.cancel_run, self._person, run["id"])
         elif drawn < 0.15:
             priority = self.chance.randint(-100, 100)
-            self._order(f"rank {self.stage.steps}", _told(do.runs.prioritize_run(self._person, run["id"], priority)))
+            self._order(f"rank {self.stage.steps}", do.runs.prioritize_run, self._person, run["id"], priority)
         elif drawn < 0.5:
-            self._order(f"pause {self.stage.steps}", _told(do.runs.pause_run(self._person, run["id"])))
+            self._order(f"pause {self.stage.steps}", do.runs.pause_run, self._person, run["id"])
         else:
-            self._order(f"resume {self.stage.steps}", _told(do.runs.resume_run(self._person, run["id"])))
+            self._order(f"resume {self.stage.steps}", do.runs.resume_run, self._person, run["id"])
 
     async def _answer_some(self) -> None:
         assert self.front is not None
@@ -311,8 +311,9 @@ class Play:
         )
         for row in found:
             answer = Answer.APPROVE if self.chance.random() < 0.85 else Answer.DENY
-            given = self.front.do.approvals.answer_approval(self._approver, row["id"], answer=answer, comment="seen")
-            self._order(f"answer {row['id']} {self.stage.steps}", _told(given))
+            give = self.front.do.approvals.answer_approval
+            name = f"answer {row['id']} {self.stage.steps}"
+            self._order(name, give, self._approver, row["id"], answer=answer, comment="seen")
 
     def _signal_some(self) -> None:
         """Send a signal of each run that has started, once or, since nobody knows, again."""
@@ -320,7 +321,7 @@ class Play:
             wanting = [name for name in order.signals if name not in self.sent]
             if order.key in self.started and wanting:
                 name = wanting[0] if self.calm else self.chance.choice(wanting)
-                self._order(f"signal {name}", self._signal(self.started[order.key], name))
+                self._order(f"signal {name}", self._signal, self.started[order.key], name)
 
     async def _signal(self, run_id: UUID, name: str) -> None:
         assert self.front is not None
@@ -350,7 +351,7 @@ class Play:
             " and parent_run_id is null"
         )
         for row in paused:
-            self._order(f"resume {row['id']}", _told(self.front.do.runs.resume_run(self._person, row["id"])))
+            self._order(f"resume {row['id']}", self.front.do.runs.resume_run, self._person, row["id"])
 
     async def _free_stuck(self) -> None:
         """Let tasks try again that ended their workers too often: nothing is killed any more."""
@@ -359,8 +360,8 @@ class Play:
             "select id, run_id from task where organization_id = %(organization_id)s and state = 'stuck'"
         )
         for row in stuck:
-            again = self.front.do.runs.try_again(self._person, row["run_id"], row["id"])
-            self._order(f"again {row['id']}", _told(again))
+            again = self.front.do.runs.try_again
+            self._order(f"again {row['id']}", again, self._person, row["run_id"], row["id"])
 
     def _is_living(self, key: str) -> bool:
         return self.asked_by.get(key) is self.front and self.front is not None and self.front.process.alive
@@ -383,13 +384,12 @@ class Play:
         self.stage.note(f"order {order.key}")
         self.orders[order.key] = asyncio.create_task(go())
 
-    def _order(self, name: str, work: Any) -> None:
+    def _order(self, name: str, call: Callable[..., Awaitable[object]], *args: Any, **more: Any) -> None:
+        """Give an order, unless the same is under way; it may be refused, or the database be away."""
         task = self.orders.get(name)
-        if task is not None and not task.done():
-            work.close()
-            return
-        self.stage.note(f"order {name.split()[0]}")
-        self.orders[name] = asyncio.create_task(work)
+        if task is None or task.done():
+            self.stage.note(f"order {name.split()[0]}")
+            self.orders[name] = asyncio.create_task(_told(call(*args, **more)))
 
     async def _is_over(self) -> bool:
         for task in self.orders.values():
@@ -416,14 +416,24 @@ async def _told(work: Awaitable[object]) -> None:
         await work
 
 
-def prepare(database: TestDatabase) -> None:
-    """Have a fresh database write down every move of a task."""
+@dataclass(frozen=True)
+class Played:
+    """How many steps a play had, and a digest of all that was done in it."""
+
+    steps: int
+    digest: int
+
+
+def prepare(server: Server, database: TestDatabase) -> None:
+    """Have a fresh database write down every move of a task, and its server break deadlocks at once."""
+    with psycopg.connect(server.superuser, autocommit=True) as administrator:
+        administrator.execute("alter role aos_test set deadlock_timeout = '20ms'")
     with psycopg.connect(database.owner, autocommit=True) as owner:
         owner.execute(PREPARE)
 
 
-def play_seed(server: Server, database: TestDatabase, seed: int, *, mutant: Mutant | None = None) -> tuple[int, int]:
-    """Play one seed on a prepared database; return the number of steps, and a digest of all that was done."""
+def play_seed(server: Server, database: TestDatabase, seed: int, *, mutant: Mutant | None = None) -> Played:
+    """Play one seed, as a company of its own, on a prepared database."""
     loop = VirtualLoop()
     logging.disable(logging.ERROR)
     try:
@@ -435,7 +445,7 @@ def play_seed(server: Server, database: TestDatabase, seed: int, *, mutant: Muta
 
 async def _play(
     server: Server, database: TestDatabase, loop: VirtualLoop, *, seed: int, mutant: Mutant | None
-) -> tuple[int, int]:
+) -> Played:
     chance = random.Random(seed)
     monitor = await AsyncConnection.connect(
         server.superuser, dbname=database.name, autocommit=True, row_factory=dict_row
@@ -450,7 +460,7 @@ async def _play(
         await monitor.execute(f"listen {channel}".encode())
     try:
         await play.run()
-        return stage.steps, stage.digest
+        return Played(stage.steps, stage.digest)
     except Exception as error:
         error.add_note("\n".join(stage.trace))
         raise
