@@ -11,7 +11,7 @@ from aos.console.graph import draw_graph
 from aos.console.run_words import quiet_words, reason_of, run_answer
 from aos.operations.archive import Housekeeping
 from aos.operations.contents import seal_content
-from aos.operations.run_views import RunDetail, show_run
+from aos.operations.run_views import SHOWN_TASKS_MAX, RunDetail, count_task_kinds, show_run
 from aos.store.hot.database import Database, DatabaseConfig
 from tests.planes import Plane
 from tests.run_worlds import CONTENT, Company, TestRun, make_company
@@ -103,6 +103,19 @@ def test_a_run_under_way_is_not_spoken_of_as_done(company: Company) -> None:
     end_run(company, run, "failed", "invalid-request")
     assert "The run itself failed (invalid-request)" in quiet_words(shown(company, run).run)
     assert "invalid-request; " in said(shown(company, run))
+
+
+def test_a_run_of_more_tasks_than_are_drawn_counts_them_all(company: Company) -> None:
+    run = company.start("deliver", "fan", *(f"van{n}" for n in range(250)), agent="finance", parent="fan")
+    company.plane.run("update task set kind = 'fan' where id = %s", run.tasks["fan"])
+    company.plane.run("update task set name = 'fan' where run_id = %s", run.id)
+    company.plane.run("update task set state = 'succeeded' where label in ('van1', 'van249')")
+    detail = shown(company, run)
+    assert len(detail.tasks.items) == SHOWN_TASKS_MAX
+    tasks = detail.tasks.items
+    counts = count_task_kinds(company.plane.actor, run.id, [task.id for task in tasks])
+    (drawn,) = draw_graph(tasks, counts).boxes
+    assert drawn.note == "2 of 250 succeeded"
 
 
 def test_the_graph_of_a_run_is_the_same_once_it_is_archived(company: Company) -> None:

@@ -28,7 +28,7 @@ from aos.operations.audit import SignedHead, show_checkpoint
 from aos.operations.live_streams import make_run_stream
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
-from aos.operations.run_views import FAILED, RunDetail, RunView, TaskDetail, show_run, show_run_task
+from aos.operations.run_views import FAILED, RunDetail, RunView, TaskDetail, count_task_kinds, show_run, show_run_task
 
 VIEWS: Final = (("tasks", "Tasks"), ("acts", "Acts in time"), ("decisions", "Decisions"))
 ACTS_SHOWN: Final = 50
@@ -111,6 +111,7 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "budget_bars": tuple(spent(each) for each in detail.budgets[:1]),
         "orders": orders_of(visit, detail.run),
         "receipt": receipt_of(visit),
+        "may_read": visit.may(Permission.CONTENT_READ),
         "lineage": _lineage(detail.run),
         **_live(visit, detail),
         **_selected(visit, detail.run),
@@ -221,7 +222,10 @@ def _tasks(visit: Visit, detail: RunDetail) -> dict[str, Any]:
     if detail.run.refused:
         query = PageQuery(limit=REFUSED_MARKED, filters={"run": str(detail.run.id), "state": "refused"})
         refused = frozenset(action.task_id for action in list_actions(services().drivers, visit.actor, query).items)
-    return {"graph": draw_graph(detail.tasks.items), "refused_tasks": refused}
+    counts = None
+    if detail.tasks.next is not None:
+        counts = count_task_kinds(visit.actor, detail.run.id, [task.id for task in detail.tasks.items])
+    return {"graph": draw_graph(detail.tasks.items, counts), "refused_tasks": refused}
 
 
 def _acts(visit: Visit, detail: RunDetail) -> dict[str, Any]:

@@ -35,6 +35,14 @@ def reason_of(task: TaskView) -> str:
     return ": ".join(each for each in (task.error, said) if each)
 
 
+def left_out_text(task: TaskView) -> str:
+    """Return why a task was left out; empty for one that was not. To be left out is no error."""
+    if task.state != "skipped":
+        return ""
+    missing = "its condition did not hold" if task.error == "condition" else "what it needed did not succeed"
+    return f"left out: {missing}"
+
+
 def quiet_words(run: RunView) -> str:
     """Return what is said of a run in which nothing needs a look; one that still goes on is not spoken of as done."""
     if run.finished_at is None:

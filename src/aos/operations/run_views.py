@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.errors import NotFound
@@ -111,6 +111,12 @@ class TaskView:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    wake_at: datetime | None = None
+    """When a task that waits is taken up whatever else it waits for."""
+
+
+TaskCounts: TypeAlias = Mapping[tuple[UUID | None, str], Mapping[str, int]]
+"""How many tasks stand in each state, by the task above them and their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +216,17 @@ def show_run_task(drivers: Drivers, actor: Actor, run_id: UUID, *, task_id: UUID
     return TaskDetail(_task(row, opened), opened.get(row["input_content_id"]), opened.get(row["output_content_id"]))
 
 
+def count_task_kinds(actor: Actor, run_id: UUID, parents: Sequence[UUID]) -> TaskCounts:
+    """Return how many of all the tasks below `parents` stand in each state, by parent and name."""
+    with reading(actor, Permission.RUN_READ):
+        key = {"organization_id": actor.organization_id, "run_id": run_id, "parents": list(parents)}
+        rows = run_sql("count_task_kinds", key)
+    found: dict[tuple[UUID | None, str], dict[str, int]] = {}
+    for row in rows:
+        found.setdefault((row["parent_id"], row["name"]), {})[row["state"]] = row["tasks"]
+    return found
+
+
 def find_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
     """Return a page of runs with their goals, in the open transaction."""
     page = list_page("page_runs", actor.organization_id, query, read=lambda row: row, **_filters(query))
@@ -279,7 +296,7 @@ def _run(row: Mapping[str, Any], opened: Opened) -> RunView:
 
 def _task(row: Mapping[str, Any], opened: Opened) -> TaskView:
     plain = ("id", "name", "label", "kind", "agent", "state", "paused", "waits_for", "parent_id", "item_index")
-    timed = ("attempt", "attempts_max", "tolerated", "runtime_ms", "created_at", "started_at", "finished_at")
+    timed = ("attempt", "attempts_max", "tolerated", "runtime_ms", "created_at", "started_at", "finished_at", "wake_at")
     detail = opened.get(row["error_content_id"])
     text = detail.get("detail", "") if isinstance(detail, dict) else detail
     return TaskView(

@@ -4,7 +4,7 @@ select t.*, a.name as agent,
     select coalesce(jsonb_agg(e.source_id order by e.source_id), '[]') from edge e
     where e.organization_id = %(organization_id)s and e.target_id = t.id and e.kind = 'after')) as after
 from (
-  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, attempt, attempts_max,
+  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, wake_at, attempt, attempts_max,
      error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at,
      coalesce(spec ->> 'on_failure' = 'continue', false) as tolerated,
      null::uuid[] as after_ids
@@ -14,7 +14,7 @@ from (
      and (%(states)s::text[] is null or state = any(%(states)s))
    order by id limit %(limit)s)
   union all
-  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, attempt, attempts_max,
+  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, wake_at, attempt, attempts_max,
      error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at,
      coalesce(spec ->> 'on_failure' = 'continue', false) as tolerated,
      after_ids
