@@ -1,6 +1,6 @@
 """Peers of the orchestration benchmark, each run as its own processes beside ours: Celery with Redis, and DBOS.
 
-A peer that is not installed says so in its line; `uv pip install '.[bench]'` brings them.
+A peer that is not installed says so in its line: Celery comes with the tests' packages, DBOS by `uv pip install dbos`.
 """
 
 from __future__ import annotations
