@@ -132,6 +132,7 @@ class Stage:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.wires = list(self.free)
         self.loop.on_idle(self._woken.set)
 
     @property
@@ -257,6 +258,18 @@ class Stage:
             self.free.append(wire)
         await process.heard()
         return wire
+
+    async def give_back(self) -> list[Wire]:
+        """Return every connection that is whole, as it is lent."""
+        whole = [wire for wire in self.wires if not wire.broken and not wire.real.closed and wire not in self.under_way]
+        for wire in self.wires:
+            if wire not in whole:
+                await wire.real.close()
+            elif wire.begun:
+                await wire.real.execute("rollback")
+                wire.begun = False
+            wire.clock = NEVER
+        return whole
 
     async def _connect(self, role: str) -> AsyncConnection[Any]:
         dsn = self.database.test_machine if role == "machine" else self.database.test_app

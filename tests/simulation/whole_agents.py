@@ -49,7 +49,7 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
         case ["signal", name]:
             return await _signal(ctx, name)
         case ["anew", script]:
-            await ctx.continue_as_new({"script": script})
+            return await ctx.continue_as_new({"script": script})
         case ["report", value]:
             await ctx.report(value)
             return "reported"
@@ -58,7 +58,8 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
                 raise ScriptError(f"attempt {ctx.attempt} of {attempts}")
             return "whole"
         case _:
-            raise ScriptError(f"no such line: {line}")
+            pass
+    raise ScriptError(f"no such line: {line}")
 
 
 async def _children(ctx: AsyncContext, line: list[Any]) -> Any:
