@@ -352,7 +352,8 @@ class SteppedConnection:
         if before:
             rows = await cursor.fetchall()
             self._check_fence(text, params, rows, before)
-            await cursor.scroll(0, mode="absolute")
+            if rows:
+                await cursor.scroll(0, mode="absolute")
         return cursor
 
     async def _run(self, text: str, params: Any = None, *, prepare: bool | None = None) -> Any:
