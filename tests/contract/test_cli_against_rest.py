@@ -96,7 +96,7 @@ def test_an_agent_lives_its_life(real: Cli) -> None:
     made = json.loads(done(real, "agents", "keys", "ops", "--create", "--json"))
     done(real, "agents", "keys", "ops", "--revoke", made["id"][-8:])
     assert done(real, "agents", "kill", "ops") == "agent ops is quarantined\n"
-    assert done(real, "agents", "retire", "ops") == "agent ops is retired\n"
+    assert done(real, "agents", "retire", "ops", "--yes") == "agent ops is retired\n"
     assert real("agents", "show", "nobody").status == 3
 
 
@@ -131,6 +131,19 @@ def test_the_log_is_verified_and_a_record_proved(real: Cli, plane: Plane, tmp_pa
     done(real, "audit", "export", "-o", str(log))
     log.write_bytes(log.read_bytes().replace(b'"i":1,"r":"eyJ', b'"i":1,"r":"eyK'))
     assert real("audit", "verify", str(log)).status == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (("runs", "show", "nope"), "run `nope`"),
+        (("runs", "show", "ffff"), "run `ffff`"),
+        (("approvals", "approve", "zzz"), "approval `zzz`"),
+    ],
+)
+def test_an_id_that_nothing_has_is_not_found(line: tuple[str, ...], what: str, real: Cli) -> None:
+    failed = real(*line)
+    assert (failed.status, f"there is no {what}" in failed.err) == (3, True)
 
 
 def test_what_nothing_happened_in_is_said_calmly(real: Cli) -> None:

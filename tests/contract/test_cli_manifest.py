@@ -176,6 +176,13 @@ def test_a_dry_run_shows_the_changes_and_makes_none(aos: Cli, peer: Peer, manife
     assert aos("apply", "--dry-run", "--json").json == {"changes": CHANGES, "applied": False}
 
 
+def test_the_organization_is_named_before_anything_is_changed(aos: Cli, peer: Peer, manifest: Path) -> None:
+    peer.give("GET /whoami", {"organization": {"name": "larkspur"}})
+    peer.give("POST /manifest", {"changes": CHANGES, "applied": False})
+    assert aos("apply").err.splitlines()[0] == "organization larkspur"
+    assert aos("apply", "--yes", "--json").err == ""
+
+
 def test_where_nobody_can_be_asked_a_wider_permission_waits(aos: Cli, peer: Peer, manifest: Path) -> None:
     peer.give("POST /manifest", {"changes": CHANGES, "applied": False})
     done = aos("apply")

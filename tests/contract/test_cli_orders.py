@@ -40,6 +40,17 @@ def test_a_rollback_that_is_waited_for_prints_what_was_not_undone(aos: Cli, peer
     assert "twenty stays paid" in done.out
 
 
+def test_a_run_whose_acts_are_undone_says_by_which_run(aos: Cli, peer: Peer) -> None:
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "failed", "error": "x", "undo_due": True, "undone_by": None})
+    due = f"what it did is undone by a run that begins by itself: `aos runs show {RUN}` names it"
+    assert due in aos("runs", "wait", RUN).err.replace("\n", " ")
+    assert due in aos("runs", "show", RUN).out.replace("\n", " ")
+    other = f"{RUN[:-2]}bb"
+    peer.give(f"GET /runs/{other}", {"id": other, "state": "failed", "error": "x", "undone_by": "u-1"})
+    assert "undone by run u-1: see what came of it with `aos runs show u-1`" in aos("runs", "show", other).out
+    assert "undone by run u-1" in aos("runs", "wait", other).err
+
+
 def test_an_order_that_waits_for_a_person_says_how_to_go_on(aos: Cli, peer: Peer) -> None:
     waits = {"status": "pending", "approval_id": "a-1", "action_id": "x", "reason": "ask first"}
     peer.give(f"POST /runs/{RUN}/rollback", waits, status=202)

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aos.console.amounts import ago_text, duration_text, money_text, share_percent
-from aos.console.filters import command
+from aos.console.filters import awaited, command
 from aos.console.graph import Box, draw_graph
+from aos.console.run_words import left_out_text
 from aos.console.states import Meaning, state_of
 from aos.console.unusual import unusual
 from aos.kernel.money import Money
@@ -67,7 +68,7 @@ def test_a_state_that_nobody_foresaw_is_unknown_by_its_own_word() -> None:
 def task(number: int, name: str = "", **more: Any) -> TaskView:
     made = TaskView(
         UUID(int=number), name or f"t{number}", name or f"t{number}", "agent", "finance", "succeeded", False, None, None,
-        None, (), 1, 1, None, "", 0, NOW, NOW, NOW,
+        None, (), 1, 1, False, None, "", 0, NOW, NOW, NOW,
     )  # fmt: skip
     return replace(made, **more)
 
@@ -93,6 +94,40 @@ def test_the_items_of_a_fan_are_cells_of_its_box_and_the_worst_is_seen_at_once()
     (drawn,) = draw_graph([fan, *items]).boxes
     assert [cell.meaning for cell in drawn.cells] == [Meaning.GOOD, Meaning.BAD, Meaning.WAITS]
     assert drawn.note == "1 of 3 succeeded"
+
+
+def test_a_fan_of_which_only_the_first_are_drawn_counts_all_of_its_items() -> None:
+    fan = task(1, "vendor", kind="fan", state="waiting")
+    items = [task(n + 2, "vendor", parent_id=fan.id, item_index=n) for n in range(5)]
+    (drawn,) = draw_graph([fan, *items], {(fan.id, "vendor"): {"succeeded": 299, "failed": 1}}).boxes
+    assert (drawn.note, drawn.meaning, len(drawn.cells)) == ("299 of 300 succeeded", Meaning.BAD, 5)
+    (unknown,) = draw_graph([fan, *items], {}).boxes
+    assert unknown.note == "5 of 5 drawn succeeded"
+
+
+def test_a_spawned_task_is_drawn_by_the_name_that_it_was_given() -> None:
+    parent = UUID(int=1)
+    spawned = [task(n, "weigh", label=label, parent_id=parent) for n, label in ((2, "apples"), (3, "pears"))]
+    assert [each.name for each in draw_graph([task(1, "shop"), *spawned]).boxes] == ["shop", "apples", "pears"]
+
+
+def test_a_task_that_was_left_out_is_no_error() -> None:
+    skipped = task(1, "refund", state="skipped", error="condition")
+    (drawn,) = draw_graph([skipped]).boxes
+    assert (drawn.note, drawn.meaning) == ("left out", Meaning.UNKNOWN)
+    assert left_out_text(skipped) == "left out: its condition did not hold"
+    assert left_out_text(replace(skipped, error="skipped")) == "left out: what it needed did not succeed"
+    assert left_out_text(replace(skipped, state="failed")) == ""
+
+
+def test_what_waits_for_a_time_says_until_when() -> None:
+    clock = SimpleNamespace(now=NOW, zone=UTC)
+    retries = task(1, state="waiting", waits_for="retry", wake_at=NOW + timedelta(seconds=42))
+    assert "its next attempt, <time" in awaited(retries, clock)
+    assert "in 42 s" in awaited(retries, clock)
+    signalled = replace(retries, waits_for="signal", wake_at=None)
+    assert awaited(signalled, clock) == "signal"
+    assert awaited(replace(signalled, state="succeeded"), clock) == ""
 
 
 def test_a_run_without_tasks_draws_nothing() -> None:

@@ -174,3 +174,15 @@ def test_what_is_wrong_is_named_with_its_pointer_and_changes_nothing(
     assert words in json.dumps(problem["errors"])
     assert plane.get("/agents").json()["items"] == []
     assert (plane.epoch(), plane.records()) == before
+
+
+def test_an_api_key_is_made_by_the_agents_owner_or_by_who_administers_people(plane: Plane) -> None:
+    developer = plane.as_person("dev@larkspur.example", "developer")
+    assert plane.post("/agents", {"name": "theirs", "type": "observer"}).status_code == 201
+    refused = plane.post("/agents/theirs/api-keys", {"label": "mine"}, token=developer)
+    assert (refused.status_code, ADMIN in refused.json()["detail"]) == (403, True)
+    assert plane.get("/agents/theirs/api-keys").json()["items"] == []
+    own = {"name": "own", "type": "observer", "owner": "dev@larkspur.example"}
+    assert plane.post("/agents", own, token=developer).status_code == 201
+    assert plane.post("/agents/own/api-keys", {"label": "mine"}, token=developer).status_code == 201
+    assert plane.post("/agents/own/api-keys", {"label": "administrator"}).status_code == 201

@@ -201,6 +201,25 @@ def test_a_rollback_answers_with_the_one_run_that_undoes(plane: Plane, company: 
     assert (shown["state"], shown["undone_by"]) == ("cancelled", undoing["id"])
     assert answer(plane.post(f"/runs/{run}/rollback"))["id"] == undoing["id"]
     assert "undoes run" in answer(plane.post(f"/runs/{undoing['id']}/rollback"), 409)["detail"]
+    for order in ("fork", "retry"):
+        told = answer(plane.post(f"/runs/{run}/{order}", {"task": "match"}), 409)["detail"]
+        assert told.startswith(f"run `{undoing['id']}` undoes run `{run}`")
+        assert "`aos run close`" in told
+
+
+def test_a_failed_run_that_is_to_be_undone_says_so(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    plane.run("update run set state = 'failed' where id = %s", run)
+    assert answer(plane.get(f"/runs/{run}"))["undo_due"] is False
+    plane.run(
+        "update task set state = 'failed', spec = spec || '{\"on_failure\": \"compensate\"}'"
+        " where run_id = %s and name = 'match'",
+        run,
+    )
+    assert answer(plane.get(f"/runs/{run}"))["undo_due"] is True
+    undoing = answer(plane.post(f"/runs/{run}/rollback"), 201)["id"]
+    shown = answer(plane.get(f"/runs/{run}"))
+    assert (shown["undo_due"], shown["undone_by"]) == (False, undoing)
 
 
 def test_a_fork_answers_with_the_run_that_goes_on(plane: Plane, company: Company) -> None:

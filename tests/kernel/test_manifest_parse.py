@@ -99,6 +99,14 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
         ("/tools/payments.create/compensate/arguments/reason", "${args.amuont}", "/tools/payments.create/compensate/arguments/reason", "`args.amuont`"),
         ("/tools/payments.create/compensate/arguments/reason", "${result.id}", "/tools/payments.create/compensate/arguments/reason", "may be read"),
         ("/tools/payments.create/timeout", "10 min", "/tools/payments.create/timeout", "as `10m` does"),
+        ("/tools/payments.create/timeout", "0s", "/tools/payments.create/timeout", "longer than 0s"),
+        ("/workflows/month-end/tasks/match/timeout", "0s", "/workflows/month-end/tasks/match/timeout", "longer than 0s"),
+        (
+            "/workflows/month-end/tasks/match/total_timeout",
+            "0m",
+            "/workflows/month-end/tasks/match/total_timeout",
+            "longer than 0s",
+        ),
         ("/tools/payments.create/timeout", "9999d", "/tools/payments.create/timeout", "over the limit"),
         ("/policies/0/outcome", "block", "/policies/0/outcome", "must be one of"),
         ("/policies/0/outcome", "deny", "/policies/0/approvers", "only `outcome: escalate` asks approvers"),
@@ -229,3 +237,23 @@ def test_a_queue_that_is_named_exists() -> None:
     known = parse_manifest({"aos": 1, "queues": {"gpu": {"concurrency": 4}}})
     assert parse_manifest(document, known).agents[1].queue == "gpu"
     assert parse_manifest(changed("/agents/finance/queue", "default")).agents[1].queue == "default"
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"input": {"month": "2026-01"}}, []),
+        ({"input": {"month": "${due.month}"}}, []),
+        ({"enabled": False}, []),
+        ({}, ["/schedules/nightly/input"]),
+        ({"input": {}}, ["/schedules/nightly/input"]),
+        ({"input": {"month": 1}}, ["/schedules/nightly/input/month"]),
+    ],
+)
+def test_what_a_schedule_gives_its_workflow_fits_it(given: dict[str, Any], wrong: list[str]) -> None:
+    document = changed("/workflows/month-end/input/required", ["month"])
+    document["schedules"] = {"nightly": {"cron": "0 6 * * *", "workflow": "month-end", **given}}
+    if wrong:
+        assert [pointer for pointer, _ in problems(document)] == wrong
+    else:
+        parse_manifest(document)

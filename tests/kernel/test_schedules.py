@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -48,10 +48,10 @@ def test_the_key_of_a_time_names_the_time(naive: datetime) -> None:
 
 
 def test_templates_are_told_the_time_in_the_zone_of_the_schedule() -> None:
-    local = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
+    local = datetime(2026, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=1)))
     assert due_values(local) == {
         "due": {
-            "at": "2026-01-01T00:30:00Z",
+            "at": "2026-01-01T00:30:00+01:00",
             "date": "2026-01-01",
             "time": "00:30",
             "month": "2026-01",

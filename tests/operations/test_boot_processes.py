@@ -17,7 +17,7 @@ from aos.boot.canary import judge
 from aos.boot.children import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, pause_seconds
 from aos.boot.config import Config
 from aos.boot.connections import COMMANDS_MAX, SHARES, Kind, check_connections
-from aos.boot.files import make_private_folder, read_private, write_private
+from aos.boot.files import make_home, make_private_folder, read_private, write_private
 from aos.boot.measured import door_of
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import find_paths
@@ -164,3 +164,14 @@ def test_a_log_line_is_one_json_object_with_its_extra_fields() -> None:
     assert (found["level"], found["process"], found["message"]) == ("warning", "worker", "said so\nand so")
     assert found["canary"] == "a paused agent"
     assert found["time"].endswith("Z")
+
+
+def test_an_empty_folder_of_ones_own_is_closed_and_one_that_holds_something_is_not_touched(tmp_path: Path) -> None:
+    empty, full = tmp_path / "empty", tmp_path / "full"
+    for folder in (empty, full):
+        folder.mkdir()
+        folder.chmod(0o755)
+    (full / "kept").touch()
+    for folder in (empty, full):
+        make_home(folder)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (empty, full)] == [0o700, 0o755]

@@ -75,6 +75,9 @@ def test_an_allowed_act_is_performed_recorded_charged_and_answered(world: World)
         ("finance", "payments.create", {**PAY, "amount": "-5.00"}, "invalid-request", "/amount"),
         ("finance", "payments.create", {**PAY, "colour": "red"}, "invalid-request", "/colour"),
         ("finance", "payments.create", {**PAY, "amount": 5}, "invalid-request", "/amount"),
+        ("finance", "payments.create", {"iban": PAY["iban"], "amount": "5.00"}, "invalid-request", "currency"),
+        ("finance", "payments.create", {**PAY, "currency": "USD", "amount": 5}, "denied", "no dollars"),
+        ("guest", "payments.create", {"amount": 5}, "denied", ""),
     ],
 )
 def test_what_no_rule_allows_is_refused_recorded_and_never_called(

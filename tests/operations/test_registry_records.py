@@ -169,7 +169,7 @@ def test_the_log_is_listed_newest_first_and_shown_to_auditors_alone(plane: Plane
     auditor = plane.as_person("ada@larkspur.example", "auditor")
     assert plane.get("/audit/checkpoint", token=auditor).status_code == 200
     assert plane.get("/audit/export", token=plane.as_person("vic@larkspur.example", "viewer")).status_code == 403
-    assert plane.get("/audit/proof/nonsense").status_code == 400
+    assert plane.get("/audit/proof/nonsense").status_code == 404
     assert plane.get(f"/audit/proof/{plane.drivers.ids.new()}").status_code == 404
     for query in ("order=created", "cursor=nonsense", "kind=unknown", "run=x"):
         assert plane.get(f"/audit/records?{query}").status_code == 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +17,7 @@ from aos.operations.forks import ForkRequest, TriedAgain
 from aos.operations.own_acts import Allowed
 from aos.operations.run_rows import Lineage, Planned, RunRequest, RunRows, run_rows
 from aos.operations.runs import RunStarted
+from aos.operations.undo import RolledBack
 from tests.databases import Database
 from tests.operations.test_runs_worker import run_agent
 from tests.working import Working, add_workflow, working
@@ -67,8 +69,11 @@ def test_a_fork_runs_a_task_and_what_comes_after_it_and_takes_the_rest_from_the_
             assert aos.content(fork["goal_content_id"]) == "double"  # type: ignore[arg-type]
             assert aos.rows("select limit_nanos from budget where scope_id = %s", fork["id"]) == [{"limit_nanos": 5}]
             assert aos.run(run["id"])["state"] == "succeeded"
-            by_item = await forked(aos, run["id"], "each[1]")
-            assert by_item["forked_task"] == "each"
+            for part in ("each[1]", str(aos.tasks(run["id"])["each[1]"]["id"])):
+                with pytest.raises(
+                    InvalidRequest, match=r"`each\[1\]` is part of `each`.* all done again: name `each`"
+                ):
+                    await aos.do.forks.fork_run(aos.person, run["id"], ForkRequest(part))
             await aos.check_books()
 
     asyncio.run(story())
@@ -105,8 +110,8 @@ def test_a_fork_of_an_archived_run_is_the_same(database: Database) -> None:
             fork = await forked(aos, run["id"], "last")
             assert fork["output"] == run["output"]
             assert fork["origin_incomplete"] is True
-            again = await forked(aos, run["id"], "each[0]")
-            assert again["forked_task"] == "each"
+            with pytest.raises(InvalidRequest, match=r"name `each`"):
+                await aos.do.forks.fork_run(aos.person, run["id"], ForkRequest("each[0]"))
 
     asyncio.run(story())
 
@@ -196,6 +201,47 @@ def test_a_fork_of_a_nested_run_has_the_budget_that_its_source_spent_from(databa
             (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
             fork = await forked(aos, nested["id"], "last")
             assert aos.rows("select limit_nanos from budget where scope_id = %s", fork["id"]) == [{"limit_nanos": 5}]
+
+    asyncio.run(story())
+
+
+async def undone(aos: Working, run_id: object) -> UUID:
+    """Have a run undone, and return the run that did it."""
+    begun = await aos.do.undos.roll_back(aos.person, run_id)  # type: ignore[arg-type]
+    assert isinstance(begun, RolledBack), begun
+    await aos.ended(begun.run_id)
+    return begun.run_id
+
+
+def test_nothing_is_taken_over_from_a_run_that_is_undone(database: Database) -> None:
+    outer = WorkflowSpec(
+        "outer", (TaskSpec("inner", workflow="flow", input={"n": 4}), TaskSpec("last", "fails", after=("inner",)))
+    )
+
+    async def story() -> None:
+        world = company_of_forks(database)
+        add_workflow(world, outer)
+        async with working(world) as aos:
+            top = (await aos.ended(await aos.start("outer")))["id"]
+            (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+            keyed = ForkRequest("last", idempotency_key="once")
+            before = await aos.do.forks.fork_run(aos.person, nested["id"], keyed)
+            by = await undone(aos, nested["id"])
+            told = f"run `{by}` undoes run `{nested['id']}`"
+            with pytest.raises(Conflict, match=f"{told}: .* begin afresh with `aos run flow`"):
+                await aos.do.forks.fork_run(aos.person, nested["id"], ForkRequest("last"))
+            for order in (aos.do.forks.fork_run, aos.do.forks.retry_task):
+                with pytest.raises(Conflict, match=f"{told}, which task `inner` had started: fork at `inner`"):
+                    await order(aos.person, top, ForkRequest("last"))
+            again = await aos.do.forks.fork_run(aos.person, nested["id"], keyed)
+            assert isinstance(before, RunStarted)
+            assert isinstance(again, RunStarted)
+            assert again.run_id == before.run_id
+            fork = await forked(aos, top, "inner")
+            assert aos.rows("select 1 from run where parent_run_id = %s and state = 'succeeded'", fork["id"])
+            by = await undone(aos, top)
+            with pytest.raises(Conflict, match=f"run `{by}` undoes run `{top}`: .* `aos run outer`"):
+                await aos.do.forks.retry_task(aos.person, top, ForkRequest("last"))
 
     asyncio.run(story())
 

@@ -342,7 +342,9 @@ def test_what_a_nested_run_did_is_undone_once_whichever_run_is_rolled_back_first
             (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
             order = [nested["id"], top] if first == "nested" else [top, nested["id"]]
             begun = [await rolled_back(aos, each) for each in order]
-            assert [counts(run) for run in begun] == [{"undone": 2}] * 2
+            second = {"undone": 2} if first == "outer" else {"undone_before": 2}
+            assert [counts(run) for run in begun] == [{"undone": 2}, second]
+            assert [run["state"] for run in begun] == ["succeeded"] * 2
             assert (begun[0]["id"] == begun[1]["id"]) is (first == "outer")
             assert [each["amount"] for each in made(caller, "payments.reverse")] == ["20", "10"]
             await aos.check_books()
@@ -386,8 +388,63 @@ def test_a_nested_run_that_undoes_itself_is_not_undone_again_by_its_parent(datab
             (undoing,) = await aos.until("select id from run where undoes_id = %s", top)
             await aos.ended(undoing["id"])
             for each in aos.rows("select id from run where undoes_id is not null"):
-                await aos.ended(each["id"])
+                assert (await aos.ended(each["id"]))["state"] == "succeeded"
             assert sorted(each["amount"] for each in made(caller, "payments.reverse")) == ["10", "20"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("first", ["nested", "outer"])
+def test_an_act_whose_undoing_failed_elsewhere_is_tried_again_and_no_other(database: Database, first: str) -> None:
+    closed = ["20"]
+
+    def answers(tool: Tool, arguments: Mapping[str, Json]) -> ToolOutcome:
+        if tool.name == "payments.reverse" and arguments["amount"] in closed:
+            return ToolOutcome(ok=False, error="the bank is closed")
+        return numbered(tool, arguments)
+
+    caller = Caller(answer=answers)
+
+    async def story() -> None:
+        world = company(database)
+        add_workflow(world, WorkflowSpec("inner", (TaskSpec("t", "keeps_books", input={"amounts": ["10", "20"]}),)))
+        add_workflow(world, WorkflowSpec("outer", (TaskSpec("n", workflow="inner"),)))
+        async with working(world, caller) as aos:
+            top = (await aos.ended(await aos.start("outer")))["id"]
+            (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+            order = [nested["id"], top] if first == "nested" else [top, nested["id"]]
+            assert counts(await rolled_back(aos, order[0])) == {"undone": 1, "failed": 1}
+            closed.clear()
+            again = await rolled_back(aos, order[1])
+            assert (again["state"], counts(again)) == ("succeeded", {"undone": 1, "undone_before": 1})
+            assert [each["amount"] for each in made(caller, "payments.reverse")] == ["20", "10", "20"]
+
+    asyncio.run(story())
+
+
+def test_the_undoing_of_a_run_waits_for_that_of_one_nested_in_it_which_waits_for_a_person(database: Database) -> None:
+    caller = bank()
+
+    async def story() -> None:
+        world = company(database, ASK)
+        add_workflow(world, WorkflowSpec("inner", (TaskSpec("t", "keeps_books", input={"amounts": ["10"]}),)))
+        add_workflow(world, WorkflowSpec("outer", (TaskSpec("n", workflow="inner"),)))
+        async with working(world, caller) as aos:
+            top = (await aos.ended(await aos.start("outer")))["id"]
+            (nested,) = aos.rows("select id from run where parent_run_id = %s", top)
+            first = await aos.do.undos.roll_back(aos.person, nested["id"])
+            (approval,) = await aos.until("select * from approval where status = 'pending'")
+            second = await aos.do.undos.roll_back(aos.person, top)
+            assert isinstance(first, RolledBack)
+            assert isinstance(second, RolledBack)
+            await aos.until(
+                "select 1 from task where run_id = %s and state = 'waiting' and waits_for = 'timer'", second.run_id
+            )
+            await aos.answer(approval["id"])
+            assert (await aos.ended(second.run_id))["state"] == "succeeded"
+            report: Any = aos.tasks(second.run_id)["undo"]["output"]
+            assert report["undone_before"]["count"] == 1
+            assert len(made(caller, "payments.reverse")) == 1
 
     asyncio.run(story())
 

@@ -34,32 +34,33 @@ async def _play(ctx: AsyncContext, script: list[list[Any]]) -> list[Any]:
 
 
 async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
+    said: Any = None
     match line:
         case ["tool", name, op]:
-            return await _tool(ctx, name, op)
+            said = await _tool(ctx, name, op)
         case ["step", value]:
-            return await ctx.step("say", lambda: value)
+            said = await ctx.step("say", lambda: value)
         case ["group", scripts]:
-            return list(await asyncio.gather(*(_play(ctx, script) for script in scripts)))
+            said = list(await asyncio.gather(*(_play(ctx, script) for script in scripts)))
         case ["spawn" | "chain" | "any", _]:
-            return await _children(ctx, line)
+            said = await _children(ctx, line)
         case ["sleep", seconds]:
             await ctx.sleep(seconds)
-            return "slept"
+            said = "slept"
         case ["signal", name]:
-            return await _signal(ctx, name)
+            said = await _signal(ctx, name)
         case ["anew", script]:
-            return await ctx.continue_as_new({"script": script})
+            await ctx.continue_as_new({"script": script})
         case ["report", value]:
             await ctx.report(value)
-            return "reported"
+            said = "reported"
         case ["break", attempts]:
             if ctx.attempt <= attempts:
                 raise ScriptError(f"attempt {ctx.attempt} of {attempts}")
-            return "whole"
+            said = "whole"
         case _:
-            pass
-    raise ScriptError(f"no such line: {line}")
+            raise ScriptError(f"no such line: {line}")
+    return said
 
 
 async def _children(ctx: AsyncContext, line: list[Any]) -> Any:

@@ -20,7 +20,6 @@ from aos.kernel.tools import Repeat, Tool
 from tests.simulation.stepper import Process
 
 Fate = Literal["done", "failed", "lost before", "lost after"]
-FATES: tuple[Fate, ...] = ("done",) * 7 + ("failed", "lost before", "lost after")
 SLOW_SECONDS_MAX = 4.0
 
 
@@ -37,7 +36,9 @@ class Book:
         """Return what happens to the next call for a thing, and how long it takes."""
         self.asked[thing] += 1
         chance = random.Random(f"{self.seed}/{thing}/{self.asked[thing]}")
-        return chance.choice(FATES), chance.choice([0.0, 0.0, 0.3, SLOW_SECONDS_MAX])
+        likely: list[Fate] = ["done"] * 7
+        unlikely: list[Fate] = ["failed", "lost before", "lost after"]
+        return chance.choice([*likely, *unlikely]), chance.choice([0.0, 0.0, 0.3, SLOW_SECONDS_MAX])
 
     def do(self, tool: Tool, thing: str, key: str) -> None:
         """Do a thing."""

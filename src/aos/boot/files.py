@@ -19,8 +19,9 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_home(folder: Path) -> None:
-    """Make a folder for its owner alone; one that is there keeps its mode, which the driver of Postgres may have widened.
+    """Make a folder for its owner alone; an empty one that is there is closed to others.
 
+    One that holds something keeps its mode, which the driver of Postgres may have widened.
     Raises Misconfigured as `make_private_folder` does.
     """
     try:
@@ -30,12 +31,19 @@ def make_home(folder: Path) -> None:
                 folder.parent.chmod(0o755)  # Postgres runs as a system user of its own and must pass
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
+        if _is_own(found) and not any(folder.iterdir()):
+            folder.chmod(0o700)
     except OSError as error:
         raise Misconfigured(
             f"cannot use folder `{folder}` ({error.strerror}): give it to the user who starts AOS, or set AOS_HOME"
         ) from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+    if not _is_own(found):
         raise Misconfigured(f"`{folder}` is not a folder of the user who starts AOS: move it away, or set AOS_HOME")
+
+
+def _is_own(found: os.stat_result) -> bool:
+    """Say whether a folder lies there that belongs to who runs this."""
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def write_private(path: Path, content: bytes) -> None:

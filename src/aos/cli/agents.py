@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
-from typer.exceptions import Abort
 
 from aos.cli.client import Object, path_to
 from aos.cli.output import clean, detail, table
@@ -94,8 +93,7 @@ def retire(
     Its history stays, and its name is never free again.
     """
     session = session_of(context)
-    if not yes and session.out.asks and not session.out.confirm(f"Retire agent {name} for good?"):
-        raise Abort
+    session.out.require_yes(f"Retire agent {name} for good?", yes=yes)
     answer = session.client.delete(path_to("agents", name))
     session.out.say(answer or {"name": name, "status": "retired"}, f"agent {name} is retired")
 

@@ -56,6 +56,7 @@ def apply(
     files = read_manifest(file)
     if imports:
         check_entries(session, files)
+    _say_where(session)
     planned = send_manifest(session, files, dry_run=True, prune=prune)
     changes: list[Object] = planned.get("changes") or []
     wider = [change for change in changes if change.get("mark") == "!" and not change.get("waits")]
@@ -69,6 +70,18 @@ def apply(
         _say_beside(session, applied, done=True)
     if exit_code and changes:
         raise typer.Exit(ExitStatus.FAILED)
+
+
+def _say_where(session: Session) -> None:
+    """Name the organization that the manifest goes to, before anything is asked or changed; under JSON it is not named."""
+    if session.out.json:
+        return
+    try:
+        organization = session.client.get("/whoami").get("organization")
+    except CliError:
+        return  # what stands in the way is said of the manifest itself
+    if isinstance(organization, dict):
+        session.out.note(f"organization {organization.get('name')}")
 
 
 def _say_beside(session: Session, answer: Object, *, done: bool) -> None:

@@ -161,7 +161,9 @@ def _named(organization: object) -> str:
 
 
 def path_to(*steps: str) -> str:
-    """Return the path of a collection's member, each step escaped."""
+    """Return the path of a collection's member, each step escaped; raises CliError for an empty one, which names nothing."""
+    if not all(steps):
+        raise CliError("Usage", "an empty name or id names nothing: give one", ExitStatus.USAGE)
     return "/" + "/".join(quote(step, safe="") for step in steps)
 
 

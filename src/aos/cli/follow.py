@@ -16,7 +16,7 @@ from rich.live import Live
 
 from aos.cli.client import path_to
 from aos.cli.failures import CliError, ExitStatus
-from aos.cli.run_tree import RunView, draw_run
+from aos.cli.run_tree import ENDED_TASKS, RunView, draw_run, sortable
 from aos.cli.session import Session
 
 QUIET_SECONDS: Final = 30
@@ -93,11 +93,25 @@ class _Drawing:
         if self._live:
             self._live.update(draw_run(self._view, self._session.config.now()))
             return
+        for _, line in sorted(self._news(), key=lambda news: news[0]):
+            self._session.out.note(line)
+
+    def _news(self) -> Iterator[tuple[str, str]]:
+        """Yield what has not been told of each task, with the time that it happened at, empty where it is not known.
+
+        Of a task that began and ended between two readings both are told.
+        """
         for id, task in self._view.tasks.items():
             state = str(task.get("state") or "")
-            if state != self._told.get(id) and state not in ("blocked", "ready"):
-                self._told[id] = state
-                self._session.out.note(f"{task.get('label') or task.get('name') or id}: {state}")
+            known = self._told.get(id)
+            if state == known or state in ("blocked", "ready"):
+                continue
+            self._told[id] = state
+            name = task.get("label") or task.get("name") or id
+            began, ended = sortable(task.get("started_at")), sortable(task.get("finished_at"))
+            if known is None and ended and began:
+                yield began, f"{name}: running"
+            yield (ended if state in ENDED_TASKS else began), f"{name}: {state}"
 
     def aside(self, ask: Callable[[], bool]) -> None:
         """Stop drawing while a person is asked."""

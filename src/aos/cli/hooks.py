@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import typer
-from typer.exceptions import Abort
 
 from aos.cli.client import Object, path_to
 from aos.cli.output import detail
@@ -92,8 +91,7 @@ def delete(
     Its secret is emptied, and its name is free again.
     """
     session = session_of(context)
-    if not yes and session.out.asks and not session.out.confirm(f"Close hook {name} for good?"):
-        raise Abort
+    session.out.require_yes(f"Close hook {name} for good?", yes=yes)
     session.out.say(session.client.delete(_path(session, name)), f"hook {name} is closed")
 
 

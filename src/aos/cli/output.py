@@ -19,7 +19,7 @@ from rich.text import Text
 from typer.exceptions import Abort
 
 from aos.cli.client import Object
-from aos.cli.failures import CliError
+from aos.cli.failures import CliError, ExitStatus
 from aos.kernel.json import Json
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -109,6 +109,16 @@ class Output:
     def confirm(self, question: str) -> bool:
         """Say whether the person answers yes; anything else is no."""
         return self.ask(f"{question} [y/N]").lower() in ("y", "yes")
+
+    def require_yes(self, question: str, *, yes: bool) -> None:
+        """Return where the person says yes, or said so on the line; raises Abort, and CliError where nobody can be asked."""
+        if yes:
+            return
+        if not self.asks:
+            detail = f"nobody can be asked here ({question}): repeat it with --yes"
+            raise CliError("Waits for a person", detail, ExitStatus.WAITS)
+        if not self.confirm(question):
+            raise Abort
 
     def fail(self, error: CliError) -> None:
         """Print `title: detail` on standard error, and beneath it what is wrong where; under JSON all of it as one object."""

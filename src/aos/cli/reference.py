@@ -146,7 +146,7 @@ def _options(command: Any) -> list[str]:
     rows: list[str] = []
     for each in command.params:
         if isinstance(each, TyperOption) and each.name != "help":
-            names = ", ".join(f"`{name}`" for name in each.opts)
+            names = ", ".join(f"`{name}`" for name in (*each.opts, *each.secondary_opts))
             rows.append(f"| {names} | {_cell(each.help or '')} |")
         elif isinstance(each, TyperArgument) and each.help:
             rows.append(f"| `{_argument(each).strip('[]')}` | {_cell(each.help)} |")

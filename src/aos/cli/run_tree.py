@@ -35,7 +35,8 @@ _SYMBOLS: Final[Mapping[str, str]] = {
 CHILDREN_SHOWN: Final = 12
 """How many children of a task are drawn; those at work come first, the rest are counted."""
 
-_ENDED_TASKS: Final = frozenset({"succeeded", "failed", "skipped", "cancelled"})
+ENDED_TASKS: Final = frozenset({"succeeded", "failed", "skipped", "cancelled"})
+"""The states of a task that does nothing more."""
 _LOUD: Final = ("stuck", "waiting", "running", "failed", "ready", "blocked")
 
 
@@ -81,7 +82,9 @@ class RunView:
         task, action, status = event.get("task"), event.get("action"), event.get("status")
         if isinstance(task, Mapping):
             state = {"started": "running", "finished": status}.get(what) if kind == "task" else None
-            self.take_task({**task, "state": state} if state else task)
+            at, ended = event.get("at"), self.tasks.get(str(task.get("id")), {}).get("finished_at")
+            is_old = bool(at and ended) and sortable(at) <= sortable(ended)  # what was read of it says more
+            self.take_task({**task, "state": state} if state and not is_old else task)
             if kind == "act" and isinstance(action, Mapping):
                 self._take_act(str(task.get("id")), action, what)
         if kind == "run" and what == "finished" and status:
@@ -91,6 +94,11 @@ class RunView:
         rules = ", ".join(str(rule) for rule in action.get("rules") or [])
         why = f" by {rules}" if rules and what in ("refused", "escalated") else ""
         self.acts[task_id] = f"{action.get('kind')}:{action.get('name')} {what}{why}"
+
+
+def sortable(moment: object) -> str:
+    """Return a time of the server's, always in UTC, as text that sorts by it, whole seconds too; empty where it has none."""
+    return str(moment or "").removesuffix("Z")
 
 
 def draw_run(view: RunView, now: datetime) -> RenderableType:
@@ -140,7 +148,7 @@ def _run_line(view: RunView, now: datetime) -> Text:
     line = Text.assemble((clean(name), "bold"), " ", (short(run.get("id")), "dim"), " ")
     line.append(view.state, style=STATE_STYLES.get(view.state, ""))
     if view.tasks:
-        ended = sum(task.get("state") in _ENDED_TASKS for task in view.tasks.values())
+        ended = sum(task.get("state") in ENDED_TASKS for task in view.tasks.values())
         total = max(int(run.get("tasks_total") or 0), len(view.tasks))
         line.append(f"  {ended} of {total} tasks", style="dim")
     line.append(_took(run, now, begun="created_at"), style="dim")

@@ -126,6 +126,8 @@ def finish(
         session, id, ask=ask if session.out.asks and not stop_at_approval else None, until_waiting=stop_at_approval
     )
     session.out.emit(view.run, lambda: _result(view))
+    if undone := undoing_line(view.run):
+        session.out.note(undone)
     if then is not None:
         then()
     end_as(session, view)
@@ -145,9 +147,28 @@ def end_as(session: Session, view: RunView) -> None:
 
 
 def _why(view: RunView) -> str:
-    """Return what the first failed task said, which is the cause more often than what the run says."""
-    failed = [task for task in view.tasks.values() if task.get("state") == "failed" and task.get("detail")]
+    """Return what the task that failed the run said, which is the cause more often than what the run says.
+
+    It is one that the run does not go on without, of the run's own before those that were spawned.
+    """
+    failed = [
+        task
+        for task in view.tasks.values()
+        if task.get("state") == "failed" and task.get("detail") and not task.get("tolerated")
+    ]
+    code = view.run.get("error")
+    failed.sort(key=lambda task: (task.get("parent_id") is not None, task.get("error") != code))
     return f"; {failed[0].get('label')}: {failed[0]['detail']}" if failed else ""
+
+
+def undoing_line(run: Object) -> str:
+    """Return which run undoes what a run did, or that one is to begin; empty where none is."""
+    if run.get("undone_by"):
+        by = run["undone_by"]
+        return clean(f"undone by run {short(by)}: see what came of it with `aos runs show {by}`")
+    if run.get("undo_due"):
+        return clean(f"what it did is undone by a run that begins by itself: `aos runs show {run.get('id')}` names it")
+    return ""
 
 
 def _result(view: RunView) -> RenderableType:
@@ -176,7 +197,9 @@ def show(context: typer.Context, run_id: IdArgument) -> None:
     found = session.client.get(path_to("runs", find_id(session, RUNS.path, run_id)))
     view = RunView()
     view.take_run(found)
-    session.out.emit(found, lambda: Group(draw_run(view, session.config.now()), _result(view)))
+    undone = undoing_line(found)
+    lines = [Text(undone)] if undone else []
+    session.out.emit(found, lambda: Group(draw_run(view, session.config.now()), *lines, _result(view)))
 
 
 def logs(

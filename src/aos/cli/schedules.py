@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
-from typer.exceptions import Abort
 
 from aos.cli.client import Object, path_to
 from aos.cli.output import clean, detail, short
@@ -86,8 +85,7 @@ def delete(
     Its runs stay, and its name is free again.
     """
     session = session_of(context)
-    if not yes and session.out.asks and not session.out.confirm(f"End schedule {name}?"):
-        raise Abort
+    session.out.require_yes(f"End schedule {name}?", yes=yes)
     session.out.say(session.client.delete(_path(session, name)), f"schedule {name} has ended")
 
 

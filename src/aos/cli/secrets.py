@@ -38,9 +38,14 @@ def rotate(context: typer.Context, name: NameArgument) -> None:
 
 
 @group.command("remove")
-def remove(context: typer.Context, name: NameArgument) -> None:
+def remove(
+    context: typer.Context,
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
+) -> None:
     """Erase a secret."""
     session = session_of(context)
+    session.out.require_yes(f"Erase secret {name} for good?", yes=yes)
     answer = session.client.delete(path_to("secrets", name))
     session.out.say(answer or {"name": name, "removed": True}, f"secret {name} is erased")
 

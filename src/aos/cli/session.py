@@ -8,7 +8,7 @@ import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -16,6 +16,9 @@ from aos.cli.client import Client, Object
 from aos.cli.config import CliConfig
 from aos.cli.failures import CliError, ExitStatus, usage_error
 from aos.cli.output import Output
+
+RUNS_LOOKED_AT: Final = 100
+"""How many of the newest runs are looked through for one that no other run started."""
 
 
 @dataclass(slots=True)
@@ -103,21 +106,17 @@ def write_credentials(config_home: Path, url: str, given: dict[str, str]) -> Non
 
 
 def find_id(session: Session, path: str, key: str) -> str:
-    """Return the full id that a short one ends with, `last` for the newest (of approvals: that waits); names and full ids as they are.
+    """Return the full id that a short one ends with; names and full ids as they are.
 
+    `last` is the newest: of approvals that waits, of runs that a person, a schedule or a hook started, where there is one.
     Raises CliError where nothing or more than one thing answers to it.
     """
     if key == "last":
-        newest = (
-            session.client.items(path, {"order": "-created", "status": "pending"}, most=1)
-            if path == "/approvals"
-            else []
-        )
-        newest = newest or session.client.items(path, {"order": "-created"}, most=1)
-        if not newest:
+        newest = _newest(session, path)
+        if newest is None:
             missing = CliError("Not found", f"there is nothing in `{path}` yet", ExitStatus.NOT_FOUND)
             raise session.client.looked_elsewhere(missing)
-        return str(newest[0]["id"])
+        return str(newest["id"])
     if not 4 <= len(key) <= 12 or not set(key) <= set("0123456789abcdef"):
         return key
     found: list[Object] = session.client.items(path, {"order": "-created"}, most=400)
@@ -125,3 +124,14 @@ def find_id(session: Session, path: str, key: str) -> str:
     if len(ids) > 1:
         raise usage_error(f"`{key}` is the end of {len(ids)} ids: give more of it")
     return ids[0] if ids else key
+
+
+def _newest(session: Session, path: str) -> Object | None:
+    """Return what `last` stands for, None where there is nothing."""
+    if path == "/approvals":
+        waiting = session.client.items(path, {"order": "-created", "status": "pending"}, most=1)
+        if waiting:
+            return waiting[0]
+    newest = session.client.items(path, {"order": "-created"}, most=RUNS_LOOKED_AT if path == "/runs" else 1)
+    by_itself = (each for each in newest if not each.get("parent_run_id") and not each.get("undoes_id"))
+    return next(by_itself, newest[0] if newest else None)

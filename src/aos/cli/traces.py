@@ -85,6 +85,9 @@ def _answered(node: Mapping[str, Any]) -> str:
     return f"{clean(word)} by {clean(approval['answered_by'])}"
 
 
+MISSING: Final = "what it needed did not succeed"
+
+
 def _why(node: Mapping[str, Any], *, is_act: bool) -> str:
     """Return why a task or a run failed, or why an act was refused or came to nothing."""
     outcome, state = str(node.get("outcome") or ""), str(node.get("state") or "")
@@ -92,6 +95,8 @@ def _why(node: Mapping[str, Any], *, is_act: bool) -> str:
         told = [node.get("error"), node.get("summary")] if state in ("failed", "unknown") else []
     elif is_act:
         told = [node.get("reason") or node.get("error")]
+    elif state == "skipped":
+        told = ["left out: " + ("its condition did not hold" if node.get("error") == "condition" else MISSING)]
     else:
         told = [node.get("reason") or node.get("error"), node.get("detail")]
     return ": ".join(str(each) for each in told if each)

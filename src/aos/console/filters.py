@@ -19,10 +19,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from aos.console.amounts import Priced, ago_text, between_ms, cost_text, count_text, duration_text, money_text
+from aos.console.run_words import left_out_text, reason_of
 from aos.console.states import Meaning, State, state_of
 from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json
 from aos.kernel.money import Money
+from aos.operations.run_views import TaskView
 
 register = Library()
 
@@ -75,6 +77,31 @@ def outcome_word(outcome: str) -> SafeString:
 def state(value: str, kind: str) -> State:
     """Return how the state of a kind of thing is shown."""
     return state_of(kind, str(value))
+
+
+@register.filter
+def left_out(task: TaskView) -> str:
+    """Say why a task was left out; nothing of one that was not."""
+    return left_out_text(task)
+
+
+@register.filter
+def reason(task: TaskView) -> str:
+    """Say why a task failed."""
+    return reason_of(task)
+
+
+@register.filter
+def awaited(task: TaskView, clock: Clock) -> SafeString:
+    """Say what a task waits for, and until when where a time wakes it; nothing of one that does not wait."""
+    if task.state != "waiting" or not task.waits_for:
+        return SafeString("")
+    said = "its next attempt" if task.waits_for == "retry" else task.waits_for
+    if task.wake_at is None:
+        return format_html("{}", said)
+    return format_html(
+        "{}, {}{}", said, "" if task.waits_for == "retry" else "at the latest ", ago(task.wake_at, clock)
+    )
 
 
 @register.filter

@@ -7,13 +7,14 @@ telephone too, and grows downwards as a run does.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from aos.console.states import Meaning, state_of
-from aos.operations.run_views import TaskView
+from aos.console.states import Meaning, State, state_of
+from aos.operations.run_views import TaskCounts, TaskView
 
 BOX_WIDTH: Final = 172
 BOX_HEIGHT: Final = 56
@@ -97,8 +98,8 @@ class _Node:
         return max(BOX_WIDTH, across * CELL_STEP + 2 * EDGE - 4), GROUP_HEAD + lines * CELL_STEP + EDGE - 4
 
 
-def draw_graph(tasks: Sequence[TaskView]) -> Graph:
-    """Return the drawing of a run's tasks."""
+def draw_graph(tasks: Sequence[TaskView], counts: TaskCounts | None = None) -> Graph:
+    """Return the drawing of a run's tasks; `counts` has all tasks of a kind where `tasks` are only the run's first."""
     nodes = _nodes(tasks)
     for node in nodes.values():
         _rank(node, nodes)
@@ -106,10 +107,13 @@ def draw_graph(tasks: Sequence[TaskView]) -> Graph:
     widths = [sum(node.size[0] + COLUMN_GAP for node in row) - COLUMN_GAP for row in rows]
     widest, y = max(widths, default=0), EDGE
     boxes: dict[UUID, Box] = {}
+    drawn = Counter(_kind_of(node) for node in nodes.values())
     for row, width in zip(rows, widths, strict=True):
         x = EDGE + (widest - width) // 2
         for node in row:
-            boxes[node.key] = _box(node, x, y)
+            # Where several boxes are of one kind, nobody knows whose the tasks are that are not drawn.
+            known = None if counts is None or drawn[_kind_of(node)] > 1 else counts.get(_kind_of(node))
+            boxes[node.key] = _box(node, x, y, known=known, whole=counts is None)
             x += node.size[0] + COLUMN_GAP
         y += max(node.size[1] for node in row) + ROW_GAP
     height = y - ROW_GAP + EDGE if rows else 0
@@ -174,22 +178,34 @@ def _rows(nodes: Mapping[UUID, _Node]) -> Iterator[list[_Node]]:
             yield row[start : start + ROW_BOXES_MAX]
 
 
-def _box(node: _Node, x: int, y: int) -> Box:
+def _kind_of(node: _Node) -> tuple[UUID | None, str]:
+    first = node.members[0] if node.members else node.head
+    assert first is not None
+    return first.parent_id, first.name
+
+
+def _box(node: _Node, x: int, y: int, *, known: Mapping[str, int] | None, whole: bool) -> Box:
     width, height = node.size
     cells = tuple(
         _cell(task, x + EDGE + n % CELLS_ACROSS * CELL_STEP, y + GROUP_HEAD + n // CELLS_ACROSS * CELL_STEP)
         for n, task in enumerate(node.members)
     )
-    first = node.head or node.members[0]
-    state = state_of("task", first.state) if node.head else _worst(cells)
-    done = sum(task.state == "succeeded" for task in node.members)
-    note = f"{done} of {len(node.members)} succeeded" if node.members else first.agent or ""
-    return Box(first.name, note, node.head, state.meaning, state.word, x, y, width, height, cells)
+    if node.head is not None and not node.members:
+        state = state_of("task", node.head.state)
+        note = "left out" if node.head.state == "skipped" else node.head.agent or ""
+        return Box(node.head.label, note, node.head, state.meaning, state.word, x, y, width, height)
+    states = known or Counter(task.state for task in node.members)
+    total = sum(states.values())
+    note = f"{states.get('succeeded', 0)} of {total}{'' if whole or known else ' drawn'} succeeded"
+    state = _worst([state_of("task", each) for each in states])
+    return Box(
+        (node.head or node.members[0]).name, note, node.head, state.meaning, state.word, x, y, width, height, cells
+    )
 
 
-def _worst(cells: Sequence[Cell]) -> Cell:
+def _worst(states: Sequence[State]) -> State:
     order = (Meaning.BAD, Meaning.WAITS, Meaning.BUSY, Meaning.UNKNOWN, Meaning.GOOD)
-    return min(cells, key=lambda cell: order.index(cell.meaning))
+    return min(states, key=lambda state: order.index(state.meaning))
 
 
 def _cell(task: TaskView, x: int, y: int) -> Cell:

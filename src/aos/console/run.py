@@ -16,7 +16,7 @@ from aos.console.doors import Visit, page, page_cursor, page_id
 from aos.console.graph import draw_graph
 from aos.console.run_drawings import grow_tree, lay_out_steps, leaf_of
 from aos.console.run_orders import orders_of, receipt_of, task_orders_of
-from aos.console.run_words import act_text, decision_text, goal_text, run_answer, what_it_did
+from aos.console.run_words import act_text, decision_text, goal_text, quiet_words, reason_of, run_answer, what_it_did
 from aos.console.runs import run_state
 from aos.kernel.errors import NotFound, ProofTooEarly
 from aos.kernel.ledger.record import RecordKind
@@ -28,7 +28,7 @@ from aos.operations.audit import SignedHead, show_checkpoint
 from aos.operations.live_streams import make_run_stream
 from aos.operations.pages import PageQuery
 from aos.operations.policies import list_policies
-from aos.operations.run_views import RunDetail, RunView, TaskDetail, show_run, show_run_task
+from aos.operations.run_views import FAILED, RunDetail, RunView, TaskDetail, count_task_kinds, show_run, show_run_task
 
 VIEWS: Final = (("tasks", "Tasks"), ("acts", "Acts in time"), ("decisions", "Decisions"))
 ACTS_SHOWN: Final = 50
@@ -99,7 +99,10 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "waiting": detail.approvals[:WAITING_SHOWN],
         "more_waiting": len(detail.approvals) - WAITING_SHOWN,
         "goal": goal_text(detail),
-        "answer": run_answer(detail.run, visit.standing.now),
+        "answer": run_answer(detail.run, visit.standing.now, failed=detail.failed, states=detail.states),
+        "failed_tasks": tuple((task, reason_of(task)) for task in detail.failed),
+        "more_failed": sum(detail.states.get(state, 0) for state in FAILED) - len(detail.failed),
+        "quiet": quiet_words(detail.run),
         "did": what_it_did(detail.states),
         "allowed": detail.run.actions - detail.run.refused - detail.run.waiting,
         "views": VIEWS,
@@ -108,6 +111,7 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "budget_bars": tuple(spent(each) for each in detail.budgets[:1]),
         "orders": orders_of(visit, detail.run),
         "receipt": receipt_of(visit),
+        "may_read": visit.may(Permission.CONTENT_READ),
         "lineage": _lineage(detail.run),
         **_live(visit, detail),
         **_selected(visit, detail.run),
@@ -218,7 +222,10 @@ def _tasks(visit: Visit, detail: RunDetail) -> dict[str, Any]:
     if detail.run.refused:
         query = PageQuery(limit=REFUSED_MARKED, filters={"run": str(detail.run.id), "state": "refused"})
         refused = frozenset(action.task_id for action in list_actions(services().drivers, visit.actor, query).items)
-    return {"graph": draw_graph(detail.tasks.items), "refused_tasks": refused}
+    counts = None
+    if detail.tasks.next is not None:
+        counts = count_task_kinds(visit.actor, detail.run.id, [task.id for task in detail.tasks.items])
+    return {"graph": draw_graph(detail.tasks.items, counts), "refused_tasks": refused}
 
 
 def _acts(visit: Visit, detail: RunDetail) -> dict[str, Any]:

@@ -65,13 +65,14 @@ def orders_of(visit: Visit, run: RunView) -> Orders:
 
 
 def task_orders_of(visit: Visit, run: RunView, task: TaskView) -> TaskOrders:
-    """Return what the person may have done with this task now."""
+    """Return what the person may have done with this task now; no part of a task, or of an undone run, is forked at."""
     if services().bridge is None or not visit.may(Permission.RUN_CONTROL) or task.kind == UNDO:
         return TaskOrders()
     ended = RunState(run.state) in RUN_FINAL
     stands = task.state == TaskState.STUCK or (task.state == TaskState.WAITING and task.waits_for == "retry")
     failed = ended and task.state not in (TaskState.SUCCEEDED, TaskState.SKIPPED)
-    return TaskOrders(fork=visit.may(Permission.RUN_START), retry=stands or failed)
+    whole = task.parent_id is None and run.undone_by is None
+    return TaskOrders(fork=whole and visit.may(Permission.RUN_START), retry=stands or (failed and whole))
 
 
 def receipt_of(visit: Visit) -> str:

@@ -2,25 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from aos.console.amounts import between_ms, cost_text, count_text, duration_text
 from aos.operations.act_sentences import act_sentence
 from aos.operations.actions import ActionView
-from aos.operations.run_views import RunDetail, RunView
+from aos.operations.run_views import RunDetail, RunView, TaskView
 
 ENDED = ("succeeded", "failed", "skipped", "cancelled")
+REASON_MAX: Final = 200
+"""So much of an error's text stands in a sentence; the task itself has all of it."""
 
 
-def run_answer(run: RunView, now: datetime) -> str:
-    """Return in a sentence how a run stands."""
+def run_answer(run: RunView, now: datetime, *, failed: Sequence[TaskView], states: Mapping[str, int]) -> str:
+    """Return in a sentence how a run stands, and why where it failed; `failed` are its first failed and stuck tasks."""
     took = duration_text(between_ms(run.created_at, run.finished_at or now) or 0)
     refused = f"{count_text(run.refused, 'act was', 'acts were')} refused" if run.refused else "nothing was refused"
     if run.state == "running":
         waits = f"{count_text(run.waiting, 'act waits', 'acts wait')} for a person, " if run.waiting else ""
-        return f"Under way for {took}: {waits}{refused}."
-    return f"{run.state.capitalize()} after {took}: {refused}, {cost_text(run)} spent."
+        return f"Under way for {took}: {_trouble(failed, states)}{waits}{refused}."
+    why = ""
+    if run.state == "failed":
+        why = _trouble(failed, states) or (f"{run.error}; " if run.error else "")
+    return f"{run.state.capitalize()} after {took}: {why}{refused}, {cost_text(run)} spent."
+
+
+def reason_of(task: TaskView) -> str:
+    """Return why a task failed: what its error says, with the error's code before it; empty where neither is known."""
+    said = task.detail if len(task.detail) <= REASON_MAX else f"{task.detail[: REASON_MAX - 1]}…"
+    return ": ".join(each for each in (task.error, said) if each)
+
+
+def left_out_text(task: TaskView) -> str:
+    """Return why a task was left out; empty for one that was not. To be left out is no error."""
+    if task.state != "skipped":
+        return ""
+    missing = "its condition did not hold" if task.error == "condition" else "what it needed did not succeed"
+    return f"left out: {missing}"
+
+
+def quiet_words(run: RunView) -> str:
+    """Return what is said of a run in which nothing needs a look; one that still goes on is not spoken of as done."""
+    if run.finished_at is None:
+        return "No act was refused or waits so far, and no task failed. It is still under way."
+    if run.state == "failed":
+        return f"The run itself failed ({run.error or 'no reason was given'}), none of its tasks did."
+    return "No act was refused or waits, and what failed or was cut off was done since."
+
+
+def _trouble(failed: Sequence[TaskView], states: Mapping[str, int]) -> str:
+    """Return the first failed or stuck task with its reason and how many more there are, ended by a semicolon."""
+    if not failed:
+        return ""
+    # What failed for want of another names that one: the reason stands at the task that has no child among them.
+    parents = {task.parent_id for task in failed}
+    first = next((task for task in failed if task.id not in parents), failed[0])
+    verb = "is stuck" if first.state == "stuck" else "failed"
+    reason = reason_of(first)
+    more = states.get("failed", 0) + states.get("stuck", 0) - 1
+    others = f" and {count_text(more, 'more task', 'more tasks')} failed" if more > 0 else ""
+    return f"task {first.label} {verb}{f' ({reason})' if reason else ''}{others}; "
 
 
 def what_it_did(states: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
 from aos.control_plane.binding import services
-from aos.control_plane.bodies import Reader, one_of, page_query, read_fields, read_query, read_text, read_uuid
+from aos.control_plane.bodies import Reader, one_of, page_query, read_fields, read_id, read_query, read_text, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs_shapes import APPROVAL_STATES, APPROVE, DENY
@@ -36,7 +36,7 @@ class Approval(Endpoint):
     @operation("show_approval", "Show an approval as its approver reads it", answer="Approval")
     def get(self, request: Request, id: str) -> HttpResponse:
         read_query(request._request, {})
-        found = show_approval(services().drivers, self.actor(request), read_uuid("id", id))
+        found = show_approval(services().drivers, self.actor(request), read_id("approval", id))
         return json_response(runs_wire.approval(found))
 
 
@@ -46,7 +46,7 @@ class Answering(Endpoint):
     def answer(self, request: Request, id: str, given: AnswerGiven) -> HttpResponse:
         """Give the answer and show the approval as it stands."""
         read_query(request._request, {})
-        actor, approval_id = self.actor(request), read_uuid("id", id)
+        actor, approval_id = self.actor(request), read_id("approval", id)
         services().call(answer_approval, actor, approval_id, given=given)
         return json_response(runs_wire.approval(show_approval(services().drivers, actor, approval_id)))
 

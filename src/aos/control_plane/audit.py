@@ -9,7 +9,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import path
 from rest_framework.request import Request
 
-from aos.control_plane.bodies import one_of, page_query, read_number, read_query, read_uuid
+from aos.control_plane.bodies import one_of, page_query, read_id, read_number, read_query, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.wire import Shown, instant
@@ -50,7 +50,7 @@ class Proof(Endpoint):
 
     @operation("show_proof", "Prove a record's place in the log (`aos-proof/1`)", answer="Proof")
     def get(self, request: Request, record: str) -> HttpResponse:
-        document = prove_record(self.actor(request), read_uuid("record", record))
+        document = prove_record(self.actor(request), read_id("record", record))
         return HttpResponse(document, content_type="application/json")
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from django.http import HttpRequest
 
-from aos.kernel.errors import FieldError, InvalidRequest, TooLarge, UnsupportedMediaType
+from aos.kernel.errors import FieldError, InvalidRequest, NotFound, TooLarge, UnsupportedMediaType
 from aos.kernel.json import Json, depth
 from aos.kernel.json_text import suggest
 from aos.kernel.limits import BODY_BYTES_MAX, PAGE_ITEMS_DEFAULT
@@ -155,6 +155,14 @@ def read_uuid(name: str, text: str) -> UUID:
         return UUID(text)
     except ValueError as error:
         raise refuse(name, f"`{text[:40]}` is not a UUID") from error
+
+
+def read_id(what: str, text: str) -> UUID:
+    """Read the id in a path; raise NotFound for a text that cannot be one, as for an id that nothing has."""
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound(f"there is no {what} `{text[:40]}`") from error
 
 
 def read_instant(name: str, text: str) -> datetime:

@@ -19,6 +19,7 @@ from aos.control_plane.bodies import (
     one_of,
     page_query,
     read_fields,
+    read_id,
     read_instant,
     read_key,
     read_query,
@@ -87,7 +88,7 @@ class Run(Endpoint):
     @operation("show_run", "Show a run with its first tasks, its cost and what it waits for", answer="RunDetail")
     def get(self, request: Request, id: str) -> HttpResponse:
         read_query(request._request, {})
-        detail = show_run(services().drivers, self.actor(request), read_uuid("id", id))
+        detail = show_run(services().drivers, self.actor(request), read_id("run", id))
         return json_response(runs_wire.run_detail(detail))
 
     @operation(
@@ -96,7 +97,7 @@ class Run(Endpoint):
     def patch(self, request: Request, id: str) -> HttpResponse:
         read_query(request._request, {})
         body: Any = read_fields(request._request, RUN_PATCH)
-        actor, run_id = self.actor(request), read_uuid("id", id)
+        actor, run_id = self.actor(request), read_id("run", id)
         reached = services().call(prioritize_run, actor, run_id, priority=body["priority"])
         return steered_response(actor, run_id, reached)
 
@@ -107,7 +108,7 @@ class Tasks(Endpoint):
     @operation("list_run_tasks", "List a run's tasks in their order (`order=created`)", answer="Task", page=True)
     def get(self, request: Request, id: str) -> HttpResponse:
         query = first_to_last(request, {})
-        page = list_run_tasks(services().drivers, self.actor(request), read_uuid("id", id), query=query)
+        page = list_run_tasks(services().drivers, self.actor(request), read_id("run", id), query=query)
         return page_response(page, runs_wire.task)
 
 
@@ -117,7 +118,7 @@ class Task(Endpoint):
     @operation("show_run_task", "Show a task with its input and output", answer="TaskDetail")
     def get(self, request: Request, id: str, task: str) -> HttpResponse:
         read_query(request._request, {})
-        run_id, task_id = read_uuid("id", id), read_uuid("task", task)
+        run_id, task_id = read_id("run", id), read_id("task", task)
         return json_response(
             runs_wire.task_detail(show_run_task(services().drivers, self.actor(request), run_id, task_id=task_id))
         )
@@ -135,7 +136,7 @@ class Reports(Endpoint):
     )
     def get(self, request: Request, id: str) -> HttpResponse:
         query = first_to_last(request, {"kind": one_of(*REPORT_KINDS)})
-        page = list_run_reports(services().drivers, self.actor(request), read_uuid("id", id), query=query)
+        page = list_run_reports(services().drivers, self.actor(request), read_id("run", id), query=query)
         return page_response(page, runs_wire.report)
 
 

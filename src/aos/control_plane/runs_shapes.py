@@ -181,6 +181,7 @@ def _run_detail() -> dict[str, Schema]:
         "budgets": list_of(ref("BudgetUse")),
         "input": {},
         "output": {},
+        "undo_due": {**FLAG, "description": "It failed, and a run that undoes what it did begins by itself"},
     }
 
 
@@ -253,6 +254,7 @@ def _task() -> dict[str, Schema]:
         "item_index": maybe(NUMBER),
         "after": list_of(UUID),
         **dict.fromkeys(("attempt", "attempts_max"), NUMBER),
+        "tolerated": {**FLAG, "description": "Whether the run goes on where the task fails"},
         "error": maybe(TEXT),
         "detail": maybe(TEXT),
         "runtime_ms": NUMBER,

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
 from aos.control_plane.binding import services
-from aos.control_plane.bodies import read_fields, read_key, read_query, read_uuid
+from aos.control_plane.bodies import read_fields, read_id, read_key, read_query, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, reply_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs_shapes import RUN_FORK, RUN_RETRY
@@ -37,7 +37,7 @@ class Steering(Endpoint):
     def steer(self, request: Request, id: str) -> HttpResponse:
         """Give the order and answer with the run."""
         read_query(request._request, {})
-        actor, run_id = self.actor(request), read_uuid("id", id)
+        actor, run_id = self.actor(request), read_id("run", id)
         reached = services().call(steer_run, actor, run_id, order=self.order)
         waits = self.order is Order.PAUSE and bool(reached.at_work)
         return steered_response(actor, run_id, reached, status=202 if waits else 200)
@@ -93,7 +93,7 @@ class Rollback(Endpoint):
     )
     def post(self, request: Request, id: str) -> HttpResponse:
         asked = _asked(request)
-        actor, run_id = self.actor(request), read_uuid("id", id)
+        actor, run_id = self.actor(request), read_id("run", id)
         return begun_response(actor, services().call(roll_back_run, actor, run_id, **asked))
 
 
@@ -112,7 +112,7 @@ class Fork(Endpoint):
     def post(self, request: Request, id: str) -> HttpResponse:
         body: Any = read_fields(request._request, RUN_FORK)
         asked = ForkRequest(body["task"], body.get("input"), "input" in body, **_asked(request))
-        actor, run_id = self.actor(request), read_uuid("id", id)
+        actor, run_id = self.actor(request), read_id("run", id)
         return begun_response(actor, services().call(fork_run, actor, run_id, request=asked))
 
 
@@ -130,7 +130,7 @@ class Retry(Endpoint):
     def post(self, request: Request, id: str) -> HttpResponse:
         body: Any = read_fields(request._request, RUN_RETRY)
         asked = ForkRequest(body["task"], **_asked(request))
-        actor, run_id = self.actor(request), read_uuid("id", id)
+        actor, run_id = self.actor(request), read_id("run", id)
         return begun_response(actor, services().call(retry_task, actor, run_id, request=asked))
 
 

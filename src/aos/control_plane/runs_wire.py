@@ -78,6 +78,7 @@ def run_detail(detail: RunDetail) -> Shown:
         "budgets": [budget_use(each) for each in detail.budgets],
         "input": detail.input,
         "output": detail.output,
+        "undo_due": detail.undo_due,
     }
 
 
@@ -110,6 +111,7 @@ def task(view: TaskView) -> Shown:
         "after": list(view.after),
         "attempt": view.attempt,
         "attempts_max": view.attempts_max,
+        "tolerated": view.tolerated,
         "error": view.error,
         "detail": view.detail or None,
         "runtime_ms": view.runtime_ms,

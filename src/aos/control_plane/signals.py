@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
 from aos.control_plane.binding import services
-from aos.control_plane.bodies import read_fields, read_query, read_uuid
+from aos.control_plane.bodies import read_fields, read_id, read_query, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, reply_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs_shapes import SIGNAL_NEW
@@ -35,7 +35,7 @@ class Signals(Endpoint):
     def post(self, request: Request, id: str) -> HttpResponse:
         body: Any = read_fields(request._request, SIGNAL_NEW)
         given = read_query(request._request, {"approval_id": read_uuid})
-        run_id = read_uuid("id", id)
+        run_id = read_id("run", id)
         asked = SignalRequest(
             run_id, body["name"], body.get("value"), key=body.get("key"), approval_id=given.get("approval_id")
         )

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 
 from aos.control_plane import runs_wire
 from aos.control_plane.binding import services
-from aos.control_plane.bodies import Reader, one_of, page_query, read_query, read_text, read_uuid
+from aos.control_plane.bodies import Reader, one_of, page_query, read_id, read_query, read_text, read_uuid
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.runs import RUN_FILTERS, first_to_last
@@ -58,7 +58,7 @@ class Trace(Endpoint):
         query = first_to_last(request, TRACE_FILTERS)
         if "limit" not in request._request.GET:
             query = replace(query, limit=TRACE_ACTIONS_DEFAULT)
-        found = show_trace(services().drivers, self.actor(request), read_uuid("id", id), query=query)
+        found = show_trace(services().drivers, self.actor(request), read_id("trace", id), query=query)
         return json_response(runs_wire.trace(found))
 
 
@@ -68,7 +68,7 @@ class Tree(Endpoint):
     @operation("show_trace_tree", "Show the decision tree: run, tasks, actions, decisions, rules", answer="Tree")
     def get(self, request: Request, id: str) -> HttpResponse:
         read_query(request._request, {})
-        return json_response(runs_wire.tree(show_tree(services().drivers, self.actor(request), read_uuid("id", id))))
+        return json_response(runs_wire.tree(show_tree(services().drivers, self.actor(request), read_id("trace", id))))
 
 
 class Actions(Endpoint):
@@ -86,7 +86,7 @@ class Action(Endpoint):
     @operation("show_action", "Show an action with its whole outcome", answer="ActionDetail")
     def get(self, request: Request, id: str) -> HttpResponse:
         read_query(request._request, {})
-        found = show_action(services().drivers, self.actor(request), read_uuid("id", id))
+        found = show_action(services().drivers, self.actor(request), read_id("action", id))
         return json_response(runs_wire.action_detail(found))
 
 

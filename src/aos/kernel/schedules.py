@@ -87,7 +87,7 @@ def due_values(local: datetime) -> dict[str, Json]:
     last_month = local.replace(day=1) - timedelta(days=1)
     return {
         DUE: {
-            "at": local.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "at": local.isoformat(),
             "date": local.date().isoformat(),
             "time": local.strftime("%H:%M"),
             "month": local.strftime("%Y-%m"),

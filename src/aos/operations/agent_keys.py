@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from aos.kernel.errors import Conflict, FieldError, InvalidRequest, NotFound
+from aos.kernel.errors import Conflict, FieldError, Forbidden, InvalidRequest, NotFound
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Actor, Permission
@@ -145,10 +145,25 @@ def list_agent_keys(actor: Actor, agent_id: UUID, query: PageQuery) -> Page[Agen
         )
 
 
+def _require_owner(edit: Edit, name: str) -> None:
+    """Raise Forbidden unless the actor answers for the agent, in every version there is, or administers people."""
+    specs = [*edit.registry.manifest.agents, *edit.registry.known().agents]
+    owners = {spec.owner for spec in specs if spec.name == name}
+    if owners != {edit.actor.email} and not edit.actor.may(Permission.PEOPLE_WRITE):
+        others = ", ".join(f"`{owner}`" for owner in sorted(owners)) or "somebody else"
+        raise Forbidden(
+            f"agent `{name}` answers to {others}: only they, or who administers people, make API keys for it"
+        )
+
+
 def create_api_key(edit: Edit, agent: str, *, label: str, expires_days: int | None) -> tuple[ApiKey, str]:
-    """Make an API key for an agent and return it with its text, which is shown once: `aos_<prefix>_<43 characters>`."""
+    """Make an API key for an agent and return it with its text, which is shown once: `aos_<prefix>_<43 characters>`.
+
+    Whoever holds it acts as the agent: it is made by the agent's owner, or by who administers people. Raises Forbidden.
+    """
     edit.require(Permission.AGENT_REGISTER)
     name, entry = edit.registry.get("agent", agent)
+    _require_owner(edit, name)
     if entry.retired:
         raise Conflict(f"agent `{name}` is retired: it gets no more keys")
     prefix = "".join(

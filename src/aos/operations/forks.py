@@ -2,7 +2,8 @@
 
 Tasks that do not come after the task and had succeeded are born succeeded, with the recorded output; the task itself, all
 that comes after it, and what had not succeeded are run. The other run stays as it is. What it had seen is known to the fork:
-a value that came from an untrusted source there is untrusted here.
+a value that came from an untrusted source there is untrusted here. What is taken over must stand: of a run that is undone
+there is no fork, and none that would take over a task whose nested run is. Items and children go with their task.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from aos.kernel.errors import Conflict, InvalidRequest, NotFound
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.json_text import suggest
+from aos.kernel.limits import RUN_DEPTH_MAX
 from aos.kernel.money import Money
 from aos.kernel.schema import check
 from aos.kernel.workflow.plan import Plan, plan_agent, plan_workflow
@@ -30,7 +32,7 @@ from aos.operations.own_acts import Allowed
 from aos.operations.run_rows import Lineage, Planned, RunRequest, RunRows, run_rows
 from aos.operations.runs import Runs, StartedRun
 from aos.operations.undo import source_content
-from aos.store.hot.database import Database, Row
+from aos.store.hot.database import AppTransaction, Database, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Forks:
         """Start a run that goes on from another at a task, once under an Idempotency-Key.
 
         It is an act of the principal like the start of any run. Raises NotFound for a run or task that there is not,
-        Conflict for a run that undoes another, InvalidRequest where the input does not fit the workflow's schema.
+        Conflict for a run that undoes another or is undone itself, InvalidRequest where the input does not fit the
+        workflow's schema and for an item of a task.
         """
         facts = await self._facts.of(principal.organization_id)
         source = await self._source(facts.id, run_id)
@@ -99,19 +102,26 @@ class Forks:
             clock=source["clock_start"],
         )
 
+        kept: dict[str, UUID | None] = {}
+
         async def rows_of(allowed: Allowed) -> RunRows:
+            nonlocal kept
+            kept = await self._kept(facts.id, run_id, later_than(planned.plan, task))
             lineage = Lineage(
                 run_id,
                 source_content(source, "origin_key_content_id", allowed.facts, self._drivers),
                 source["origin_incomplete"],
                 task=task,
-                kept=await self._kept(facts.id, run_id, later_than(planned.plan, task)),
+                kept=kept,
                 input_is_new=request.has_input,
             )
             now = self._facts.now()
             return run_rows(planned, asked, allowed, now=now, drivers=self._drivers, lineage=lineage)
 
-        return await self._runs.begin(act, rows_of)
+        async def still_stands(transaction: AppTransaction, _: UUID) -> None:
+            await check_stands(transaction, principal.organization_id, run_id, name=planned.name, kept=kept)
+
+        return await self._runs.begin(act, rows_of, besides=still_stands)
 
     async def retry_task(self, principal: Principal, run_id: UUID, request: ForkRequest) -> TriedAgain | StartedRun:
         """Have one task tried again: at once in an open run where it was given up on or backs off; by a fork at it where
@@ -144,7 +154,11 @@ class Forks:
         names = {task.name for task in plan.tasks}
         if key in names:
             return key
-        name: str = (await self._task(organization_id, run_id, key, names))["planned"]
+        found = await self._task(organization_id, run_id, key, names)
+        name: str = found["planned"]
+        if found["is_part"]:
+            detail = f"task `{found['label']}` is part of `{name}`, whose items and children are all done again: name `{name}`"
+            raise InvalidRequest(detail)
         return name
 
     async def _task(self, organization_id: UUID, run_id: UUID, key: str, names: Collection[str] = ()) -> Row:
@@ -171,6 +185,26 @@ class Forks:
             return None
         value: Json = msgspec.json.decode(source_content(source, name, facts, self._drivers))
         return value
+
+
+async def check_stands(
+    transaction: AppTransaction, organization_id: UUID, run_id: UUID, *, name: str, kept: Collection[str]
+) -> None:
+    """Raise Conflict where what a run did, or what the tasks `kept` of it had nested runs do, is undone by another run.
+
+    From here to the transaction's end no undoing of any of these begins.
+    """
+    where = {"organization_id": organization_id, "run_id": run_id, "depth_max": RUN_DEPTH_MAX + 1}
+    await transaction.run("lock_undoing", where)
+    for row in await transaction.run("find_undone_of_run", where):
+        undone = f"run `{row['id']}` undoes run `{row['undone_id']}`"
+        if row["task_id"] is None:
+            raise Conflict(f"{undone}: what it did cannot be taken over, begin afresh with `aos run {name}`")
+        key = {"organization_id": organization_id, "run_id": run_id, "key": str(row["task_id"])}
+        for task in await transaction.run("find_run_tasks", key):
+            if task["planned"] in kept:
+                mend = f"fork at `{task['planned']}`, or begin afresh with `aos run {name}`"
+                raise Conflict(f"{undone}, which task `{task['label']}` had started: {mend}")
 
 
 def later_than(plan: Plan, name: str) -> frozenset[str]:

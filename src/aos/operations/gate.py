@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -20,7 +20,16 @@ from uuid import UUID
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Permit, Recorded, Refused
 from aos.kernel.agents import Agent
 from aos.kernel.budget import Hold, NoRoom, NoTurn, holds_of
-from aos.kernel.errors import AosError, BudgetSpent, RateLimited, StaleClaim, StaleFacts, Unauthenticated, Unavailable
+from aos.kernel.errors import (
+    AosError,
+    BudgetSpent,
+    FieldError,
+    RateLimited,
+    StaleClaim,
+    StaleFacts,
+    Unauthenticated,
+    Unavailable,
+)
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import MISSING, Json, read_path
 from aos.kernel.limits import REPEATS_MAX, STALE_RETRIES_MAX
@@ -168,14 +177,15 @@ class Gate:
                 f"`{act.name}` was called before and its outcome is not known; it is not made again without a person"
             )
             return Recorded(prior.action_id, ActionState.UNKNOWN, error="outcome-unknown", detail=detail, replayed=True)
-        looked_up = await self._look_up(act, tool) if looks_up else {}
+        wrong = check(act.arguments, tool.schema) if tool is not None else []
+        looked_up = await self._look_up(act, tool) if looks_up and not wrong else {}
         approved = prior.rules if isinstance(prior, Approved | Unknown) else {}
         decision = await self._decision(act, facts, looked_up=looked_up, approved=approved)
         if tool is None:
             decided = Decided(act, decision, facts, action_id, agent)
         else:
             decided = Decided(act, decision, facts, action_id, agent, tool.id, tool.version, tool.effect.value)
-            decided = _with_bad_arguments_refused(decided, tool)
+            decided = _with_bad_arguments_refused(decided, tool, wrong)
         match decided.decision.outcome:
             case Outcome.ALLOW:
                 return await self._intend(decided, tool, approval_id=approval_id)
@@ -376,11 +386,17 @@ def _subject(act: Act, agent: Agent | None) -> Subject:
     return Subject(agent.name, agent.type.value, agent.department, agent.risk, chain, agent.owner)
 
 
-def _with_bad_arguments_refused(decided: Decided, tool: Tool) -> Decided:
-    """Return the decision, turned into a refusal where the arguments do not fit the tool's schema."""
-    errors = check(decided.act.arguments, tool.schema)
-    if not errors or decided.decision.outcome is Outcome.DENY:
+def _with_bad_arguments_refused(decided: Decided, tool: Tool, wrong: Sequence[FieldError]) -> Decided:
+    """Return the decision, turned into a refusal for what does not fit the tool's schema.
+
+    A denial stands, for who may not call the tool is not told of its arguments; but not one that was made only because a
+    rule could not read them.
+    """
+    matched = tuple(each for each in decided.decision.matched if not each.failed)
+    outcomes = {each.outcome for each in matched}
+    if not wrong or Outcome.DENY in outcomes or Outcome.ALLOW not in outcomes:
         return decided
-    reason = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:5])
-    decision = replace(decided.decision, outcome=Outcome.DENY, reason=f"arguments of `{tool.name}`: {reason}")
+    told = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in wrong[:5])
+    reason = f"arguments of `{tool.name}`: {told}"
+    decision = replace(decided.decision, outcome=Outcome.DENY, matched=matched, reason=reason)
     return replace(decided, decision=decision, error="invalid-request")

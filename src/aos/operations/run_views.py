@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.errors import NotFound
@@ -17,6 +17,7 @@ from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.money import Money
 from aos.kernel.people import Actor, Permission
+from aos.kernel.workflow.states import RunState
 from aos.operations.actions import chain_of
 from aos.operations.approval_views import ApprovalView, find_approvals
 from aos.operations.budget_use import BudgetUse, find_budget_use, split_costs
@@ -37,6 +38,9 @@ from aos.store.cold.connection import run_sql
 
 SHOWN_TASKS_MAX: Final = 200
 """Tasks that come with a run; the others are paged."""
+FAILED_SHOWN_MAX: Final = 6
+"""Failed and stuck tasks that come with a run, the first; how many there are stands in its states."""
+FAILED: Final = ("failed", "stuck")
 PENDING_SHOWN_MAX: Final = 50
 """Pending approvals that come with a run; the others are in the list of approvals."""
 
@@ -82,7 +86,10 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """One task. `after` are the tasks it needs, known until the run is archived; `parent_id` spawned it or fanned it out."""
+    """One task. `after` are the tasks it needs; `parent_id` spawned it or fanned it out.
+
+    `tolerated` says that the run goes on where the task fails.
+    """
 
     id: UUID
     name: str
@@ -97,12 +104,19 @@ class TaskView:
     after: tuple[UUID, ...]
     attempt: int
     attempts_max: int
+    tolerated: bool
     error: str | None
     detail: str
     runtime_ms: int
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    wake_at: datetime | None = None
+    """When a task that waits is taken up whatever else it waits for."""
+
+
+TaskCounts: TypeAlias = Mapping[tuple[UUID | None, str], Mapping[str, int]]
+"""How many tasks stand in each state, by the task above them and their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +130,18 @@ class TaskDetail:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """One run with its first tasks, how many stand in each state, and what it waits for."""
+    """One run with its first tasks, how many stand in each state, which failed or are stuck, and what it waits for."""
 
     run: RunView
     tasks: Page[TaskView]
     states: Mapping[str, int]
+    failed: tuple[TaskView, ...]
     approvals: tuple[ApprovalView, ...]
     budgets: tuple[BudgetUse, ...]
     input: Json
     output: Json
+    undo_due: bool = False
+    """It failed, and what it did is to be undone by itself: a run that does so has yet to begin."""
 
 
 def list_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
@@ -140,20 +157,27 @@ def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
         tasks = _task_rows(actor, run_id, after=None, limit=SHOWN_TASKS_MAX)
         key = {"organization_id": actor.organization_id, "run_id": run_id}
         states = {row["state"]: row["tasks"] for row in run_sql("count_run_tasks", key)}
+        has_failed = rows[0]["state"] == RunState.FAILED and rows[0]["undone_by"] is None
+        undo_due = has_failed and run_sql("is_undo_due", key)[0]["due"]
+        failed: list[dict[str, Any]] = []
+        if any(states.get(state) for state in FAILED):
+            failed = _task_rows(actor, run_id, after=None, limit=FAILED_SHOWN_MAX, states=FAILED)[:FAILED_SHOWN_MAX]
         budgets = find_budget_use(actor.organization_id, [run_id])
         pending = PageQuery(limit=PENDING_SHOWN_MAX, filters={"run": run_id, "status": "pending"})
         approvals = find_approvals(drivers, actor, pending)
         names = ("goal_content_id", "input_content_id", "output_content_id")
-        wanted = [rows[0][name] for name in names] + [task["error_content_id"] for task in tasks]
+        wanted = [rows[0][name] for name in names] + [task["error_content_id"] for task in (*failed, *tasks)]
         opened = open_contents(drivers, actor, wanted, bytes_max=ONE_BYTES_MAX)
     return RunDetail(
         run=_run(rows[0], opened),
         tasks=_task_page(tasks, opened, limit=SHOWN_TASKS_MAX),
         states=states,
+        failed=tuple(_task(row, opened) for row in failed),
         approvals=approvals.items,
         budgets=budgets.get(run_id, ()),
         input=opened.get(rows[0]["input_content_id"]),
         output=opened.get(rows[0]["output_content_id"]),
+        undo_due=undo_due,
     )
 
 
@@ -180,6 +204,7 @@ def show_run_task(drivers: Drivers, actor: Actor, run_id: UUID, *, task_id: UUID
             "run_id": run_id,
             "id": task_id,
             "after_id": None,
+            "states": None,
             "limit": 1,
         }
         rows = run_sql("page_run_tasks", params)
@@ -189,6 +214,17 @@ def show_run_task(drivers: Drivers, actor: Actor, run_id: UUID, *, task_id: UUID
         wanted = [row["input_content_id"], row["output_content_id"], row["error_content_id"]]
         opened = open_contents(drivers, actor, wanted, bytes_max=ONE_BYTES_MAX)
     return TaskDetail(_task(row, opened), opened.get(row["input_content_id"]), opened.get(row["output_content_id"]))
+
+
+def count_task_kinds(actor: Actor, run_id: UUID, parents: Sequence[UUID]) -> TaskCounts:
+    """Return how many of all the tasks below `parents` stand in each state, by parent and name."""
+    with reading(actor, Permission.RUN_READ):
+        key = {"organization_id": actor.organization_id, "run_id": run_id, "parents": list(parents)}
+        rows = run_sql("count_task_kinds", key)
+    found: dict[tuple[UUID | None, str], dict[str, int]] = {}
+    for row in rows:
+        found.setdefault((row["parent_id"], row["name"]), {})[row["state"]] = row["tasks"]
+    return found
 
 
 def find_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
@@ -229,9 +265,12 @@ def _filters(query: PageQuery) -> dict[str, Any]:
     return found
 
 
-def _task_rows(actor: Actor, run_id: UUID, *, after: str | None, limit: int) -> list[dict[str, Any]]:
+def _task_rows(
+    actor: Actor, run_id: UUID, *, after: str | None, limit: int, states: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
     params = {"organization_id": actor.organization_id, "run_id": run_id, "id": None, "after_id": after}
-    return run_sql("page_run_tasks", {**params, "limit": limit + 1})
+    asked = None if states is None else list(states)
+    return run_sql("page_run_tasks", {**params, "states": asked, "limit": limit + 1})
 
 
 def _task_page(rows: Sequence[Mapping[str, Any]], opened: Opened, *, limit: int) -> Page[TaskView]:
@@ -257,7 +296,7 @@ def _run(row: Mapping[str, Any], opened: Opened) -> RunView:
 
 def _task(row: Mapping[str, Any], opened: Opened) -> TaskView:
     plain = ("id", "name", "label", "kind", "agent", "state", "paused", "waits_for", "parent_id", "item_index")
-    timed = ("attempt", "attempts_max", "runtime_ms", "created_at", "started_at", "finished_at")
+    timed = ("attempt", "attempts_max", "tolerated", "runtime_ms", "created_at", "started_at", "finished_at", "wake_at")
     detail = opened.get(row["error_content_id"])
     text = detail.get("detail", "") if isinstance(detail, dict) else detail
     return TaskView(

@@ -4,9 +4,10 @@ The undoing run has one task of kind `undo`. Each act that changed something and
 undone by a call of that tool, through the gate, for the same chain as the act itself: under its own policy, with its own
 approval and its own records. Rules a reader must not break:
 - A run is undone by one run, ever (a unique index); who asks again is told of that one.
-- What a nested run did is undone by the run that undoes it, or else by the one that undoes its parent, never by both: the
-  parent's leaves it to the nested one's, and a nested run whose parent is being undone is told of that one. Those who
-  begin at once take turns, by the outermost run.
+- What a nested run did is undone once, by the run that undoes it or by one that undoes a run in which it is nested. Of
+  these one works on an act at a time: while the outer one's is open, none of the nested one's begins (those who begin at
+  once take turns, by the outermost run), and the outer one's waits for the nested one's that began before it. An act
+  whose undoing elsewhere was performed, or has no known outcome, is left; one where it failed or was refused is tried.
 - The call that undoes an act has the key `undo:<action>` in the undoing task: however often its pass runs, it is made once.
 - An act is undone after all later ones: a call that waits for a person holds back those before it.
 - What could not be undone is told: refused, failed, without a known outcome, without a compensation. Only a run whose acts
@@ -19,6 +20,7 @@ import base64
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -49,6 +51,11 @@ _log = logging.getLogger(__name__)
 UNDO: Final = "undo"
 """The kind and the name of the one task of a run that undoes another."""
 PAGE_ACTS: Final = 200
+UNDONE_BEFORE: Final = "undone_before"
+"""The word for an act that another run has undone: the rollback of a nested run, or of one around it."""
+LOOK_SECONDS_MIN: Final = 1.0
+LOOK_SECONDS_MAX: Final = 300.0
+"""How soon the undoing of a nested run is looked at again: after a quarter of the time that it is open, within these."""
 SHOWN_ACTS_MAX: Final = 1_000
 """Acts of each sort that a report names; how many there are is counted beyond it."""
 
@@ -81,15 +88,16 @@ class UndoReport:
 
     def value(self) -> Json:
         """Return the report as the task's output."""
-        words = ("undone", "refused", "failed", "unknown", "irreversible")
+        words = ("undone", UNDONE_BEFORE, "refused", "failed", "unknown", "irreversible")
         return {word: {"count": self.counts.get(word, 0), "acts": self.acts.get(word, [])} for word in words}
 
     def verdict(self) -> Succeed | Fail:
         """Return how the task ends: it succeeds where every act was undone."""
-        left = {word: count for word, count in self.counts.items() if word != "undone"}
+        left = {word: count for word, count in self.counts.items() if word not in ("undone", UNDONE_BEFORE)}
         if not left:
             return Succeed(self.value())
-        undone, total = self.counts.get("undone", 0), sum(self.counts.values())
+        total = sum(self.counts.values())
+        undone = total - sum(left.values())
         named = ", ".join(f"{count} {word}" for word, count in left.items())
         first = next(str(act["tool"]) for word in left for act in self.acts[word] if isinstance(act, dict))
         detail = f"{undone} of {total} acts were undone; {named}, `{first}` among them: look at this task's output"
@@ -105,6 +113,13 @@ class UndoWaits:
     """An act is undone only after a person has agreed."""
 
     approval_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UndoLater:
+    """A nested run's own undoing is open and goes first: it is looked at again then."""
+
+    wake_at: datetime
 
 
 class Undos:
@@ -176,7 +191,7 @@ class Undos:
                     told = begun.detail if isinstance(begun, Refused) else "it waits for a person"
                     _log.info("run %s is not undone: %s", run.run_id, told)
 
-    async def undo_acts(self, task: ClaimedTask, facts: OrganizationFacts) -> UndoReport | UndoWaits:
+    async def undo_acts(self, task: ClaimedTask, facts: OrganizationFacts) -> UndoReport | UndoWaits | UndoLater:
         """Undo, under the claim of an undoing task, every act that is left; return what became of them all.
 
         Raises StaleClaim, Unavailable and StillRunning: the pass is then made again.
@@ -213,7 +228,7 @@ class Undos:
         return RolledBack(begun.run_id, begun.replayed) if isinstance(begun, RunStarted) else begun
 
     async def _undone_above(self, principal: Principal, run_id: UUID) -> UUID | None:
-        """Return the run that undoes one in which this run is nested."""
+        """Return the run that undoes one in which this run is nested: it is open, or has undone all."""
         async with self._database.app(principal.organization_id) as transaction:
             rows = await transaction.run("find_undone_above", _above(principal, run_id))
         return rows[0]["id"] if rows else None
@@ -277,14 +292,18 @@ class Undos:
 
     async def _undo(
         self, task: ClaimedTask, row: Row, facts: OrganizationFacts, *, report: UndoReport
-    ) -> UndoWaits | None:
+    ) -> UndoWaits | UndoLater | None:
         tool = facts.tools.get(row["name"])
         if row["state"] != ActionState.PERFORMED:
             report.add("unknown", row, "it is not known whether it was done: look there, and mend it by hand")
-        elif ActionState.PERFORMED in (row["undoing"], row["undone_there"]):
+        elif row["undoing"] == ActionState.PERFORMED:
             report.add("undone", row)
-        elif row["undone_by"]:
-            report.add("failed", row, f"it was left to run `{row['undone_by'][0]}`, which undoes the run that did it")
+        elif row["elsewhere"] == ActionState.PERFORMED:
+            report.add(UNDONE_BEFORE, row, f"run `{row['elsewhere_id']}` undid it")
+        elif row["open_id"] is not None:
+            return UndoLater(look_again_at(row["open_at"], self._facts.now()))
+        elif row["elsewhere"] is not None:
+            report.add("unknown", row, f"run `{row['elsewhere_id']}` began to undo it, the outcome is not known")
         elif tool is None or tool.compensate is None:
             report.add("irreversible", row, "its tool has no compensation" if tool else "its tool is retired")
         else:
@@ -343,6 +362,12 @@ class Undos:
             }
             found.append(open_json(sealed, keys=facts.data_keys, crypto=self._drivers.crypto))
         return found[0], found[1]
+
+
+def look_again_at(begun_at: datetime, now: datetime) -> datetime:
+    """Return when the undoing of a nested run, begun then, is looked at again."""
+    seconds = min(max((now - begun_at).total_seconds() / 4, LOOK_SECONDS_MIN), LOOK_SECONDS_MAX)
+    return now + timedelta(seconds=seconds)
 
 
 def _above(principal: Principal, run_id: UUID) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from aos.operations.facts import OrganizationFacts
 from aos.operations.orchestration import Orchestration
 from aos.operations.passes import Wait, WaitKind, Waits
 from aos.operations.tasks import Taken
-from aos.operations.undo import UndoReport, UndoWaits
+from aos.operations.undo import UndoLater, UndoReport, UndoWaits
 from aos.workers.engine import Engine
 
 
@@ -21,7 +21,8 @@ class UndoPasses:
         self._engine = engine
 
     async def work_on(self, taken: Taken, facts: OrganizationFacts) -> None:
-        """Undo what is left, then end the task with what became of each act, or park it until a person has agreed.
+        """Undo what is left, then end the task with what became of each act, or park it until a person has agreed,
+        or the undoing of a nested run has ended.
 
         Raises StaleClaim where the claim is gone; every other error gives it back.
         """
@@ -33,6 +34,8 @@ class UndoPasses:
         match await self._do.undos.undo_acts(task, facts):
             case UndoWaits(approval_id):
                 await self._do.tasks.park(task, Waits((Wait(WaitKind.APPROVAL, (approval_id,)),)))
+            case UndoLater(wake_at=wake_at):
+                await self._do.tasks.park(task, Waits(wake_at=wake_at))
             case UndoReport() as report:
                 await self._end(task, report, facts)
 

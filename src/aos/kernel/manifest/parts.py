@@ -148,12 +148,19 @@ def read_tool(name: str, part: Part) -> ToolSpec:
         lookups=tuple(_lookup(key, each) for key, each in part.subs("facts")),
         price=part.sub("price").money("per_call") if "price" in part.fields else None,
         reversible=part.fields.get("reversible") is True,
-        timeout_seconds=math.ceil(part.seconds("timeout", TOOL_TIMEOUT_SECONDS)),
+        timeout_seconds=_tool_timeout(part),
         description=part.text("description"),
         fixed=part.sub("fixed").fields,
         concurrency=part.count("concurrency"),
         compensate=_compensation(part.sub("compensate")) if "compensate" in part.fields else None,
     )
+
+
+def _tool_timeout(part: Part) -> int:
+    seconds = math.ceil(part.seconds("timeout", TOOL_TIMEOUT_SECONDS))
+    if not seconds:
+        part.note("timeout", "`timeout` must be longer than 0s: no call would be given any time")
+    return seconds
 
 
 def read_arguments_schema(part: Part, name: str) -> Json:

@@ -14,12 +14,13 @@ from aos.kernel.agents import AgentType
 from aos.kernel.errors import FieldError
 from aos.kernel.json_text import suggest
 from aos.kernel.manifest.templates import path_in_schema
-from aos.kernel.manifest.values import AgentSpec, BudgetScope, HookSpec, Manifest, ScheduleSpec, ToolSpec
+from aos.kernel.manifest.values import AgentSpec, BudgetScope, HookSpec, Manifest, ScheduleSpec, ToolSpec, WorkflowSpec
 from aos.kernel.money import Money
 from aos.kernel.policy.permissions import glob_matches
-from aos.kernel.schema import pointer
+from aos.kernel.schema import check, pointer
 from aos.kernel.tools import Effect, FactLookup
 from aos.kernel.workflow.compensation import compensation_problems
+from aos.kernel.workflow.templates import expressions_of, render
 
 _ONE: Final = {
     "agents": "agent",
@@ -65,8 +66,11 @@ def check_references(manifest: Manifest, names: Names, known: Manifest) -> Itera
         if kind:
             yield from names.check(kind, budget.scope_name, pointer(names.at("budgets", budget.id), "scope"))
     yield from _check_workflows(manifest, known, names)
+    workflows = {each.name: each for each in (*known.workflows, *manifest.workflows)}
     for schedule in manifest.schedules:
-        yield from _check_start(schedule, names.at("schedules", schedule.name), people, names=names)
+        at = names.at("schedules", schedule.name)
+        yield from _check_start(schedule, at, people, names=names)
+        yield from _check_given(schedule, at, workflows)
     for hook in manifest.hooks:
         yield from _check_start(hook, names.at("hooks", hook.name), people, names=names)
 
@@ -116,6 +120,18 @@ def _check_start(start: ScheduleSpec | HookSpec, at: str, people: Set[str], *, n
     if start.agent:
         yield from names.check("agents", start.agent, pointer(at, "agent"))
     yield from _check_owner(start.owner, people, at)
+
+
+def _check_given(schedule: ScheduleSpec, at: str, workflows: Mapping[str, WorkflowSpec]) -> Iterator[FieldError]:
+    """Check what a schedule gives its runs, where it holds no templates: else every start of it would fail.
+
+    One that is paused starts nothing, and a schedule can be paused whatever is wrong with it.
+    """
+    workflow = workflows.get(schedule.workflow)
+    if not schedule.enabled or workflow is None or workflow.input is None or any(expressions_of(schedule.input)):
+        return
+    for error in check(render(schedule.input, {}), workflow.input):
+        yield FieldError(pointer(at, "input") + error.pointer, f"for workflow `{workflow.name}`: {error.detail}")
 
 
 def _check_collisions(names: Names) -> Iterator[FieldError]:

@@ -102,7 +102,7 @@ _ORGANIZATION: Final = _object(
         "name": _text("How the organization is called", minLength=1),
         "currency": _ref("currency", "The currency of its books (ISO 4217); cannot change once money was booked in it"),
         "timezone": _text("The zone of its days, months and office hours", examples=["Europe/Berlin"], minLength=1),
-        "environment": _ref("name", "What conditions read as `environment`: production, staging, ..."),
+        "environment": _ref("name", "What conditions read as `environment`: `production`, `staging` or another name"),
         "rates": {
             "type": "object",
             "description": "What one unit of another currency is worth in ours; a call priced in a currency without a "

@@ -95,8 +95,13 @@ def _read_retry(part: Part) -> RetrySpec:
 
 
 def _read_timeout(part: Part, field: str) -> float | None:
-    """Return a bound in seconds, None where there is none, as with `0s`."""
-    return part.seconds(field, 0) or None
+    """Return a bound in seconds, None where there is none; note one of `0s`, which would bound nothing."""
+    if field not in part.fields:
+        return None
+    seconds = part.seconds(field, 1)
+    if not seconds:
+        part.note(field, f"`{field}` must be longer than 0s: leave it out where nothing is bounded")
+    return seconds or None
 
 
 def _read_join(part: Part, sources: int) -> Join:

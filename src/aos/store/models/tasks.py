@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -87,7 +88,9 @@ class Task(TaskColumns):
 
 
 class TaskFinished(TaskColumns):
-    """A task of an archived run."""
+    """A task of an archived run; `after_ids` are the sources of its `after` edges, and the last column of the table."""
+
+    after_ids = ArrayField(models.UUIDField(), null=True)
 
     class Meta:
         db_table = "task_finished"

@@ -1,5 +1,5 @@
--- The tasks of one run that go by a label or an id, each with the one of the run's own plan that it belongs to. Items and
--- children stand at most a few levels below it.
+-- The tasks of one run that go by a label or an id, each with the one of the run's own plan that it belongs to, and whether
+-- it is a part of that: an item or a child. These stand at most a few levels below it.
 with recursive above as (
   select t.id as task_id, t.id, t.parent_id, t.name, t.label, t.state, t.waits_for, 1 as depth
   from (
@@ -21,6 +21,6 @@ with recursive above as (
   ) p
   where a.depth < 64
 )
-select task_id as id, label, state, waits_for, name as planned from above where parent_id is null
+select task_id as id, label, state, waits_for, name as planned, depth > 1 as is_part from above where parent_id is null
 order by task_id
 limit 2

@@ -1,20 +1,27 @@
--- The tasks of one run in their order, archived or not, with what each still waits for and when it ended.
+-- The tasks of one run in their order, archived or not, of some states or all, with what each came after and when it ended.
 select t.*, a.name as agent,
-  (select coalesce(jsonb_agg(e.source_id order by e.source_id), '[]') from edge e
-    where e.organization_id = %(organization_id)s and e.target_id = t.id and e.kind = 'after') as after
+  coalesce(to_jsonb(t.after_ids), (
+    select coalesce(jsonb_agg(e.source_id order by e.source_id), '[]') from edge e
+    where e.organization_id = %(organization_id)s and e.target_id = t.id and e.kind = 'after')) as after
 from (
-  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, attempt, attempts_max,
-     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at
+  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, wake_at, attempt, attempts_max,
+     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at,
+     coalesce(spec ->> 'on_failure' = 'continue', false) as tolerated,
+     null::uuid[] as after_ids
    from task
    where organization_id = %(organization_id)s and run_id = %(run_id)s
      and (%(id)s::uuid is null or id = %(id)s) and (%(after_id)s::uuid is null or id > %(after_id)s)
+     and (%(states)s::text[] is null or state = any(%(states)s))
    order by id limit %(limit)s)
   union all
-  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, attempt, attempts_max,
-     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at
+  (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, wake_at, attempt, attempts_max,
+     error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at,
+     coalesce(spec ->> 'on_failure' = 'continue', false) as tolerated,
+     after_ids
    from task_finished
    where organization_id = %(organization_id)s and run_id = %(run_id)s
      and (%(id)s::uuid is null or id = %(id)s) and (%(after_id)s::uuid is null or id > %(after_id)s)
+     and (%(states)s::text[] is null or state = any(%(states)s))
    order by id limit %(limit)s)
   order by id limit %(limit)s
 ) t
