@@ -161,3 +161,13 @@ async def survives_failure(ctx: AsyncContext) -> Any:
 async def counted(ctx: AsyncContext) -> Any:
     """Count a pass."""
     return enter("counted", ctx)
+
+
+async def pays_again_and_again(ctx: AsyncContext) -> Any:
+    """Pay, and try again where that failed."""
+    for _ in range(3):
+        try:
+            return await ctx.tool("payments.create", ctx.input)
+        except ToolFailed:
+            continue
+    return "failed"

@@ -156,6 +156,28 @@ def test_a_call_hears_of_its_act_though_the_sweep_died_before_it_could_tell(data
     asyncio.run(story())
 
 
+NO_OUTCOME = """
+create function refuse() returns trigger language plpgsql as $$ begin raise 'no outcome is taken'; end $$;
+create trigger refuse before update on action for each row when (new.state = 'performed') execute function refuse();
+"""
+
+
+def test_an_act_whose_outcome_the_database_refuses_is_in_doubt_and_not_made_again(database: Database) -> None:
+    tools = [payments(repeat=Repeat.NEVER)]
+    world = make_world(database, agents=[run_agent("pays_again_and_again", "payments.create")], tools=tools)
+    world.rows(NO_OUTCOME)
+    caller = Caller()
+
+    async def story() -> None:
+        async with working(world, caller) as aos:
+            run = await aos.ended(await aos.start(agent="pays_again_and_again", input=PAYMENT))
+            assert (run["state"], run["error_code"]) == ("failed", "raised")
+            assert [row["state"] for row in aos.rows("select state from action where kind = 'tool'")] == ["unknown"]
+            assert len(caller.calls) == 1
+
+    asyncio.run(story())
+
+
 class BrokenRunner:
     """A runner with a mistake of its own."""
 

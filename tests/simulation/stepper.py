@@ -132,6 +132,7 @@ class Stage:
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.wires = list(self.free)
         self.loop.on_idle(self._woken.set)
 
     @property
@@ -216,10 +217,9 @@ class Stage:
         process.alive = False
         self.graves += [turn.go for turn in self.waiting if turn.process is process]
         self.waiting = [turn for turn in self.waiting if turn.process is not process]
+        await self._drop(*(wire for wire in process.wires if wire in self.under_way))
         for wire in process.wires:
-            if wire in self.under_way:
-                await self._drop(wire)
-            elif not wire.broken:
+            if not wire.broken:
                 if wire.begun:
                     await wire.real.execute("rollback")
                 wire.begun = False
@@ -229,13 +229,22 @@ class Stage:
 
     async def cut(self, process: Process) -> None:
         """Take a living process's connections away; it finds out by itself."""
-        for wire in list(process.wires):
-            await self._drop(wire)
+        await self._drop(*process.wires)
         await self.settle()
 
-    async def _drop(self, wire: Wire) -> None:
-        wire.broken = True
-        await self.monitor.execute("select pg_terminate_backend(%s, 5000)", (wire.real.info.backend_pid,))
+    async def _drop(self, *wires: Wire) -> None:
+        """End connections at the server, and return when it has forgotten them and all that they held."""
+        if not wires:
+            return
+        pids = [wire.real.info.backend_pid for wire in wires]
+        for wire in wires:
+            wire.broken = True
+        await self.monitor.execute("select pg_terminate_backend(pid) from unnest(%s::int[]) as pid", (pids,))
+        for _ in range(10_000):
+            cursor = await self.monitor.execute("select 1 from pg_stat_activity where pid = any(%s)", (pids,))
+            if await cursor.fetchone() is None:
+                return
+        raise AssertionError("a connection does not end")
 
     async def lend(self, process: Process, role: str) -> Wire:
         """Return a connection of that role for a process."""
@@ -257,6 +266,18 @@ class Stage:
             self.free.append(wire)
         await process.heard()
         return wire
+
+    async def give_back(self) -> list[Wire]:
+        """Return every connection that is whole, as it is lent."""
+        whole = [wire for wire in self.wires if not wire.broken and not wire.real.closed and wire not in self.under_way]
+        for wire in self.wires:
+            if wire not in whole:
+                await wire.real.close()
+            elif wire.begun:
+                await wire.real.execute("rollback")
+                wire.begun = False
+            wire.clock = NEVER
+        return whole
 
     async def _connect(self, role: str) -> AsyncConnection[Any]:
         dsn = self.database.test_machine if role == "machine" else self.database.test_app
@@ -331,7 +352,8 @@ class SteppedConnection:
         if before:
             rows = await cursor.fetchall()
             self._check_fence(text, params, rows, before)
-            await cursor.scroll(0, mode="absolute")
+            if rows:
+                await cursor.scroll(0, mode="absolute")
         return cursor
 
     async def _run(self, text: str, params: Any = None, *, prepare: bool | None = None) -> Any:

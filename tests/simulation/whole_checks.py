@@ -139,7 +139,9 @@ class Checks:
     async def _output(self, run: dict[str, Any], keys: DataKeys, drivers: Drivers) -> Any:
         if run["output_content_id"] is None:
             return None
-        (row,) = await self.rows(f"select * from content where id = '{run['output_content_id']}'")
+        (row,) = await self.rows(
+            f"select * from content where organization_id = %(organization_id)s and id = '{run['output_content_id']}'"
+        )
         return open_json(row, keys=keys, crypto=drivers.crypto)
 
     def _orders_problems(self, runs: list[dict[str, Any]], outputs: dict[Any, Any]) -> list[str]:

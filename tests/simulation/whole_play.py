@@ -41,14 +41,23 @@ from aos.workers.worker import Worker, WorkerConfig
 from tests.databases import Database as TestDatabase
 from tests.databases import Server
 from tests.simulation.run_world import Mutant
-from tests.simulation.stepper import Broken, Process, Stage, stepped_database
+from tests.simulation.stepper import Broken, Process, Stage, Wire, stepped_database
 from tests.simulation.virtual_loop import VirtualLoop
 from tests.simulation.whole_book import Book, BookCaller
 from tests.simulation.whole_checks import PREPARE, Checks
 from tests.simulation.whole_company import Company, Ordered, SeededIds, found_company
 
 WORKERS = 2
+TROUBLE_STEPS = (100, 200, 400, 800, 1_600)
 CHECK_STEPS = 40
+RETIRE = (
+    "update run set archived_at = aos_now(), state = 'cancelled' where organization_id = %(organization_id)s",
+    "delete from approval where organization_id = %(organization_id)s",
+    "delete from task where organization_id = %(organization_id)s",
+    "delete from ledger_pending where organization_id = %(organization_id)s",
+    "delete from action where organization_id = %(organization_id)s and state = 'intended'",
+)
+"""What is done to the company of a play, so that the next play meets nothing of it."""
 BELL_STEPS = 6
 CALM_SECONDS_MAX = 600.0
 STEPS_MAX = 30_000
@@ -113,7 +122,7 @@ class Play:
 
     async def run(self) -> None:
         """Play to the end and check it."""
-        trouble = self.chance.randint(300, 1_500)
+        trouble = self.chance.choice(TROUBLE_STEPS)
         self._new_front()
         for _ in range(WORKERS):
             self._new_worker()
@@ -424,51 +433,68 @@ class Played:
     digest: int
 
 
-def prepare(server: Server, database: TestDatabase) -> None:
-    """Have a fresh database write down every move of a task, and its server break deadlocks at once."""
-    with psycopg.connect(server.superuser, autocommit=True) as administrator:
-        administrator.execute("alter role aos_test set deadlock_timeout = '20ms'")
-    with psycopg.connect(database.owner, autocommit=True) as owner:
-        owner.execute(PREPARE)
+class Theatre:
+    """A database on which plays follow each other, each of a company of its own and as if it were the only one."""
 
+    def __init__(self, server: Server, database: TestDatabase) -> None:
+        self._server = server
+        self._database = database
+        self._loop = VirtualLoop()
+        self._wires: list[Wire] = []
+        with psycopg.connect(server.superuser, autocommit=True) as administrator:
+            administrator.execute("alter role aos_test set deadlock_timeout = '20ms'")
+        with psycopg.connect(database.owner, autocommit=True) as owner:
+            owner.execute(PREPARE)
 
-def play_seed(server: Server, database: TestDatabase, seed: int, *, mutant: Mutant | None = None) -> Played:
-    """Play one seed, as a company of its own, on a prepared database."""
-    loop = VirtualLoop()
-    logging.disable(logging.ERROR)
-    try:
-        return loop.run_until_complete(_play(server, database, loop, seed=seed, mutant=mutant))
-    finally:
-        logging.disable(logging.NOTSET)
-        loop.close()
+    def play(self, seed: int, *, mutant: Mutant | None = None) -> Played:
+        """Play one seed to its end."""
+        logging.disable(logging.ERROR)
+        self._loop.now_seconds = 0.0
+        try:
+            return self._loop.run_until_complete(self._play(seed, mutant))
+        finally:
+            logging.disable(logging.NOTSET)
 
+    def close(self) -> None:
+        """Close every connection."""
 
-async def _play(
-    server: Server, database: TestDatabase, loop: VirtualLoop, *, seed: int, mutant: Mutant | None
-) -> Played:
-    chance = random.Random(seed)
-    monitor = await AsyncConnection.connect(
-        server.superuser, dbname=database.name, autocommit=True, row_factory=dict_row
-    )
-    start = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-    stage = Stage(loop, database, monitor, start, mutant)
-    company = found_company(database, seed, chance.randint(1, 4))
-    book = Book(seed)
-    play = Play(stage, company, seed, book, Checks(stage, company, book), chance)
-    monitor.add_notify_handler(lambda notify: play.rung.append((notify.channel, notify.payload)))
-    for channel in CHANNELS:
-        await monitor.execute(f"listen {channel}".encode())
-    try:
-        await play.run()
-        return Played(stage.steps, stage.digest)
-    except Exception as error:
-        error.add_note("\n".join(stage.trace))
-        raise
-    finally:
-        await _end(stage)
+        async def go() -> None:
+            for wire in self._wires:
+                await wire.real.close()
+
+        self._loop.run_until_complete(go())
+        self._loop.close()
+
+    async def _play(self, seed: int, mutant: Mutant | None) -> Played:
+        chance = random.Random(seed)
+        database = self._database
+        monitor = await AsyncConnection.connect(
+            self._server.superuser, dbname=database.name, autocommit=True, row_factory=dict_row
+        )
+        start = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+        stage = Stage(self._loop, database, monitor, start, mutant, free=self._wires)
+        company = found_company(database, seed, chance.randint(1, 4))
+        book = Book(seed)
+        play = Play(stage, company, seed, book, Checks(stage, company, book), chance)
+        monitor.add_notify_handler(lambda notify: play.rung.append((notify.channel, notify.payload)))
+        for channel in CHANNELS:
+            await monitor.execute(f"listen {channel}".encode())
+        try:
+            await play.run()
+            return Played(stage.steps, stage.digest)
+        except Exception as error:
+            error.add_note("\n".join(stage.trace))
+            raise
+        finally:
+            await _end(stage)
+            self._wires = await stage.give_back()
+            for statement in RETIRE:
+                await monitor.execute(statement, {"organization_id": company.world.organization_id})
+            await monitor.close()
 
 
 async def _end(stage: Stage) -> None:
+    """End whatever still runs."""
     stage.over = True
     here = asyncio.current_task()
     left = [task for task in asyncio.all_tasks() if task is not here]
@@ -479,6 +505,3 @@ async def _end(stage: Stage) -> None:
         if not left:
             break
         await asyncio.sleep(0)
-    for wire in stage.wires:
-        await wire.real.close()
-    await stage.monitor.close()

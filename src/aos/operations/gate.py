@@ -317,9 +317,11 @@ class Gate:
                 return await self._conclusions.submit(member)
             except Unavailable:
                 await asyncio.sleep(pause_seconds)
+            except AosError as error:  # whatever keeps it from being written: the effect has happened
+                raise _unrecorded(permit) from error
         try:
             return await self._conclusions.submit(member)
-        except Unavailable as error:
+        except AosError as error:
             raise _unrecorded(permit) from error
 
     async def _call_and_conclude(self, permit: Permit) -> Recorded:
