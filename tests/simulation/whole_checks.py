@@ -18,6 +18,14 @@ PREPARE = WATCH.replace("create table seen (id uuid", "create table seen (organi
     "insert into seen (id, before, after) values (new.id,",
     "insert into seen (organization_id, id, before, after) values (new.organization_id, new.id,",
 )
+RETIRE = (
+    "update run set archived_at = aos_now(), state = 'cancelled' where organization_id = %(organization_id)s",
+    "delete from approval where organization_id = %(organization_id)s",
+    "delete from task where organization_id = %(organization_id)s",
+    "delete from ledger_pending where organization_id = %(organization_id)s",
+    "delete from action where organization_id = %(organization_id)s and state = 'intended'",
+)
+"""What is done to the company of a play, so that the next play meets nothing of it."""
 FINALS = tuple(state.value for state in FINAL)
 
 ACCOUNTS = """

@@ -44,20 +44,12 @@ from tests.simulation.run_world import Mutant
 from tests.simulation.stepper import Broken, Process, Stage, Wire, stepped_database
 from tests.simulation.virtual_loop import VirtualLoop
 from tests.simulation.whole_book import Book, BookCaller
-from tests.simulation.whole_checks import PREPARE, Checks
+from tests.simulation.whole_checks import PREPARE, RETIRE, Checks
 from tests.simulation.whole_company import Company, Ordered, SeededIds, found_company
 
 WORKERS = 2
 TROUBLE_STEPS = (100, 200, 400, 800, 1_600)
 CHECK_STEPS = 40
-RETIRE = (
-    "update run set archived_at = aos_now(), state = 'cancelled' where organization_id = %(organization_id)s",
-    "delete from approval where organization_id = %(organization_id)s",
-    "delete from task where organization_id = %(organization_id)s",
-    "delete from ledger_pending where organization_id = %(organization_id)s",
-    "delete from action where organization_id = %(organization_id)s and state = 'intended'",
-)
-"""What is done to the company of a play, so that the next play meets nothing of it."""
 BELL_STEPS = 6
 CALM_SECONDS_MAX = 600.0
 STEPS_MAX = 30_000
