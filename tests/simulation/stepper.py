@@ -13,7 +13,7 @@ import json
 import random
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,6 +40,7 @@ CLOCK_SECONDS = 0.5
 """How far the clock of a transaction may lag behind before it is set again."""
 READS = ("lock_", "load_", "find_")
 """How statements are named that write nothing."""
+ANY_STEP = "any"
 NEVER = datetime.min.replace(tzinfo=UTC)
 SET_CLOCK = "select set_config('aos.now', %s, false)"
 FENCED = "select id, claim_token from task where id = any(%s::uuid[])"
@@ -66,7 +67,23 @@ class Process:
         self.name = name
         self.alive = True
         self.dies_after_step = False
+        self.halted_until_seconds = 0.0
+        self.halted_until_steps: list[str] = []
         self.wires: list[Wire] = []
+
+    def halt(self, seconds: float, steps: Sequence[str]) -> None:
+        """Stand still, as a process does that is stopped and continued: until others have made these steps, or so long."""
+        self.halted_until_seconds = self.stage.loop.now_seconds + seconds
+        self.halted_until_steps = list(steps)
+
+    def is_halted(self) -> bool:
+        """Say whether nothing of it moves."""
+        return bool(self.halted_until_steps) and self.stage.loop.now_seconds < self.halted_until_seconds
+
+    def sees(self, turn: Turn) -> None:
+        """Take note of another's step."""
+        if turn.process is not self and self.halted_until_steps[:1] in ([turn.label], [ANY_STEP]):
+            del self.halted_until_steps[0]
 
     async def turn(self, label: str) -> None:
         """Wait for the turn; a dead process never gets one."""
@@ -196,9 +213,10 @@ class Stage:
         told = {row["pid"]: row["blocked"] for row in await cursor.fetchall()}
         return {wire: told[pid] for wire, pid in zip(wires, pids, strict=True)}
 
-    def draw(self, chance: random.Random) -> Turn:
-        """Draw one of the steps that wait; in which order they came to wait may be the machine's doing."""
-        return chance.choice(sorted(self.waiting, key=lambda turn: (turn.process.name, turn.label)))
+    def ready(self) -> list[Turn]:
+        """Return the steps that could be made now; in which order they came to wait may be the machine's doing."""
+        awake = [turn for turn in self.waiting if not turn.process.is_halted()]
+        return sorted(awake, key=lambda turn: (turn.process.name, turn.label))
 
     async def make(self, turn: Turn, *, deadly: bool = False) -> None:
         """Make one step; where it is deadly, its process dies without hearing of it."""
@@ -206,6 +224,8 @@ class Stage:
         self.steps += 1
         self.note(f"{turn.process.name}: {turn.label}" + (" and dies" if deadly else ""))
         turn.process.dies_after_step = deadly
+        for process in {each.process for each in self.waiting}:
+            process.sees(turn)
         self.loop.now_seconds += 0.001
         turn.go.set_result(None)
         await self.settle()

@@ -1,8 +1,8 @@
 """The whole simulation: several workers and a front on one database, moved step by step as a seed draws it.
 
-First there is trouble: processes die between any two steps, lose their connections, stop as they are asked to, bells are
-lost or doubled, the clock jumps past leases and deadlines, runs are paused, resumed and cancelled, approvals answered. Then
-nothing more is injected, and everything must come to its end.
+First there is trouble: processes die between any two steps, stand still, lose their connections, stop when asked to, bells
+are lost or doubled, the clock jumps past leases and deadlines, runs are steered, approvals answered. Then nothing more is
+injected, and everything must come to its end.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from psycopg.rows import dict_row
 from aos.drivers.crypto import StandardCrypto
 from aos.kernel.errors import AosError
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
+from aos.kernel.limits import LEASE_SECONDS
 from aos.kernel.people import Actor, Role
 from aos.kernel.tools import ToolTransport
 from aos.operations.approvals import Answer
@@ -41,7 +42,7 @@ from aos.workers.worker import Worker, WorkerConfig
 from tests.databases import Database as TestDatabase
 from tests.databases import Server
 from tests.simulation.run_world import Mutant
-from tests.simulation.stepper import Broken, Process, Stage, Wire, stepped_database
+from tests.simulation.stepper import ANY_STEP, Broken, Process, Stage, Wire, stepped_database
 from tests.simulation.virtual_loop import VirtualLoop
 from tests.simulation.whole_book import Book, BookCaller
 from tests.simulation.whole_checks import PREPARE, RETIRE, Checks
@@ -52,6 +53,11 @@ TROUBLE_STEPS = (100, 200, 400, 800, 1_600)
 CHECK_STEPS = 40
 BELL_STEPS = 6
 CALM_SECONDS_MAX = 600.0
+HALT_SECONDS = 90.0
+UNDER_CLAIM = ("lock_tasks", "admit", "conclude")
+"""Steps before which it matters whether a process still has what it had."""
+CLAIMED_AGAIN = ("sweep_leases", "claim_tasks", "commit claim_tasks")
+"""What others do with the tasks of a process that stands still for longer than its lease."""
 STEPS_MAX = 30_000
 INTERVALS = {"epochs": 0.9, "integrate": 3.0, "sweep": 2.0, "leases": 3.0, "schedules": 60.0, "partitions": 1e6}
 """Seconds between two steps of the duties here, so that little of a play is noise."""
@@ -66,8 +72,6 @@ class _Ticker:
 
 
 class _Bell:
-    """What rings at one process."""
-
     def __init__(self) -> None:
         self._listeners: dict[str, list[Callable[[str], None]]] = {}
 
@@ -203,10 +207,10 @@ class Play:
         stage = self.stage
         while self.stopped:
             await stage.kill(self.stopped.pop())
-        if stage.steps % BELL_STEPS == 0 or not stage.waiting:
+        if stage.steps % BELL_STEPS == 0 or not stage.ready():
             await self._ring()
-        if stage.waiting:
-            await stage.make(stage.draw(self.chance))
+        if ready := stage.ready():
+            await stage.make(self.chance.choice(ready))
         else:
             await self._pass_time()
         if stage.steps >= self._checked_at + CHECK_STEPS:
@@ -247,8 +251,8 @@ class Play:
             victim = chance.choice(alive)
             stage.note(f"{victim.process.name} is killed")
             await stage.kill(victim.process)
-        elif drawn < 0.016 and stage.waiting:
-            await stage.make(stage.draw(chance), deadly=True)
+        elif drawn < 0.016 and (ready := stage.ready()):
+            await stage.make(chance.choice(ready), deadly=True)
         elif drawn < 0.020 and alive:
             victim = chance.choice(alive)
             stage.note(f"{victim.process.name} loses its connections")
@@ -261,9 +265,14 @@ class Play:
         elif drawn < 0.035:
             stage.skew_seconds += chance.choice([1.0, 8.0, 20.0, 60.0])
             stage.note(f"the clock jumps to {stage.skew_seconds}")
-        elif drawn < 0.065 and len(alive) < WORKERS:
+        elif drawn < 0.06 and (ready := [turn for turn in stage.ready() if turn.label in UNDER_CLAIM]):
+            victim = chance.choice(ready)
+            stage.note(f"{victim.process.name} stands still at {victim.label}")
+            stage.skew_seconds += LEASE_SECONDS + 1.0
+            victim.process.halt(HALT_SECONDS, [*CLAIMED_AGAIN, *[ANY_STEP] * chance.randint(0, 8)])
+        elif drawn < 0.09 and len(alive) < WORKERS:
             self._new_worker()
-        elif drawn < 0.12:
+        elif drawn < 0.145:
             await self._some_order()
         await stage.settle()
 
