@@ -266,10 +266,10 @@ class Play:
             stage.skew_seconds += chance.choice([1.0, 8.0, 20.0, 60.0])
             stage.note(f"the clock jumps to {stage.skew_seconds}")
         elif drawn < 0.06 and (ready := [turn for turn in stage.ready() if turn.label in UNDER_CLAIM]):
-            victim = chance.choice(ready)
-            stage.note(f"{victim.process.name} stands still at {victim.label}")
+            turn = chance.choice(ready)
+            stage.note(f"{turn.process.name} stands still at {turn.label}")
             stage.skew_seconds += LEASE_SECONDS + 1.0
-            victim.process.halt(HALT_SECONDS, [*CLAIMED_AGAIN, *[ANY_STEP] * chance.randint(0, 8)])
+            turn.process.halt(HALT_SECONDS, [*CLAIMED_AGAIN, *[ANY_STEP] * chance.randint(0, 8)])
         elif drawn < 0.09 and len(alive) < WORKERS:
             self._new_worker()
         elif drawn < 0.145:
