@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
