@@ -13,14 +13,11 @@ from typing import TypeAlias
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused
-from aos.kernel.errors import AosError, InvalidRequest, NotFound, StaleClaim, StaleFacts, TooLarge, Unavailable
+from aos.kernel.errors import AosError, NotFound, StaleClaim, StaleFacts, TooLarge, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, record_time
 from aos.kernel.limits import RUN_DEPTH_MAX, STALE_RETRIES_MAX
-from aos.kernel.schema import check
 from aos.kernel.workflow.passes import Failed, Returned
-from aos.kernel.workflow.plan import plan_workflow
-from aos.kernel.workflow.spec import workflow_from
 from aos.kernel.workflow.states import RUN_FINAL, RunState
 from aos.operations.authenticate import claim_stands
 from aos.operations.claimed import START_KEY, ClaimedTask
@@ -29,10 +26,11 @@ from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import Allowed, OwnActs
+from aos.operations.plans import planned_workflow
 from aos.operations.records import record_row
 from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
 from aos.operations.starts import RETRY, AskedFirst, NotStarted
-from aos.store.hot.database import Database, MachineTransaction, Row
+from aos.store.hot.database import Database, MachineTransaction
 from aos.store.rows import rows_json
 from aos.store.task_rows import TaskKey
 
@@ -137,12 +135,7 @@ class NestedRuns:
         rows = await self._database.read("load_workflow", asked)
         if not rows:
             raise NotFound(f"there is no workflow `{task.work.workflow}`")
-        row: Row = rows[0]
-        workflow = workflow_from({**row["spec"], "name": row["name"]})
-        if workflow.input is not None and (errors := check(value, workflow.input)):
-            told = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:5])
-            raise InvalidRequest(f"input of workflow `{workflow.name}`: {told}")
-        return Planned(row["name"], plan_workflow(workflow), workflow_id=row["id"], workflow_version=row["version"])
+        return planned_workflow(rows[0], value)
 
     def _rows(self, task: ClaimedTask, planned: Planned, allowed: Allowed, value: Json) -> RunRows:
         now = self._facts.now()

@@ -170,12 +170,9 @@ class RunEnds:
         texts = list(expressions_of(template))
         if template is not None and not texts:
             return template
-        names = row["last_names"] if template is None else None
-        if names is not None and len(names) != 1:
-            return None
-        outputs = await self._outputs(row, facts, names)
-        if names is not None:
-            return outputs.get(names[0])
+        if template is None:
+            return self._last(row, facts) if row["one_last"] and row["last_sealed"] is not None else None
+        outputs = await self._outputs(row, facts)
         values: dict[str, Json] = {name: output_value(value) for name, value in outputs.items()}
         if row["input_sealed"] is not None:
             sealed_input = {
@@ -189,13 +186,23 @@ class RunEnds:
             values[INPUT] = None
         return render(template, values)
 
-    async def _outputs(self, row: Row, facts: OrganizationFacts, names: list[str] | None) -> dict[str, Json]:
+    def _last(self, row: Row, facts: OrganizationFacts) -> Json:
+        """Return what the only last task returned."""
+        sealed = {
+            "organization_id": row["organization_id"],
+            "id": row["last_id"],
+            "data_key_id": row["last_data_key_id"],
+            "sealed": row["last_sealed"],
+        }
+        return open_json(sealed, keys=facts.data_keys, crypto=self._drivers.crypto)
+
+    async def _outputs(self, row: Row, facts: OrganizationFacts) -> dict[str, Json]:
         found = await self._database.read(
             "load_outputs",
             {
                 "organization_id": row["organization_id"],
                 "run_id": row["id"],
-                "names": names if names is not None else _words(row["output"]),
+                "names": _words(row["output"]),
             },
         )
         return {

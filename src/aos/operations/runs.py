@@ -18,13 +18,12 @@ from aos.kernel.errors import Conflict, InvalidRequest, NotFound, StaleFacts, To
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.limits import BODY_BYTES_MAX, NAME_LENGTH_MAX, STALE_RETRIES_MAX, TASK_PRIORITY_MAX
-from aos.kernel.schema import check
-from aos.kernel.workflow.plan import plan_agent, plan_workflow
-from aos.kernel.workflow.spec import WorkflowSpec, workflow_from
+from aos.kernel.workflow.plan import plan_agent
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import Allowed, OwnActs
+from aos.operations.plans import planned_workflow
 from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
 from aos.operations.run_steering import Steering
 from aos.store.hot.database import AppTransaction, Database
@@ -122,14 +121,7 @@ class Runs(Steering):
             rows = await transaction.run("load_workflow", {"organization_id": facts.id, "name": request.workflow})
         if not rows:
             raise NotFound(f"there is no workflow `{str(request.workflow)[:60]}`")
-        row = rows[0]
-        workflow: WorkflowSpec = workflow_from({**row["spec"], "name": row["name"]})
-        if workflow.input is not None:
-            errors = check(request.input, workflow.input)
-            if errors:
-                told = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:5])
-                raise InvalidRequest(f"input of workflow `{workflow.name}`: {told}", errors=errors)
-        return Planned(row["name"], plan_workflow(workflow), workflow_id=row["id"], workflow_version=row["version"])
+        return planned_workflow(rows[0], request.input)
 
     async def _write(self, rows: RunRows, organization_id: UUID, besides: Besides | None) -> bool:
         try:

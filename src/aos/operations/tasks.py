@@ -78,6 +78,10 @@ class GoingOn:
     contents: list[ContentRow] = field(default_factory=list)
 
 
+MORE = "more"
+"""What a bell says that is rung by a claim: it may have left something."""
+
+
 class Tasks:
     """The tasks of one worker."""
 

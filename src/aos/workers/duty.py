@@ -57,6 +57,10 @@ class Loop:
         """Work now and not only after the interval."""
         self._woken.set()
 
+    def ring(self, _payload: str) -> None:
+        """Work now, whatever a bell says."""
+        self._woken.set()
+
     async def stop(self) -> None:
         """End after the step under way."""
         self._stopping = True

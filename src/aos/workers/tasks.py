@@ -17,7 +17,7 @@ from aos.kernel.errors import AosError, StaleClaim, Unavailable
 from aos.kernel.limits import CLAIMS_MAX
 from aos.operations.claimed import ClaimedTask
 from aos.operations.orchestration import Orchestration
-from aos.operations.tasks import Taken
+from aos.operations.tasks import MORE, Taken
 from aos.workers.engine import Engine
 from aos.workers.task_passes import UNAVAILABLE_SECONDS, TaskPasses
 
@@ -25,11 +25,15 @@ _log = logging.getLogger(__name__)
 
 GIVE_BACK_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """How long a worker waits between tries to give a claim back while the database is away."""
-CLAIM_MAX = 100
+CLAIM_MAX = 64
 """Tasks claimed by one statement: past it a claim takes longer than it saves."""
 
 GATHER_SECONDS = 0.004
 """How long a worker that has work waits for more to become ready: one claim of many costs what one of few does."""
+POLITE_SECONDS = 0.004
+POLITE_SECONDS_MAX = 0.05
+"""How long a worker waits, after one claim that found nothing and after many, before it answers the bell: of all that hear
+it, those go first who found something last. Who leaves something calls the others at once."""
 
 
 @dataclass(slots=True)
@@ -63,11 +67,26 @@ class TaskDuty:
         self._claiming = True
         self._short = False
         self._claimed_at = 0.0
-        self._on_room: Callable[[], None] = _nobody
+        self._polite_seconds = 0.0
+        self._coming: asyncio.TimerHandle | None = None
+        self._rung = False
+        self._wake: Callable[[], None] = _nobody
 
-    def on_room(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when there is room again for tasks that were left ready."""
-        self._on_room = wake
+    def on_work(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when the bell has rung, and when there is room again for tasks that were left ready."""
+        self._wake = wake
+
+    def ring(self, payload: str) -> None:
+        """Hear that tasks are ready: come at once, or a little later where others came first of late and leave nothing."""
+        self._rung = True
+        if not self._polite_seconds or payload == MORE:
+            self._wake()
+        elif self._coming is None:
+            self._coming = asyncio.get_running_loop().call_later(self._polite_seconds, self._come)
+
+    def _come(self) -> None:
+        self._coming = None
+        self._wake()
 
     @property
     def held(self) -> list[ClaimedTask]:
@@ -88,6 +107,11 @@ class TaskDuty:
         self._claimed_at = self._do.drivers.ticker.seconds()
         taken = await self._engine.claim(room)
         self._short = len(taken) == room
+        if taken:
+            self._polite_seconds = 0.0
+        elif self._rung:
+            self._polite_seconds = min(POLITE_SECONDS + 2 * self._polite_seconds, POLITE_SECONDS_MAX)
+        self._rung = False
         for each in taken:
             self._begin(each)
         # Of one lane a claim takes all that there is; of several it takes each one's share, and more may be left.
@@ -135,7 +159,7 @@ class TaskDuty:
         self._held.pop(token, None)
         self._do.calls.held.discard(token)
         if self._short and self._claiming and self._at_once - len(self._held) >= self._room_wanted():
-            self._on_room()
+            self._wake()
 
     async def _work_on(self, taken: Taken) -> None:
         task = taken.task
@@ -176,4 +200,4 @@ class TaskDuty:
 
 
 def _nobody() -> None:
-    """Nobody waits for room."""
+    """Nobody is woken."""

@@ -90,14 +90,15 @@ class Worker:
         epochs = Loop(EpochDuty(orchestration.facts), orchestration.facts)
         leases = Loop(LeaseDuty(engine, self.tasks), orchestration.facts)
         self._others = [epochs, leases, *(Loop(duty, orchestration.facts) for duty in duties)]
-        self.tasks.on_room(self._claims.wake)
-        ready = self._claims
+        self.tasks.on_work(self._claims.wake)
+        ready: Callable[[str], None] = self.tasks.ring
         if told is not None:
-            ready = Loop(told.dispatch, orchestration.facts)
-            self._others.append(ready)
+            dispatch = Loop(told.dispatch, orchestration.facts)
+            ready = dispatch.ring
+            self._others.append(dispatch)
             told.engine.on_offer(self._claims.wake)
         if bell is not None:
-            bell.on("aos_ready", lambda _: ready.wake())
+            bell.on("aos_ready", ready)
             bell.on("aos_hold", self.tasks.hold_run)
             # A renewal finds which claims are gone and cuts their passes off.
             bell.on("aos_stop", lambda _: leases.wake())

@@ -3,7 +3,7 @@
 -- that another transaction holds is passed over, and so is one whose agent or queue has as many under way as its limit
 -- allows: `lock_limits` ran before it in the same transaction, so that two workers never count the same room. A lane that a
 -- limit has to itself (an id of version 5) holds tasks of the same limits: it is passed over as a whole, by its first task.
--- Returns what the worker needs to know before it loads any content.
+-- Returns what the worker needs to know before it loads any content; a full batch calls the others to what may be left.
 with recursive turn as (
   -- One step down the index for each lane that has something ready.
   (select t.organization_id, t.lane, t.agent_id, t.queue from task t
@@ -77,6 +77,7 @@ select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c
     select from call k where k.organization_id = c.organization_id and k.task_id = c.id) as has_calls,
   r.name as run_name, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
   r.goal_content_id, r.input_content_id as run_input_content_id, c.lane, c.deadline_at,
-  c.fallen_back, c.priority
+  c.fallen_back, c.priority,
+  (select pg_notify('aos_ready', 'more') where (select count(*) from claimed) >= %(tasks_max)s::int) as bell
 from claimed c
 join run r on r.organization_id = c.organization_id and r.id = c.run_id
