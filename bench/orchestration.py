@@ -245,7 +245,7 @@ async def run_workload(
             latencies.append(time.perf_counter() - one)
         tasks, runs = LATENCIES, LATENCIES
     elif workload == "chains":
-        run_ids = [await start() for _ in range(CHAINS)]
+        run_ids = await asyncio.gather(*(start() for _ in range(CHAINS)))
         await asyncio.gather(*(ended(run_id) for run_id in run_ids))
         tasks, runs = CHAINS * CHAIN, CHAINS
     else:

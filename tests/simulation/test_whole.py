@@ -44,7 +44,7 @@ MUTANTS = [
     Mutant("no fence at the intent", "admit", "and t.claim_token = m.claim_token"),
     Mutant("no fence at the outcome", "conclude", "t.claim_token = m.claim_token", "t.claim_token is not null"),
     Mutant("no fence at parking", "park_tasks", "t.claim_token = m.claim_token", "t.state = 'running'"),
-    Mutant("no record of an intent", "admit", "join granted g on g.n = r.n", "join granted g on g.n = r.n where false"),
+    Mutant("no record of an intent", "admit", "(r.n in (select n from granted)) is true", "false"),
     Mutant("a hold is kept", "conclude", "a.held_nanos - s.held,", "a.held_nanos,"),
     Mutant("a signal is taken twice", "take_signal", "s.taken_by is null", "true"),
     Mutant("nobody sweeps", "sweep_leases", "lease_until < aos_now()", "false"),

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 GIVE_BACK_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """How long a worker waits between tries to give a claim back while the database is away."""
 CLAIM_MAX = 64
-"""Tasks claimed by one statement: past it a claim takes longer than it saves."""
+"""Tasks claimed by one statement: what a worker takes at once, another cannot work on meanwhile."""
 
 GATHER_SECONDS = 0.004
 """How long a worker that has work waits for more to become ready: one claim of many costs what one of few does."""

@@ -31,7 +31,7 @@ Row = DictRow
 _BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
-_SLOW_SECONDS: Final = 0.05
+_SLOW_SECONDS: Final = 0.15
 """A statement of the machine role that takes longer makes all of them be planned again."""
 _RENEWAL_SECONDS: Final = 1.0
 """The least time between two renewals of all plans."""
@@ -44,7 +44,7 @@ class DatabaseConfig:
     app_dsn: str
     machine_dsn: str
     app_connections_max: int = 4
-    machine_connections_max: int = 6
+    machine_connections_max: int = 4
     connect_timeout_seconds: float = 10.0
 
 

@@ -45,11 +45,10 @@ with member as (
   returning organization_id, task_id, key, attempt, tries
 ), granted as (
   select l.* from live l
-  left join keyed k on k.organization_id = l.organization_id and k.principal_id = l.idempotency_principal
-    and k.key = l.idempotency_key
-  left join called c on c.organization_id = l.organization_id and c.task_id = l.task_id and c.key = l.call_key
-    and c.attempt = l.attempt and c.tries = l.tries
-  where (l.idempotency_key is null or k.key is not null) and (l.call_key is null or c.key is not null)
+  where (l.idempotency_key is null or (l.organization_id, l.idempotency_principal, l.idempotency_key) in (
+      select organization_id, principal_id, key from keyed))
+    and (l.call_key is null or (l.organization_id, l.task_id, l.call_key, l.attempt, l.tries) in (
+      select organization_id, task_id, key, attempt, tries from called))
 ), acted as (
   insert into action as a (organization_id, id, kind, name, effect, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, tool_id, tool_version, digest,
@@ -94,7 +93,7 @@ with member as (
     select h.organization_id, h.budget_id, h.period_start, sum(h.nanos) as nanos
     from json_to_recordset(%(holds)s::json) as h(n int, organization_id uuid, budget_id uuid, period_start date,
       nanos bigint)
-    join granted g on g.n = h.n
+    where (h.n in (select n from granted)) is true
     group by 1, 2, 3
   ) h
   where a.organization_id = h.organization_id and a.budget_id = h.budget_id and a.period_start = h.period_start
@@ -103,11 +102,11 @@ with member as (
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
   from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
     salt bytea, sealed bytea, erase_after timestamptz)
-  join granted g on g.n = c.n
+  where (c.n in (select n from granted)) is true
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(n int, organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join granted g on g.n = r.n
+  where (r.n in (select n from granted)) is true
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded

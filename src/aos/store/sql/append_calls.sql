@@ -27,11 +27,11 @@ with member as (
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
   from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
     salt bytea, sealed bytea, erase_after timestamptz)
-  join done d on d.n = c.n
+  where (c.n in (select n from done)) is true
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(n int, organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join done d on d.n = r.n
+  where (r.n in (select n from done)) is true
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded

@@ -16,7 +16,7 @@ with member as (
   where a.organization_id = l.organization_id and a.id = l.action_id and a.state = 'intended'
   returning l.n
 ), done as (
-  select l.* from live l join concluded c using (n)
+  select l.* from live l where (l.n in (select n from concluded)) is true
 ), numbered as (
   -- In the order of the members, which is the order in which their callers are answered.
   select n, nextval('call_seq') as seq from (select n from done where call_key is not null order by n) ordered
@@ -36,7 +36,7 @@ with member as (
     select s.organization_id, s.budget_id, s.period_start, sum(s.held_nanos) as held, sum(s.settled_nanos) as settled
     from json_to_recordset(%(settlements)s::json) as s(n int, organization_id uuid, budget_id uuid, period_start date,
       held_nanos bigint, settled_nanos bigint)
-    join done d using (n)
+    where (s.n in (select n from done)) is true
     group by 1, 2, 3
   ) s
   where a.organization_id = s.organization_id and a.budget_id = s.budget_id and a.period_start = s.period_start
@@ -45,7 +45,7 @@ with member as (
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
   from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
     salt bytea, sealed bytea, erase_after timestamptz)
-  join done d using (n)
+  where (c.n in (select n from done)) is true
 ), traced as (
   insert into origin_token (organization_id, run_id, token, origin, whole)
   select distinct d.organization_id, d.run_id, o.token, o.origin, o.whole
@@ -70,11 +70,11 @@ with member as (
   from json_to_recordset(%(usage)s::json) as u(n int, organization_id uuid, id uuid, kind text, action_id uuid,
     run_id uuid, task_id uuid, agent_id uuid, agent_version int, department_id uuid, name text, quantity bigint,
     unit text, cost_nanos bigint, currency text, rate_nanos bigint, estimated boolean, record_id uuid)
-  join done d using (n)
+  where (u.n in (select n from done)) is true
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(n int, organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join done d using (n)
+  where (r.n in (select n from done)) is true
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded

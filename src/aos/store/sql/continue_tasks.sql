@@ -18,6 +18,6 @@ with member as (
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
   from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
     salt bytea, sealed bytea, erase_after timestamptz)
-  join gone_on g on g.n = c.n
+  where (c.n in (select n from gone_on)) is true
 )
 select n, (select pg_notify('aos_ready', '')) as bell from gone_on

@@ -49,7 +49,7 @@ with member as (
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
   from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
     salt bytea, sealed bytea, erase_after timestamptz)
-  join ended e on e.n = c.n
+  where (c.n in (select n from ended)) is true
 ), charged as (
   insert into usage_event (organization_id, id, kind, action_id, run_id, task_id, agent_id, agent_version,
     department_id, name, quantity, unit, cost_nanos, currency, rate_nanos, estimated, record_id)
@@ -58,11 +58,11 @@ with member as (
   from json_to_recordset(%(usage)s::json) as u(n int, organization_id uuid, id uuid, kind text, action_id uuid,
     run_id uuid, task_id uuid, agent_id uuid, agent_version int, department_id uuid, name text, quantity bigint,
     unit text, cost_nanos bigint, currency text, rate_nanos bigint, estimated boolean, record_id uuid)
-  join ended e on e.n = u.n
+  where (u.n in (select n from ended)) is true
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(n int, organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join ended e on e.n = r.n
+  where (r.n in (select n from ended)) is true
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded

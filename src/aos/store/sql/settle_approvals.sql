@@ -72,11 +72,11 @@ with member as (
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
   from json_to_recordset(%(contents)s::json) as c(n int, organization_id uuid, id uuid, purpose text, data_key_id uuid,
     salt bytea, sealed bytea, erase_after timestamptz)
-  join settled s on s.n = c.n
+  where (c.n in (select n from settled)) is true
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(n int, organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join settled s on s.n = r.n
+  where (r.n in (select n from settled)) is true
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded
