@@ -37,6 +37,15 @@ def test_what_happened_before_it_was_read_is_told_in_its_order(aos: Cli, peer: P
     assert not any(line.startswith("go:") for line in lines[4:])
 
 
+def test_a_task_that_waits_for_a_signal_is_shown_with_its_name(aos: Cli, peer: Peer) -> None:
+    task = {"id": "t1", "label": "go", "state": "waiting", "waits_for": "signal", "signals": ["close-month"]}
+    run = {"id": RUN, "name": "month-end", "state": "running"}
+    peer.give(f"GET /runs/{RUN}", {**run, "tasks": [task]})
+    peer.give(f"GET /traces/{RUN}/tree", {"id": RUN, "run": run, "tasks": [{"task": task, "actions": []}]})
+    assert "go  waiting  for signal close-month" in aos("runs", "show", RUN).out
+    assert "go  waiting  for signal close-month" in aos("trace", RUN).out
+
+
 def test_an_empty_id_is_a_wrong_line(aos: Cli, peer: Peer) -> None:
     for line in (["runs", "show", ""], ["agents", "show", ""], ["approvals", "approve", ""]):
         assert (aos(*line).status, peer.asked) == (2, [])

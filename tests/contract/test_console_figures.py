@@ -127,6 +127,7 @@ def test_what_waits_for_a_time_says_until_when() -> None:
     assert "in 42 s" in awaited(retries, clock)
     signalled = replace(retries, waits_for="signal", wake_at=None)
     assert awaited(signalled, clock) == "signal"
+    assert awaited(replace(signalled, signals=("close", "go")), clock) == "signal close, go"
     assert awaited(replace(signalled, state="succeeded"), clock) == ""
 
 

@@ -60,6 +60,32 @@ def test_a_signal_that_is_none_is_refused(plane: Plane, company: Company, body: 
     assert refused.json()["errors"]
 
 
+def test_a_task_that_waits_for_signals_names_them_in_its_run_its_list_and_its_tree(
+    plane: Plane, company: Company
+) -> None:
+    run = company.start("close", "match", agent="finance")
+    plane.run("update task set state = 'waiting', waits_for = 'signal', attempt = 2 where run_id = %s", run.id)
+    for n, (name, attempt, state) in enumerate(
+        (("go", 2, "waiting"), ("close", 2, "waiting"), ("old", 1, "waiting"), ("came", 2, "performed"))
+    ):
+        plane.run(
+            "insert into call (organization_id, task_id, key, attempt, tries, kind, name, state)"
+            " select organization_id, id, %s, %s, 1, 'signal', %s, %s from task where run_id = %s",
+            f"signal:{n}",
+            attempt,
+            name,
+            state,
+            run.id,
+        )
+    (task,) = answer(plane.get(f"/runs/{run.id}"))["tasks"]
+    (listed,) = answer(plane.get(f"/runs/{run.id}/tasks"))["items"]
+    (node,) = answer(plane.get(f"/traces/{run.id}/tree"))["tasks"]
+    for each in (task, listed, answer(plane.get(f"/runs/{run.id}/tasks/{task['id']}")), node["task"]):
+        assert (each["waits_for"], each["signals"]) == ("signal", ["close", "go"])
+    plane.run("update task set waits_for = 'approval' where run_id = %s", run.id)
+    assert answer(plane.get(f"/runs/{run.id}"))["tasks"][0]["signals"] == []
+
+
 def test_a_signal_to_no_run_is_not_found(plane: Plane, company: Company) -> None:
     answer(plane.post(f"/runs/{uuid4()}/signals", {"name": "go"}), 404)
 

@@ -179,6 +179,8 @@ def test_a_signal_wakes_the_task_that_waits_for_its_name(database: Database, col
             run_id = await aos.start(agent=f"listens{colour}")
             await waiting(aos, run_id, "signal")
             assert sum(host.busy for host in pool.hosts()) == 0
+            calls = aos.rows("select k.name from call k join task t on t.id = k.task_id and t.attempt = k.attempt")
+            assert [call["name"] for call in calls] == ["go"]
             await send(aos, run_id, "for another", name="come")
             await waiting(aos, run_id, "signal")
             sent = await send(aos, run_id, {"amount": 3})

@@ -168,13 +168,20 @@ def _task_line(task: Mapping[str, Any], view: RunView, now: datetime) -> Text:
         line.append(f"  attempt {attempt}", style="yellow")
     line.append(_took(task, now, begun="started_at"), style="dim")
     act = view.acts.get(str(task.get("id")))
-    last = act or (f"for {task['waits_for']}" if state == "waiting" and task.get("waits_for") else "")
+    last = act or awaited_text(task)
     if last and state not in ("succeeded", "skipped", "cancelled"):
         line.append(f"  {clean(last)}", style="dim")
     error = task.get("detail") or task.get("error")
     if error and state == "failed":
         line.append(f"  {clean(error)}", style="red")
     return line
+
+
+def awaited_text(task: Mapping[str, Any]) -> str:
+    """Return what a task waits for: `for approval`, `for signal close`; empty of one that does not wait."""
+    if task.get("state") != "waiting" or not task.get("waits_for"):
+        return ""
+    return " ".join(("for", str(task["waits_for"]), ", ".join(map(str, task.get("signals") or [])))).strip()
 
 
 def _took(item: Mapping[str, Any], now: datetime, *, begun: str) -> str:

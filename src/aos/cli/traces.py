@@ -12,6 +12,7 @@ from rich.tree import Tree
 
 from aos.cli.client import Object, path_to
 from aos.cli.output import STATE_STYLES, clean, short
+from aos.cli.run_tree import awaited_text
 from aos.cli.session import find_id, session_of
 
 DEPTH_MAX: Final = 40
@@ -114,6 +115,8 @@ def _line(node: Mapping[str, Any]) -> Text:
         line.append(f"  {clean(node['agent'])}", style="dim")
     for word in dict.fromkeys(each for each in (outcome, state) if each):
         line.append(f"  {clean(word)}", style=STATE_STYLES.get(word, "dim"))
+    if not is_act and (awaited := awaited_text(node)):
+        line.append(f"  {clean(awaited)}", style="dim")
     if why := _why(node, is_act=is_act):
         line.append(f"  {clean(why)}")
     if (answered := _answered(node)) and not any(rule.get("satisfied") for rule in node.get("rules") or []):

@@ -250,6 +250,7 @@ def _task() -> dict[str, Schema]:
         "state": {"enum": list(TASK_STATES)},
         "paused": FLAG,
         "waits_for": maybe(TEXT),
+        "signals": {**list_of(TEXT), "description": "The names of the signals that it waits for"},
         "parent_id": maybe(UUID),
         "item_index": maybe(NUMBER),
         "after": list_of(UUID),

@@ -106,6 +106,7 @@ def task(view: TaskView) -> Shown:
         "state": view.state,
         "paused": view.paused,
         "waits_for": view.waits_for,
+        "signals": list(view.signals),
         "parent_id": view.parent_id,
         "item_index": view.item_index,
         "after": list(view.after),

@@ -41,6 +41,8 @@ SHOWN_TASKS_MAX: Final = 200
 FAILED_SHOWN_MAX: Final = 6
 """Failed and stuck tasks that come with a run, the first; how many there are stands in its states."""
 FAILED: Final = ("failed", "stuck")
+SIGNALS_SHOWN_MAX: Final = 10
+"""Names of signals that come with a task which waits for them, the first by name."""
 PENDING_SHOWN_MAX: Final = 50
 """Pending approvals that come with a run; the others are in the list of approvals."""
 
@@ -113,6 +115,8 @@ class TaskView:
     finished_at: datetime | None
     wake_at: datetime | None = None
     """When a task that waits is taken up whatever else it waits for."""
+    signals: tuple[str, ...] = ()
+    """The names of the signals that it waits for, at most `SIGNALS_SHOWN_MAX`."""
 
 
 TaskCounts: TypeAlias = Mapping[tuple[UUID | None, str], Mapping[str, int]]
@@ -206,6 +210,7 @@ def show_run_task(drivers: Drivers, actor: Actor, run_id: UUID, *, task_id: UUID
             "after_id": None,
             "states": None,
             "limit": 1,
+            "signals_max": SIGNALS_SHOWN_MAX,
         }
         rows = run_sql("page_run_tasks", params)
         if not rows:
@@ -270,7 +275,7 @@ def _task_rows(
 ) -> list[dict[str, Any]]:
     params = {"organization_id": actor.organization_id, "run_id": run_id, "id": None, "after_id": after}
     asked = None if states is None else list(states)
-    return run_sql("page_run_tasks", {**params, "states": asked, "limit": limit + 1})
+    return run_sql("page_run_tasks", {**params, "states": asked, "limit": limit + 1, "signals_max": SIGNALS_SHOWN_MAX})
 
 
 def _task_page(rows: Sequence[Mapping[str, Any]], opened: Opened, *, limit: int) -> Page[TaskView]:
@@ -304,4 +309,5 @@ def _task(row: Mapping[str, Any], opened: Opened) -> TaskView:
         after=tuple(UUID(id) for id in row["after"]),
         error=row["error_code"],
         detail=text if isinstance(text, str) else "",
+        signals=tuple(row["signals"] or ()),
     )

@@ -1,8 +1,15 @@
--- The tasks of one run in their order, archived or not, of some states or all, with what each came after and when it ended.
+-- The tasks of one run in their order, archived or not, of some states or all, with what each came after, when it ended,
+-- and the names of the signals that it waits for.
 select t.*, a.name as agent,
   coalesce(to_jsonb(t.after_ids), (
     select coalesce(jsonb_agg(e.source_id order by e.source_id), '[]') from edge e
-    where e.organization_id = %(organization_id)s and e.target_id = t.id and e.kind = 'after')) as after
+    where e.organization_id = %(organization_id)s and e.target_id = t.id and e.kind = 'after')) as after,
+  case when t.state = 'waiting' and t.waits_for = 'signal' then array(
+    select k.name from call k
+    where k.organization_id = %(organization_id)s and k.task_id = t.id and k.attempt = t.attempt
+      and k.kind = 'signal' and k.state = 'waiting'
+    group by k.name order by k.name limit %(signals_max)s)
+  end as signals
 from (
   (select id, name, label, kind, agent_id, parent_id, item_index, state, paused, waits_for, wake_at, attempt, attempts_max,
      error_code, error_content_id, input_content_id, output_content_id, runtime_ms, created_at, started_at, finished_at,
