@@ -422,11 +422,11 @@ def test_why_a_run_failed_stands_in_its_trace_and_beneath_its_acts(aos: Cli, pee
 
 
 def test_usage_and_explanations_are_shown(aos: Cli, peer: Peer) -> None:
-    cost = {"amount": "0.01", "currency": "EUR"}
+    cost = {"amount": "1234.00105", "currency": "EUR"}
     group = {"key": "x", "name": "finance", "tool_calls": 3, "runtime_seconds": 61.4, "cost": cost}
     peer.give("GET /usage", {"by": "agent", "items": [group], "totals": {"tool_calls": 3, "cost": cost}, "next": None})
     rows = [line.split() for line in aos("usage", "--by", "agent").out.splitlines()]
-    assert rows[1] == ["finance", "1m", "1s", "3", "0.01", "EUR"]
+    assert rows[1] == ["finance", "1m", "1s", "3", "1,234.0010", "EUR"], "as the console shows it"
     assert rows[2][0] == "total"
     peer.give("GET /policies/explain", {"rules": [{"id": "large", "outcome": "escalate"}], "default": "deny"})
     for command in (["explain"], ["policy", "explain"]):

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aos.console.amounts import ago_text, duration_text, money_text, share_percent
+from aos.console.amounts import ago_text, duration_text, share_percent
 from aos.console.filters import awaited, command
 from aos.console.graph import Box, draw_graph
 from aos.console.run_words import left_out_text
 from aos.console.states import Meaning, state_of
 from aos.console.unusual import unusual
-from aos.kernel.money import Money
+from aos.kernel.money import Money, money_text
 from aos.operations.actions import ActionView, RuleMet
 from aos.operations.approval_views import ApprovalView
 from aos.operations.run_views import TaskView
@@ -46,7 +46,14 @@ def test_a_moment_is_told_by_how_long_ago_it_was(seconds: int, text: str) -> Non
 
 @pytest.mark.parametrize(
     ("nanos", "text"),
-    [(18_240_000_000_000, "18,240.00 EUR"), (500_000, "0.0005 EUR"), (0, "0.00 EUR"), (-1_500_000_000, "-1.50 EUR")],
+    [
+        (18_240_000_000_000, "18,240.00 EUR"),
+        (500_000, "0.0005 EUR"),
+        (0, "0.00 EUR"),
+        (-1_500_000_000, "-1.50 EUR"),
+        (5_353_560_000, "5.3536 EUR"),
+        (1_500, "0.0000015 EUR"),
+    ],
 )
 def test_money_is_never_cut_inside_a_number(nanos: int, text: str) -> None:
     assert money_text(Money(nanos, "EUR")) == text

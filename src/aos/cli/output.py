@@ -20,7 +20,9 @@ from typer.exceptions import Abort
 
 from aos.cli.client import Object
 from aos.cli.failures import CliError, ExitStatus
+from aos.kernel.errors import InvalidRequest
 from aos.kernel.json import Json
+from aos.kernel.money import Money, money_text, parse_amount
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -177,12 +179,21 @@ def duration_text(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def cost_text(wire: Mapping[str, Any]) -> str:
+    """Return money of an answer as the console shows it too; what is no amount as it is."""
+    amount, currency = str(wire.get("amount")), str(wire.get("currency"))
+    try:
+        return money_text(Money(parse_amount(amount), currency))
+    except InvalidRequest:
+        return f"{amount} {currency}"
+
+
 def cell(value: object, name: str = "") -> Text:
     """Return a value of an answer as a table shows it."""
     if value is None or value == "" or value == []:
         return Text("-", style="dim")
     if isinstance(value, Mapping) and set(value) == {"amount", "currency"}:
-        return Text(f"{value['amount']} {value['currency']}")
+        return Text(clean(cost_text(value)))
     if isinstance(value, Mapping):
         shown = ", ".join(f"{key}={_inline(item)}" for key, item in value.items())
     elif isinstance(value, list | tuple):

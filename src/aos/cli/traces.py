@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from aos.cli.client import Object, path_to
-from aos.cli.output import STATE_STYLES, clean, short
+from aos.cli.output import STATE_STYLES, clean, cost_text, short
 from aos.cli.run_tree import awaited_text
 from aos.cli.session import find_id, session_of
 
@@ -123,7 +123,7 @@ def _line(node: Mapping[str, Any]) -> Text:
         line.append(f"  {answered}", style="dim")
     cost = node.get("cost")
     if isinstance(cost, dict):
-        line.append(f"  {clean(cost.get('amount'))} {clean(cost.get('currency'))}", style="dim")
+        line.append(f"  {clean(cost_text(cost))}", style="dim")
     return line
 
 

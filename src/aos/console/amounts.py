@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Final, Protocol
 
-from aos.kernel.limits import NANOS
-from aos.kernel.money import Money
+from aos.kernel.money import Money, money_text
 
 _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
-
-
-def money_text(amount: Money) -> str:
-    """Return money with two to four places and its currency: `18,240.00 EUR`; smaller parts are rounded to four."""
-    value = Decimal(amount.nanos) / NANOS
-    places = 2 if value == round(value, 2) else 4
-    return f"{value:,.{places}f} {amount.currency}"
 
 
 class Priced(Protocol):

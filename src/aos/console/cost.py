@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 from django.http import HttpResponse
 from django.urls import path
 
-from aos.console.amounts import cost_text, money_text, share_percent
+from aos.console.amounts import cost_text, share_percent
 from aos.console.doors import Visit, page
 from aos.console.states import Meaning, State
-from aos.kernel.money import Money
+from aos.kernel.money import Money, money_text
 from aos.operations.budget_use import BudgetUse
 from aos.operations.usage import UsageBy, UsageGroup, UsageQuery, UsageReport, report_usage
 

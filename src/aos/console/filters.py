@@ -18,12 +18,12 @@ from django.template import Library
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from aos.console.amounts import Priced, ago_text, between_ms, cost_text, count_text, duration_text, money_text
+from aos.console.amounts import Priced, ago_text, between_ms, cost_text, count_text, duration_text
 from aos.console.run_words import left_out_text, reason_of
 from aos.console.states import Meaning, State, state_of
 from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json
-from aos.kernel.money import Money
+from aos.kernel.money import Money, money_text
 from aos.operations.run_views import TaskView
 
 register = Library()

@@ -10,6 +10,7 @@ from aos.kernel.errors import InvalidRequest
 from aos.kernel.limits import MONEY_UNITS_MAX, NANOS
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_LEAST_ROUNDED = Decimal("0.0001")
 _AMOUNT = re.compile(r"-?[0-9]{1,13}(\.[0-9]{1,9})?")
 
 
@@ -51,6 +52,18 @@ def format_amount(nanos: int) -> str:
     units, fraction = divmod(rest, NANOS)
     places = f"{fraction:09d}".rstrip("0").ljust(2, "0")
     return f"{sign}{units}.{places}"
+
+
+def money_text(amount: Money) -> str:
+    """Return money as every face shows it to people: `18,240.00 EUR`, with two places or, where it has parts of a cent, four.
+
+    What is less than the last of four places is shown whole: little is never shown as nothing.
+    """
+    value = Decimal(amount.nanos) / NANOS
+    if 0 < abs(value) < _LEAST_ROUNDED:
+        return str(amount)
+    places = 2 if value == round(value, 2) else 4
+    return f"{value:,.{places}f} {amount.currency}"
 
 
 def convert(amount: Money, *, to: str, rate_nanos: int) -> Money:
