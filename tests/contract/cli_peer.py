@@ -145,10 +145,11 @@ class Cli:
     token: str = "aosp_test"
     program: str = "aos"
     entries: LocalEntries | None = None
+    browser: bool = True
 
     def open(self, url: str) -> bool:
         self.opened.append(url)
-        return True
+        return self.browser
 
     def config(self) -> CliConfig:
         return CliConfig(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aos.boot.command_line import open_page
 from tests.contract.cli_peer import Cli, Peer, events
 
 RUN = "01998a3e-0000-7000-8000-0000000000aa"
@@ -193,6 +194,20 @@ def test_a_login_that_the_server_refuses_is_not_kept(aos: Cli, peer: Peer) -> No
 def test_the_console_opens_in_the_browser(aos: Cli, peer: Peer) -> None:
     assert aos("login", "--open").status == 0
     assert aos.opened == [f"{peer.url}/console/"]
+
+
+def test_without_a_browser_the_address_is_said_whole_and_by_itself(aos: Cli, peer: Peer) -> None:
+    link = f"{peer.url}/console/sign-in?link={'x' * 300}"
+    aos.browser = False
+    done = aos("login", "--open", link)
+    assert (done.status, done.out) == (0, f"{link}\n")
+    assert "there is no browser here: open this address" in done.err
+    assert aos("login", "--open", link, "--json").json == {"opened": False, "url": link}
+
+
+@pytest.mark.parametrize("environment", [{}, {"DISPLAY": ""}, {"TERM": "xterm"}])
+def test_no_browser_is_looked_for_where_there_is_no_screen(environment: dict[str, str]) -> None:
+    assert open_page(environment, "http://127.0.0.1:1/") is False
 
 
 @pytest.mark.parametrize(

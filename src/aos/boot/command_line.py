@@ -61,13 +61,26 @@ def cli_config(environment: Mapping[str, str]) -> CliConfig:
         config_home=_config_home(environment),
         now=machine_now,
         verify=_verify,
-        open_page=webbrowser.open,
+        open_page=functools.partial(open_page, environment),
         url=url.rstrip("/"),
         token=config.token or "",
         organization=config.organization or "",
         program=program_name(),
         entries=entries,
     )
+
+
+def open_page(environment: Mapping[str, str], address: str) -> bool:
+    """Show an address in the person's browser, and say whether one was found.
+
+    Where there is no screen none is looked for: what would be found is a text browser, which takes the terminal.
+    """
+    if not any(environment.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")):
+        return False
+    try:
+        return webbrowser.open(address)
+    except (webbrowser.Error, OSError):
+        return False
 
 
 def _verify(public: bytes, message: bytes, signature: bytes) -> bool:

@@ -78,11 +78,12 @@ class Output:
         return not self.json and sys.stdin.isatty() and sys.stderr.isatty()
 
     def emit(self, value: Json | Object, draw: Callable[[], RenderableType]) -> None:
-        """Print the answer: as JSON, or as what `draw` returns."""
+        """Print the answer: as JSON, or as what `draw` returns; a text that does not wrap is printed whole."""
         if self.json:
             sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
         else:
-            self.out.print(draw())
+            drawn = draw()
+            self.out.print(drawn, soft_wrap=isinstance(drawn, Text) and bool(drawn.no_wrap))
 
     def say(self, value: Json | Object, text: str) -> None:
         """Print the answer: as JSON, or as one line."""

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from aos.cli.client import Client, Object, path_to
 from aos.cli.failures import CliError, ExitStatus, usage_error
-from aos.cli.output import detail
+from aos.cli.output import clean, detail
 from aos.cli.registry import Collection
-from aos.cli.session import find_id, session_of, token_field, write_credentials
+from aos.cli.session import Session, find_id, session_of, token_field, write_credentials
 from aos.kernel.people import Role
 
 PEOPLE: Final = Collection("/people", "person", ("email", "name", "roles", "created_at"))
@@ -99,8 +99,7 @@ def login(
     session = session_of(context)
     config = session.config
     if open_page:
-        page = link or f"{config.url.rstrip('/')}/console/"
-        session.out.say({"opened": config.open_page(page), "url": page}, f"open {page}")
+        _open(session, link or f"{config.url.rstrip('/')}/console/")
         return
     if bool(link) == token_stdin:
         raise usage_error("give either a one-time link or --token-stdin")
@@ -117,6 +116,14 @@ def login(
         client.close()
     write_credentials(config.config_home, config.url, _kept(token, config.organization, person))
     session.out.say(person, f"signed in to {config.url} as {_email(person)}")
+
+
+def _open(session: Session, page: str) -> None:
+    """Show a page in the person's browser; where there is none, its address is the answer, and no error."""
+    opened = session.config.open_page(page)
+    said = "opened in your browser" if opened else "there is no browser here: open this address in one that reaches it"
+    session.out.note(said)
+    session.out.emit({"opened": opened, "url": page}, lambda: Text(clean(page), no_wrap=True, overflow="ignore"))
 
 
 def _redeem(url: str, link: str) -> str:

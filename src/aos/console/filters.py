@@ -96,7 +96,8 @@ def awaited(task: TaskView, clock: Clock) -> SafeString:
     """Say what a task waits for, and until when where a time wakes it; nothing of one that does not wait."""
     if task.state != "waiting" or not task.waits_for:
         return SafeString("")
-    said = "its next attempt" if task.waits_for == "retry" else " ".join((task.waits_for, ", ".join(task.signals))).strip()
+    named = f"{task.waits_for} {', '.join(task.signals)}".strip()
+    said = "its next attempt" if task.waits_for == "retry" else named
     if task.wake_at is None:
         return format_html("{}", said)
     return format_html(
