@@ -46,6 +46,8 @@ def test_a_schedule_lives_its_life(real: Cli) -> None:
     lines = done(real, "schedules", "next", "nightly", "3").splitlines()
     assert len(lines) == 3
     assert all(" 02:30 CE" in line for line in lines)
+    assert "and so on, 5 a week" in real("schedules", "next", "nightly", "3").err
+    assert len(json.loads(done(real, "schedules", "next", "nightly", "3", "--json"))["items"]) == 3
     assert "has started" in done(real, "schedules", "run", "nightly")
     assert done(real, "schedules", "pause", "nightly") == "schedule nightly is paused\n"
     assert "paused" in done(real, "schedules", "next", "nightly")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aos.kernel.schedules import LATE_SECONDS_MAX, CatchUp, choose_due, due_key, due_of_key, due_values
+from aos.kernel.schedules import LATE_SECONDS_MAX, CatchUp, choose_due, due_key, due_of_key, due_values, how_often
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -58,3 +58,17 @@ def test_templates_are_told_the_time_in_the_zone_of_the_schedule() -> None:
             "last_month": "2025-12",
         }
     }
+
+
+def test_how_often_times_come_is_told_for_the_longest_span_that_they_fill() -> None:
+    first = datetime(2026, 3, 2, 6, tzinfo=UTC)
+
+    def every(step: timedelta, count: int = 100) -> list[datetime]:
+        return [first + n * step for n in range(count)]
+
+    assert how_often(every(timedelta(minutes=1)), known=100) == "60 an hour"
+    assert how_often(every(timedelta(hours=1)), known=100) == "24 a day"
+    assert how_often(every(timedelta(days=1)), known=100) == "7 a week"
+    assert how_often(every(timedelta(days=30)), known=100) == ""
+    assert how_often(every(timedelta(minutes=5), 3), known=100) == "3 a week", "there are no more of them"
+    assert how_often([], known=100) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aos.kernel.errors import InvalidRequest
-from aos.operations.cron_times import check_cron, newest_between, next_times
+from aos.operations.cron_times import check_cron, hours_with_times, newest_between, next_times, times_after
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
@@ -99,3 +100,12 @@ def test_what_names_no_times_is_refused_by_its_place(cron: str, zone: str, place
     with pytest.raises(InvalidRequest) as refused:
         check_cron(cron, zone)
     assert [each.pointer for each in refused.value.errors] == [place]
+
+
+@pytest.mark.parametrize("cron", ["* * * * *", "*/5 9-17 * * MON-FRI", "0 6 * * *", "0 * * * *", "30 2 * * SUN"])
+def test_the_hours_that_hold_a_time_are_those_of_all_times(cron: str) -> None:
+    after = datetime(2026, 3, 27, 10, 9, tzinfo=UTC)  # clocks are set forward two days later
+    until = after + timedelta(days=7)
+    all_times = takewhile(lambda each: each < until, times_after(cron, "Europe/Berlin", after))
+    wanted = sorted({(each - after) // timedelta(hours=1) for each in all_times})
+    assert list(hours_with_times(cron, "Europe/Berlin", after, hours=7 * 24)) == wanted

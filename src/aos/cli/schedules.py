@@ -14,13 +14,16 @@ from aos.cli.output import clean, detail, short
 from aos.cli.registry import Collection, KeyArgument, parse_pairs
 from aos.cli.runs import read_input
 from aos.cli.session import Session, find_id, session_of
-from aos.kernel.schedules import CatchUp, Overlap
+from aos.kernel.schedules import CatchUp, Overlap, how_often
 
 SCHEDULES: Final = Collection(
     "/schedules",
     "schedule",
     ("name", "workflow", "agent", "cron", "timezone", "enabled", "next_at", "last_at", "last_run_state", "last_error"),
 )
+
+TIMES_KNOWN: Final = 100
+"""How many of the next times are asked for, so that how often they come is known."""
 
 group = typer.Typer(help="The schedules.", no_args_is_help=True)
 
@@ -104,15 +107,18 @@ def run(context: typer.Context, name: KeyArgument) -> None:
 def next_times(
     context: typer.Context,
     name: KeyArgument,
-    count: Annotated[int, typer.Argument(min=1, max=100, metavar="N", help="How many times to tell")] = 10,
+    count: Annotated[int, typer.Argument(min=1, max=TIMES_KNOWN, metavar="N", help="How many times to tell")] = 10,
 ) -> None:
     """Tell its next times, in its own zone."""
     session = session_of(context)
-    answer = session.client.get(f"{_path(session, name)}/times", {"count": count})
+    asked = count if session.out.json else TIMES_KNOWN
+    answer = session.client.get(f"{_path(session, name)}/times", {"count": asked})
     zone = ZoneInfo(str(answer.get("timezone") or "UTC"))
     times = [datetime.fromisoformat(str(each)).astimezone(zone) for each in answer.get("items") or []]
-    lines = [f"{each:%a %Y-%m-%d %H:%M} {each:%Z}" for each in times]
+    lines = [f"{each:%a %Y-%m-%d %H:%M} {each:%Z}" for each in times[:count]]
     session.out.emit(answer, lambda: Text(clean("\n".join(lines) or "none: it is paused")))
+    if often := how_often(times, known=TIMES_KNOWN):
+        session.out.note(f"and so on, {often}")
 
 
 def _path(session: Session, name: str) -> str:

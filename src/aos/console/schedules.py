@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse
 from django.urls import path
@@ -14,6 +16,7 @@ from aos.console.amounts import count_text
 from aos.console.binding import services
 from aos.console.doors import Visit, page, page_cursor
 from aos.console.states import State, state_of
+from aos.kernel.schedules import how_often
 from aos.operations.hooks import list_hooks
 from aos.operations.pages import PageQuery
 from aos.operations.schedules import TIMES_MAX, ScheduleDetail, list_schedules
@@ -22,15 +25,28 @@ SCHEDULES_SHOWN: Final = 40
 HOOKS_SHOWN: Final = 40
 DAYS: Final = 7
 CHART_WIDTH: Final = 1_000
+MARK_WIDTH: Final = 4
+THEN_SHOWN: Final = 2
+"""How many times are told in words beside the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One time, or a stretch of hours of which each holds some."""
+
+    x: int
+    width: int
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One schedule with its state, and where its next times lie on `CHART_WIDTH`, which is `DAYS` long."""
+    """One schedule with its state, its times in words, and where they lie on `CHART_WIDTH`, which is `DAYS` long."""
 
     schedule: ScheduleDetail
     state: State
-    marks: tuple[int, ...]
+    often: str
+    then: str
+    marks: tuple[Mark, ...]
 
 
 def show_schedules(visit: Visit) -> HttpResponse:
@@ -39,9 +55,7 @@ def show_schedules(visit: Visit) -> HttpResponse:
     found = list_schedules(services().drivers, visit.actor, query)
     hooks = list_hooks(visit.actor, PageQuery(limit=HOOKS_SHOWN, order="name"))
     now = visit.standing.now
-    rows = [
-        Row(each, schedule_state(each), lay_out_times(each.next_times(now, TIMES_MAX), now)) for each in found.items
-    ]
+    rows = [_row(each, now) for each in found.items]
     return visit.show(
         "schedules.html",
         "schedules",
@@ -63,11 +77,42 @@ def schedule_state(schedule: ScheduleDetail) -> State:
     return state_of("schedule", "on")
 
 
-def lay_out_times(times: Iterable[datetime], now: datetime) -> tuple[int, ...]:
+def _row(schedule: ScheduleDetail, now: datetime) -> Row:
+    times = schedule.next_times(now, TIMES_MAX)
+    end = now + timedelta(days=DAYS)
+    if len(times) < TIMES_MAX or times[-1] >= end:
+        marks = lay_out_times(times, now)
+    else:
+        marks = lay_out_hours(schedule.hours_with_times(now, DAYS * 24))
+    often = how_often(times, known=TIMES_MAX)
+    return Row(schedule, schedule_state(schedule), often, then_text(times, schedule.spec.timezone), marks)
+
+
+def lay_out_times(times: Iterable[datetime], now: datetime) -> tuple[Mark, ...]:
     """Return where times of the coming days lie, from left to right, each place once."""
     span = timedelta(days=DAYS)
     places = [int((each - now) / span * CHART_WIDTH) for each in times]
-    return tuple(dict.fromkeys(max(place, 0) for place in places if place < CHART_WIDTH))
+    return tuple(Mark(x, MARK_WIDTH) for x in dict.fromkeys(max(place, 0) for place in places if place < CHART_WIDTH))
+
+
+def lay_out_hours(hours: Iterable[int]) -> tuple[Mark, ...]:
+    """Return the stretches of hours that hold times, from left to right: neighbours are one."""
+    stretches: list[tuple[int, int]] = []
+    for hour in hours:
+        begins = stretches.pop()[0] if stretches and stretches[-1][1] == hour else hour
+        stretches.append((begins, hour + 1))
+    places = [(begin * CHART_WIDTH // (DAYS * 24), end * CHART_WIDTH // (DAYS * 24)) for begin, end in stretches]
+    return tuple(Mark(begin, max(end - begin, MARK_WIDTH)) for begin, end in places)
+
+
+def then_text(times: Sequence[datetime], timezone: str) -> str:
+    """Return the times after the next one, in the schedule's own zone: `then 14:06, 14:07`; with the day where it is another."""
+    local = [each.astimezone(ZoneInfo(timezone)) for each in times[: 1 + THEN_SHOWN]]
+    said = [
+        f"{each:%H:%M}" if each.date() == before.date() else f"{each:%a %d %b %H:%M}"
+        for before, each in pairwise(local)
+    ]
+    return f"then {', '.join(said)}" if said else ""
 
 
 def _answer(schedules: Sequence[ScheduleDetail], hooks: int) -> str:

@@ -20,6 +20,8 @@ CATCH_UP_MAX: Final = 100
 """How many of the missed times are caught up with at most; older ones are left."""
 PRIORITY_MAX: Final = 100
 
+_SPANS: Final = ((timedelta(days=7), "a week"), (timedelta(days=1), "a day"), (timedelta(hours=1), "an hour"))
+
 DUE: Final = "due"
 """The name under which a schedule's templates read the time that the run is for: `${due.date}`."""
 
@@ -80,6 +82,18 @@ def choose_due(passed: Sequence[datetime], now: datetime, catch_up: CatchUp) -> 
     if catch_up is CatchUp.NONE and now - newest > timedelta(seconds=LATE_SECONDS_MAX):
         return None
     return newest
+
+
+def how_often(times: Sequence[datetime], *, known: int) -> str:
+    """Return how many times come in a span: `60 an hour`, `24 a day`, `5 a week`; empty where it is one or none.
+
+    `times` are the next ones, at most `known` of them. The span is the longest that they fill, from the first of them on.
+    """
+    for span, word in _SPANS:
+        if len(times) < known or times[-1] - times[0] >= span:
+            count = sum(each - times[0] < span for each in times)
+            return f"{count} {word}" if count > 1 else ""
+    return ""
 
 
 def due_values(local: datetime) -> dict[str, Json]:

@@ -21,6 +21,7 @@ from aos.kernel.errors import FieldError, InvalidRequest
 
 _FIELDS: Final = 5
 _FIRST_WINDOW: Final = timedelta(hours=2)
+_HOUR: Final = timedelta(hours=1)
 _CHECKED_AT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -43,6 +44,19 @@ def first_after(cron: str, timezone: str, after: datetime) -> datetime | None:
 def next_times(cron: str, timezone: str, after: datetime, *, at_most: int) -> tuple[datetime, ...]:
     """Return up to `at_most` times after an instant."""
     return tuple(islice(times_after(cron, timezone, after), at_most))
+
+
+def hours_with_times(cron: str, timezone: str, after: datetime, *, hours: int) -> tuple[int, ...]:
+    """Return which of so many hours, counted from an instant on, hold a time; each is looked into once, however many it has."""
+    found: list[int] = []
+    reached = after
+    while (instant := first_after(cron, timezone, reached)) is not None:
+        hour = (instant - after) // _HOUR
+        if hour >= hours:
+            break
+        found.append(hour)
+        reached = after + (hour + 1) * _HOUR - timedelta.resolution
+    return tuple(found)
 
 
 def newest_between(cron: str, timezone: str, after: datetime, *, until: datetime, at_most: int) -> tuple[datetime, ...]:

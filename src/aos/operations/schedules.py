@@ -19,7 +19,7 @@ from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Actor, Permission
 from aos.kernel.schedules import CatchUp, Overlap, ScheduleSpec
 from aos.operations.contents import seal_content
-from aos.operations.cron_times import check_cron, first_after, next_times
+from aos.operations.cron_times import check_cron, first_after, hours_with_times, next_times
 from aos.operations.data_keys import load_data_keys
 from aos.operations.drivers import Drivers
 from aos.operations.opened import open_contents
@@ -57,6 +57,12 @@ class ScheduleDetail:
             return ()
         later = next_times(self.spec.cron, self.spec.timezone, max(after, self.next_at), at_most=at_most)
         return (self.next_at, *later)[:at_most]
+
+    def hours_with_times(self, after: datetime, hours: int) -> tuple[int, ...]:
+        """Return in which of the coming hours it will start something, none while it is paused."""
+        if not self.spec.enabled or self.retired_at is not None:
+            return ()
+        return hours_with_times(self.spec.cron, self.spec.timezone, after, hours=hours)
 
 
 def create_schedule(edit: Edit, spec: ScheduleSpec) -> UUID:
