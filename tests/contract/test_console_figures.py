@@ -16,7 +16,7 @@ from aos.console.amounts import ago_text, duration_text, share_percent
 from aos.console.filters import awaited, command
 from aos.console.graph import Box, draw_graph
 from aos.console.run_words import left_out_text
-from aos.console.schedules import Mark, lay_out_hours, then_text
+from aos.console.schedules import Mark, lay_out_hours, tell_later
 from aos.console.states import Meaning, state_of
 from aos.console.unusual import unusual
 from aos.kernel.money import Money, money_text
@@ -223,5 +223,5 @@ def test_a_schedule_of_every_minute_is_drawn_as_a_stretch_and_told_by_its_next_t
     assert lay_out_hours(range(168)) == (Mark(0, 1_000),)
     assert [(mark.x, mark.width) for mark in lay_out_hours((0, 1, 2, 24, 167))] == [(0, 17), (142, 6), (994, 6)]
     times = [NOW + timedelta(hours=13, minutes=58 + n) for n in range(4)]
-    assert then_text(times, "Europe/Berlin") == "then 23:59, Sat 31 Oct 00:00"
-    assert then_text(times[:1], "Europe/Berlin") == ""
+    assert tell_later(times, "Europe/Berlin") == ("23:59", "Sat 31 Oct 00:00")
+    assert tell_later(times[:1], "Europe/Berlin") == ()

@@ -26,7 +26,7 @@ HOOKS_SHOWN: Final = 40
 DAYS: Final = 7
 CHART_WIDTH: Final = 1_000
 MARK_WIDTH: Final = 4
-THEN_SHOWN: Final = 2
+LATER_SHOWN: Final = 2
 """How many times are told in words beside the next one."""
 
 
@@ -45,7 +45,7 @@ class Row:
     schedule: ScheduleDetail
     state: State
     often: str
-    then: str
+    later: tuple[str, ...]
     marks: tuple[Mark, ...]
 
 
@@ -85,7 +85,7 @@ def _row(schedule: ScheduleDetail, now: datetime) -> Row:
     else:
         marks = lay_out_hours(schedule.hours_with_times(now, DAYS * 24))
     often = how_often(times, known=TIMES_MAX)
-    return Row(schedule, schedule_state(schedule), often, then_text(times, schedule.spec.timezone), marks)
+    return Row(schedule, schedule_state(schedule), often, tell_later(times, schedule.spec.timezone), marks)
 
 
 def lay_out_times(times: Iterable[datetime], now: datetime) -> tuple[Mark, ...]:
@@ -105,14 +105,13 @@ def lay_out_hours(hours: Iterable[int]) -> tuple[Mark, ...]:
     return tuple(Mark(begin, max(end - begin, MARK_WIDTH)) for begin, end in places)
 
 
-def then_text(times: Sequence[datetime], timezone: str) -> str:
-    """Return the times after the next one, in the schedule's own zone: `then 14:06, 14:07`; with the day where it is another."""
-    local = [each.astimezone(ZoneInfo(timezone)) for each in times[: 1 + THEN_SHOWN]]
-    said = [
-        f"{each:%H:%M}" if each.date() == before.date() else f"{each:%a %d %b %H:%M}"
+def tell_later(times: Sequence[datetime], timezone: str) -> tuple[str, ...]:
+    """Return the times after the next one, in the schedule's own zone: `14:06`; with the day where it is another."""
+    local = [each.astimezone(ZoneInfo(timezone)) for each in times[: 1 + LATER_SHOWN]]
+    return tuple(
+        f"{each:%H:%M}" if each.date() == before.date() else f"{each:%a} {each.day} {each:%b %H:%M}"
         for before, each in pairwise(local)
-    ]
-    return f"then {', '.join(said)}" if said else ""
+    )
 
 
 def _answer(schedules: Sequence[ScheduleDetail], hooks: int) -> str:
