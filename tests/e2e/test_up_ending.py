@@ -81,6 +81,41 @@ def test_down_ends_what_a_killed_supervisor_left(fresh: Installation) -> None:
     assert fresh.aos("down") == "AOS was not running\n"
 
 
+def test_a_worker_started_by_hand_is_shown_and_ends_with_the_postgres_that_it_works_on(fresh: Installation) -> None:
+    fresh.up()
+    with fresh.start("worker") as worker:
+        wait_until(lambda: [each["ready"] for each in fresh.status()["by_hand"]] == [True], "it is shown as ready")
+        name = f"worker-{worker.pid}"
+        assert f"{name:15} pid {worker.pid:<8} ready, started by hand\n" in fresh.aos("status")
+        assert f"{name}, which was started by hand, has ended too\n" in fresh.aos("down")
+        _, log = worker.communicate(timeout=60)
+    assert (worker.returncode, "error" in log) == (0, False), log
+
+
+def test_a_worker_by_hand_that_was_killed_is_shown_no_more_and_one_on_another_database_runs_on(
+    fresh: Installation,
+) -> None:
+    fresh.up()
+    config = Config(home=fresh.home, port=fresh.port)
+    login = owner_login(config, find_paths(config, fresh.environment()))
+    first = fresh.start("worker")
+    with fresh.start("worker") as killed:
+        wait_until(lambda: len(fresh.status()["by_hand"]) == 2, "both are shown")
+        killed.kill()
+        killed.communicate(timeout=60)
+    assert [each["pid"] for each in fresh.status()["by_hand"]] == [first.pid]
+    other = Installation(fresh.folder, fresh.port, {"AOS_DATABASE_URL": login})
+    with other.start("worker") as stays:
+        wait_until(lambda: len(fresh.status()["by_hand"]) == 2, "it is shown")
+        said = fresh.aos("down")
+        assert f"worker-{first.pid}, which was started by hand, has ended too\n" in said
+        assert f"`kill {stays.pid}` ends it\n" in said
+        assert first.communicate(timeout=60) and first.returncode == 0
+        assert f"pid {stays.pid:<8} runs, started by hand\n" in fresh.start("status").communicate(timeout=60)[0]
+        stays.kill()
+        stays.communicate(timeout=60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_foreground_up_ends_in_order_when_asked(fresh: Installation, number: signal.Signals) -> None:
     with fresh.start("up") as process:

@@ -85,9 +85,16 @@ def _up(here: Here) -> Callable[..., Any]:
 def _down(here: Here) -> Callable[..., Any]:
     def down() -> None:
         """Stop the system on this machine; its data stays."""
+        from aos.boot.by_hand import workers_by_hand
         from aos.boot.down import down as run_down
 
-        print("AOS has ended" if run_down(here.paths(here.config())) else "AOS was not running")
+        paths = here.paths(here.config())
+        before = workers_by_hand(paths)
+        print("AOS has ended" if run_down(paths) else "AOS was not running")
+        for each in before:
+            who = f"{each.process.name}, which was started by hand,"
+            rest = f"runs on, on a database that is not of this AOS: `kill {each.process.pid}` ends it"
+            print(f"{who} {rest if each.process.alive else 'has ended too'}")
 
     return down
 

@@ -7,6 +7,7 @@ import select
 import signal
 from typing import Final
 
+from aos.boot.by_hand import ask_to_end, workers_by_hand
 from aos.boot.paths import Paths
 from aos.boot.state import ProcessState, is_supervised, read_state, remove_state
 from aos.drivers.embedded_postgres.server import stop_left_over
@@ -20,6 +21,7 @@ _LEFT_OVER_SECONDS: Final = 5.0
 def down(paths: Paths) -> bool:
     """End AOS of this installation and say whether anything ran.
 
+    Workers that were started by hand end with the Postgres that they work on; those on another database run on.
     Raises Unavailable where something does not end in time, Conflict where the Postgres is another supervisor's.
     """
     state = read_state(paths)
@@ -34,6 +36,9 @@ def down(paths: Paths) -> bool:
             if process.alive:
                 _end(process, signal.SIGKILL, _LEFT_OVER_SECONDS)
                 ended = True
+    by_hand = ask_to_end([each for each in workers_by_hand(paths, tidy=True) if each.embedded])
+    ended = ended or bool(by_hand.open)
+    by_hand.finish()
     if stop_left_over(paths.postgres):
         ended = True
     if paths.aos.is_dir():

@@ -1,7 +1,8 @@
 """`aos worker`: one more worker, in the foreground, on a database that AOS serves already; here or on another machine.
 
 It is asked to end by SIGTERM or Ctrl-C: it claims nothing more, lets what runs end and gives back the rest. A second
-signal ends it on the spot; its claims are then taken back when their leases run out.
+signal ends it on the spot; its claims are then taken back when their leases run out. Where it works on the Postgres that
+`aos up` brings, it ends when that ends.
 
 Another machine needs AOS_DATABASE_URL and the two files that AOS_KEK_FILE and AOS_PASSWORD_FILE name.
 """
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 import msgspec
 
 from aos.boot.broker import broker_of
+from aos.boot.by_hand import announced
 from aos.boot.config import Config
 from aos.boot.connections import Kind
 from aos.boot.environment import child_environment
@@ -52,4 +54,5 @@ def run_worker(config: Config, paths: Paths, environment: Mapping[str, str], *, 
     configure_logging(level=config.log_level, form=config.log_format, process=name)
     logins = prepared.app_dsn, prepared.machine_dsn
     plan = Plan(Kind.WORKER, name, 0, config.host, config.port, *logins, broker=broker)
-    serve(plan, config, ReadySignal(-1), manner=Manner(keeps_house=keeps_house, insist=True))
+    with announced(paths, name, embedded=not config.database_url):
+        serve(plan, config, ReadySignal(-1), manner=Manner(keeps_house=keeps_house, insist=True))

@@ -46,6 +46,11 @@ class Paths:
         return self.aos / "log"
 
     @property
+    def by_hand(self) -> Path:
+        """Return the folder with a file for each worker that was started by hand."""
+        return self.aos / "by-hand"
+
+    @property
     def metrics(self) -> Path:
         """Return the folder in which processes share their counters."""
         return self.aos / "metrics"

@@ -20,6 +20,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from aos.boot.broker import broker_of
+from aos.boot.by_hand import ask_to_end, workers_by_hand
 from aos.boot.children import Child, Role, pause_seconds
 from aos.boot.config import Config
 from aos.boot.connections import Kind
@@ -261,7 +262,12 @@ class Supervisor:
         """End the processes kind by kind, then Postgres; asked a second time, end them at once."""
         assert self._listening is not None
         self._listening.close()
+        asked = self._wakeup.asked
+        by_hand = ask_to_end([each for each in workers_by_hand(self._paths) if each.embedded])
+        for name in by_hand.open:
+            self._say(f"{name}, which was started by hand, ends with it: it works on this Postgres")
         self._end_children(at_once=False)
+        by_hand.finish(lambda: self._wakeup.asked > asked)
         if self._control is not None:
             self._control.close()
             self._paths.control_socket.unlink(missing_ok=True)
