@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -27,7 +29,7 @@ def plain_json(value: object, what: str) -> Json:
         plain = msgspec.to_builtins(value, str_keys=True, order="deterministic")
         return msgspec.msgpack.decode(msgspec.msgpack.encode(plain))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise InvalidCall(f"{what}: not JSON: {error}", slug="invalid-call") from error
+        raise InvalidCall(f"{what}: not JSON: {_why(error)}", slug="invalid-call") from error
 
 
 def canonical_json(value: Json, what: str) -> bytes:
@@ -39,7 +41,7 @@ def canonical_json(value: Json, what: str) -> bytes:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         spelled = text.encode("utf-8")
     except (ValueError, TypeError, RecursionError) as error:
-        raise InvalidCall(f"{what}: not JSON: {error}", slug="invalid-call") from error
+        raise InvalidCall(f"{what}: not JSON: {_why(error)}", slug="invalid-call") from error
     if len(spelled) > ARGUMENTS_BYTES_MAX:
         raise InvalidCall(f"{what}: {len(spelled)} bytes are over the limit of {ARGUMENTS_BYTES_MAX}", slug="too-large")
     return spelled
@@ -79,3 +81,24 @@ class Places:
     def give_back(self, n: int) -> None:
         """Free a place: its call failed before any effect, or was refused."""
         heapq.heappush(self._free, n)
+
+
+_UNSUPPORTED: Final = re.compile(r"Encoding objects of type (.+) is unsupported")
+
+
+def _why(error: Exception) -> str:
+    """Return why a value has no plain form, and what to do instead."""
+    said = str(error)
+    if found := _UNSUPPORTED.fullmatch(said):
+        return f"a `{found[1]}` has no plain form: give a dict, a list, a text, a number, a dataclass or None"
+    if "dicts with str-like" in said:
+        return "the names of a dict are texts or numbers"
+    if "serialize ints" in said:
+        return "an integer has at most 64 bits: give larger ones as text"
+    if isinstance(error, UnicodeEncodeError):
+        return f"a text holds half of a character (`{ascii(error.object[error.start])[1:-1]}`)"
+    if isinstance(error, RecursionError):
+        return "it nests too deep, or holds itself"
+    if "float values" in said:
+        return "NaN and infinity are no numbers of JSON: give None, or a text"
+    return said

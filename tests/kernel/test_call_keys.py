@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -220,3 +221,24 @@ def test_what_has_no_plain_form_is_refused():
     nested.append(nested)
     with pytest.raises(InvalidCall):
         plain_json(nested, "x")
+
+
+_OWN: list[Any] = []
+_OWN.append(_OWN)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (object(), "a `object` has no plain form: give a dict, "),
+        ({(1, 2): 1}, "the names of a dict are texts or numbers"),
+        (2**70, "an integer has at most 64 bits"),
+        ("\ud800", r"a text holds half of a character (`\ud800`)"),
+        (_OWN, "it nests too deep, or holds itself"),
+        (math.nan, "NaN and infinity are no numbers of JSON"),
+    ],
+)
+def test_a_value_without_a_plain_form_is_told_why_in_words(value: Any, why: str) -> None:
+    with pytest.raises(InvalidCall) as raised:
+        canonical_json(plain_json(value, "the result"), "the result")
+    assert str(raised.value).startswith(f"the result: not JSON: {why}")

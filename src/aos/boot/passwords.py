@@ -10,6 +10,7 @@ import msgspec
 
 from aos.boot.files import read_private, write_private
 from aos.kernel.errors import Misconfigured
+from aos.kernel.misfits import misfit_text
 
 _PASSWORD_BYTES = 24
 
@@ -33,4 +34,6 @@ def load_passwords(path: Path) -> Passwords:
     try:
         return msgspec.json.decode(content, type=Passwords)
     except msgspec.MsgspecError as error:
-        raise Misconfigured(f"`{path}` holds no passwords of AOS ({error}): restore it, or move it away") from error
+        raise Misconfigured(
+            f"`{path}` holds no passwords of AOS ({misfit_text(error)}): restore it, or move it away"
+        ) from error

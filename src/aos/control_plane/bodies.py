@@ -15,6 +15,7 @@ from aos.kernel.errors import FieldError, InvalidRequest, NotFound, TooLarge, Un
 from aos.kernel.json import Json, depth
 from aos.kernel.json_text import suggest
 from aos.kernel.limits import BODY_BYTES_MAX, PAGE_ITEMS_DEFAULT
+from aos.kernel.misfits import misfit_text
 from aos.kernel.schema import check, pointer
 from aos.operations.documents import refuse_fields
 from aos.operations.idempotency import check_key
@@ -43,7 +44,7 @@ def read_json(request: HttpRequest) -> Json:
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"the body is not UTF-8: byte {error.start} cannot be read") from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body is not JSON: {str(error)[:200] or 'it nests too deep'}") from error
+        raise InvalidRequest(f"the body is not JSON: {misfit_text(error)}") from error
     if depth(value, at_most=DEPTH_MAX) > DEPTH_MAX:
         raise InvalidRequest(f"the body nests more than {DEPTH_MAX} deep")
     if b"\\u0000" in data:

@@ -15,6 +15,7 @@ import msgspec
 from aos.kernel.errors import AosError, InvalidRequest, TooLarge, UnsupportedMediaType
 from aos.kernel.json import Json
 from aos.kernel.limits import BODY_BYTES_MAX
+from aos.kernel.misfits import misfit_text
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,7 +59,7 @@ class Request:
         except UnicodeDecodeError as error:
             raise InvalidRequest(f"the body is not valid UTF-8 at byte {error.start}") from error
         except msgspec.DecodeError as error:
-            raise InvalidRequest(f"the body is not valid JSON: {str(error)[:200]}") from error
+            raise InvalidRequest(f"the body is not valid JSON: {misfit_text(error)}") from error
         except RecursionError as error:
             raise InvalidRequest("the body nests too deeply") from error
         return value

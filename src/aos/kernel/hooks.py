@@ -27,6 +27,7 @@ import msgspec
 from aos.kernel.errors import InvalidRequest, Unauthenticated, UnsupportedMediaType
 from aos.kernel.json import Json, depth
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
+from aos.kernel.misfits import misfit_text
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.workflow.templates import render
 
@@ -220,7 +221,7 @@ def _json(body: bytes) -> Json:
         body.decode("utf-8")
         value: Json = _decode(body)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body is not JSON: {str(error)[:200] or 'it nests too deep'}") from error
+        raise InvalidRequest(f"the body is not JSON: {misfit_text(error)}") from error
     if depth(value, at_most=ARGUMENTS_DEPTH_MAX) > ARGUMENTS_DEPTH_MAX:
         raise InvalidRequest(f"the body nests deeper than {ARGUMENTS_DEPTH_MAX} levels")
     if b"\\u0000" in body or b"\x00" in body:

@@ -41,6 +41,7 @@ from aos.kernel.ledger.tree import (
     tree_root,
     verify_inclusion,
 )
+from aos.kernel.misfits import misfit_text
 
 PROOF_FORMAT: Final = "aos-proof/1"
 LOG_FORMAT: Final = "aos-log/1"
@@ -132,7 +133,7 @@ def parse_proof(data: bytes) -> Proof:
     try:
         document = _decode_proof(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"this is not a proof document: {error}") from error
+        raise InvalidRequest(f"this is no proof that `aos audit prove` wrote: {misfit_text(error)}") from error
     if document.format != PROOF_FORMAT:
         raise InvalidRequest(f"the proof's format is `{document.format}`, not `{PROOF_FORMAT}`")
     if len(document.path) > PATH_MAX:
@@ -182,7 +183,9 @@ def parse_header_line(line: bytes) -> LogHeader:
     try:
         header = _decode_header(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"line 1 is not the header of an exported log: {error}") from error
+        raise InvalidRequest(
+            f"line 1 is not the header of a log that `aos audit export` wrote: {misfit_text(error)}"
+        ) from error
     if header.format != LOG_FORMAT:
         raise InvalidRequest(f"the log's format is `{header.format}`, not `{LOG_FORMAT}`")
     return LogHeader(header.organization, header.checkpoint, parse_verifier_key(header.key))
@@ -197,7 +200,7 @@ def parse_entry_line(line: bytes, index: int) -> LogEntry:
     try:
         entry = _decode_entry(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the line of leaf {index} does not read: {error}") from error
+        raise InvalidRequest(f"the line of leaf {index} does not read: {misfit_text(error)}") from error
     if entry.i != index:
         raise AuditBroken(f"leaf {index} is missing: leaf {entry.i} stands in its place")
     record = None if entry.r is None else base64_bytes(entry.r, f"the record of leaf {index}")

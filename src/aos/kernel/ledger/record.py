@@ -23,6 +23,7 @@ from aos.kernel.acts import ActKind
 from aos.kernel.errors import FieldError, InvalidRequest
 from aos.kernel.identity import Principal
 from aos.kernel.ledger.canonical import INTEGER_MAX
+from aos.kernel.misfits import misfit_text
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Decision, Outcome
 
@@ -195,7 +196,9 @@ def record_bytes(record: Record) -> bytes:
         data = _encode(record)
         _decode(data)
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
-        raise InvalidRequest(f"the ledger record `{record.id}` does not fit its schema: {error}") from error
+        raise InvalidRequest(
+            f"the ledger record `{record.id}` does not fit its schema: {misfit_text(error)}"
+        ) from error
     _check_required(record)
     return data
 
@@ -208,7 +211,7 @@ def parse_record(data: bytes) -> Record:
     try:
         record = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"these bytes are not a ledger record: {error}") from error
+        raise InvalidRequest(f"these bytes are not a ledger record: {misfit_text(error)}") from error
     if _encode(record) != data:
         raise InvalidRequest(f"the bytes of ledger record `{record.id}` are not in canonical form")
     _check_required(record)
