@@ -51,6 +51,14 @@ def test_a_run_whose_acts_are_undone_says_by_which_run(aos: Cli, peer: Peer) -> 
     assert "undone by run u-1" in aos("runs", "wait", other).err
 
 
+def test_a_run_says_where_it_and_its_forks_stand_apart(aos: Cli, peer: Peer) -> None:
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "cancelled", "undone_by": "u-1", "standing_forks": ["f-1"]})
+    assert "forked from it before, and not undone with it: run f-1\n" in aos("runs", "show", RUN).out
+    fork = f"{RUN[:-2]}bb"
+    peer.give(f"GET /runs/{fork}", {"id": fork, "state": "running", "forked_from_id": RUN, "source_undone_by": "u-1"})
+    assert f"forked from run {RUN[-8:]}, which run u-1 undoes since" in aos("runs", "show", fork).out
+
+
 def test_an_order_that_waits_for_a_person_says_how_to_go_on(aos: Cli, peer: Peer) -> None:
     waits = {"status": "pending", "approval_id": "a-1", "action_id": "x", "reason": "ask first"}
     peer.give(f"POST /runs/{RUN}/rollback", waits, status=202)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aos.console.graph import draw_graph
+from aos.console.run import lineage
 from aos.console.run_words import quiet_words, reason_of, run_answer
 from aos.operations.archive import Housekeeping
 from aos.operations.contents import seal_content
@@ -152,3 +153,23 @@ def archive(company: Company) -> None:
             await hot.close()
 
     asyncio.run(go())
+
+
+def test_a_run_that_is_undone_and_its_fork_lead_to_one_another(company: Company) -> None:
+    source, fork = company.start("close", "match", agent="finance"), company.start("close", "match", agent="finance")
+    undoing = company.start("undo", "match", agent="finance")
+    company.plane.run("update run set forked_from_id = %s, forked_task = 'match' where id = %s", source.id, fork.id)
+    company.plane.run("update run set undoes_id = %s where id = %s", source.id, undoing.id)
+
+    def told(run: TestRun) -> list[tuple[str, str]]:
+        return [(each.words, each.label) for each in lineage(shown(company, run))]
+
+    end_of = {run.id: str(run.id)[-8:] for run in (source, fork, undoing)}
+    assert told(source) == [
+        ("undone by run", end_of[undoing.id]),
+        ("forked before that, and not undone with it, as run", end_of[fork.id]),
+    ]
+    assert told(fork) == [
+        ("forked at match from run", end_of[source.id]),
+        ("which was undone since by run", end_of[undoing.id]),
+    ]

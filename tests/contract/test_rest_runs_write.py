@@ -207,6 +207,19 @@ def test_a_rollback_answers_with_the_one_run_that_undoes(plane: Plane, company: 
         assert "`aos run close`" in told
 
 
+def test_a_run_that_is_undone_and_its_forks_from_before_name_one_another(plane: Plane, company: Company) -> None:
+    run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    forks = [answer(plane.post(f"/runs/{run}/fork", {"task": "match"}), 201)["id"] for _ in range(3)]
+    before = answer(plane.get(f"/runs/{run}"))
+    assert (before["standing_forks"], before["source_undone_by"]) == ([], None)
+    answer(plane.post(f"/runs/{forks[0]}/rollback"), 201)
+    undoing = answer(plane.post(f"/runs/{run}/rollback"), 201)["id"]
+    assert answer(plane.get(f"/runs/{run}"))["standing_forks"] == forks[1:], "the first is undone as well"
+    for fork in forks:
+        assert answer(plane.get(f"/runs/{fork}"))["source_undone_by"] == undoing
+    assert answer(plane.get(f"/runs/{undoing}"))["standing_forks"] == []
+
+
 def test_a_failed_run_that_is_to_be_undone_says_so(plane: Plane, company: Company) -> None:
     run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
     plane.run("update run set state = 'failed' where id = %s", run)

@@ -171,6 +171,15 @@ def undoing_line(run: Object) -> str:
     return ""
 
 
+def fork_lines(run: Object) -> list[str]:
+    """Return where a run and what it was forked from, or its forks, stand apart: one was undone, the other was not."""
+    lines = [f"forked from it before, and not undone with it: run {each}" for each in run.get("standing_forks") or []]
+    if by := run.get("source_undone_by"):
+        source = short(run.get("forked_from_id"))
+        lines.append(f"forked from run {source}, which run {by} undoes since: what it took over from there is undone")
+    return [clean(line) for line in lines]
+
+
 def _result(view: RunView) -> RenderableType:
     result = view.run.get("output", view.run.get("result"))
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, indent=2)
@@ -197,8 +206,7 @@ def show(context: typer.Context, run_id: IdArgument) -> None:
     found = session.client.get(path_to("runs", find_id(session, RUNS.path, run_id)))
     view = RunView()
     view.take_run(found)
-    undone = undoing_line(found)
-    lines = [Text(undone)] if undone else []
+    lines = [Text(each) for each in (undoing_line(found), *fork_lines(found)) if each]
     session.out.emit(found, lambda: Group(draw_run(view, session.config.now()), *lines, _result(view)))
 
 

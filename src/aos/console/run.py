@@ -112,7 +112,7 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "orders": orders_of(visit, detail.run),
         "receipt": receipt_of(visit),
         "may_read": visit.may(Permission.CONTENT_READ),
-        "lineage": _lineage(detail.run),
+        "lineage": lineage(detail),
         **_live(visit, detail),
         **_selected(visit, detail.run),
         **_VIEW[view](visit, detail),
@@ -162,14 +162,17 @@ def inspect_action(visit: Visit, action: ActionView) -> Inspected:
     return Inspected(action, act_text(action), decision_text(action), arguments, others, rules)
 
 
-def _lineage(run: RunView) -> tuple[Relative, ...]:
+def lineage(detail: RunDetail) -> tuple[Relative, ...]:
     """Return the runs that this one comes from or leads to."""
+    run = detail.run
     found: list[Relative] = []
     for words, id in (
         ("nested in run", run.parent_run_id),
         (f"forked at {run.forked_task} from run", run.forked_from_id),
+        ("which was undone since by run", detail.source_undone_by),
         ("undoes run", run.undoes_id),
         ("undone by run", run.undone_by),
+        *(("forked before that, and not undone with it, as run", fork) for fork in detail.standing_forks),
     ):
         if id is not None:
             found.append(Relative(words, f"/console/runs/{id}", f"{str(id)[-8:]}"))

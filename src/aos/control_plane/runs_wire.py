@@ -79,6 +79,8 @@ def run_detail(detail: RunDetail) -> Shown:
         "input": detail.input,
         "output": detail.output,
         "undo_due": detail.undo_due,
+        "source_undone_by": detail.source_undone_by,
+        "standing_forks": list(detail.standing_forks),
     }
 
 

@@ -43,6 +43,10 @@ FAILED_SHOWN_MAX: Final = 6
 FAILED: Final = ("failed", "stuck")
 SIGNALS_SHOWN_MAX: Final = 10
 """Names of signals that come with a task which waits for them, the first by name."""
+FORKS_SHOWN_MAX: Final = 10
+"""Forks that come with a run that is undone, the first."""
+_IDS_APART: Final = 60_000 << 80
+"""By how much ids of runs that begin together may differ (RFC 9562, version 7): a minute between the clocks of machines."""
 PENDING_SHOWN_MAX: Final = 50
 """Pending approvals that come with a run; the others are in the list of approvals."""
 
@@ -146,6 +150,10 @@ class RunDetail:
     output: Json
     undo_due: bool = False
     """It failed, and what it did is to be undone by itself: a run that does so has yet to begin."""
+    source_undone_by: UUID | None = None
+    """It was forked from a run that was undone since, by this one: what it took over from there is undone."""
+    standing_forks: tuple[UUID, ...] = ()
+    """It is undone, and these were forked from it before and are not, at most `FORKS_SHOWN_MAX`."""
 
 
 def list_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
@@ -166,6 +174,7 @@ def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
         failed: list[dict[str, Any]] = []
         if any(states.get(state) for state in FAILED):
             failed = _task_rows(actor, run_id, after=None, limit=FAILED_SHOWN_MAX, states=FAILED)[:FAILED_SHOWN_MAX]
+        apart = _undone_lineage(actor, rows[0])
         budgets = find_budget_use(actor.organization_id, [run_id])
         pending = PageQuery(limit=PENDING_SHOWN_MAX, filters={"run": run_id, "status": "pending"})
         approvals = find_approvals(drivers, actor, pending)
@@ -182,7 +191,25 @@ def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
         input=opened.get(rows[0]["input_content_id"]),
         output=opened.get(rows[0]["output_content_id"]),
         undo_due=undo_due,
+        source_undone_by=apart.get("source_undone_by"),
+        standing_forks=tuple(apart.get("standing_forks", ())),
     )
+
+
+def _undone_lineage(actor: Actor, run: Mapping[str, Any]) -> Mapping[str, Any]:
+    if run["forked_from_id"] is None and run["undone_by"] is None:
+        return {}
+    until = UUID(int=min(run["undone_by"].int + _IDS_APART, (1 << 128) - 1)) if run["undone_by"] else None
+    return run_sql(
+        "load_undone_lineage",
+        {
+            "organization_id": actor.organization_id,
+            "run_id": run["id"],
+            "forked_from_id": run["forked_from_id"],
+            "until": until,
+            "limit": FORKS_SHOWN_MAX,
+        },
+    )[0]
 
 
 def list_run_tasks(drivers: Drivers, actor: Actor, run_id: UUID, *, query: PageQuery) -> Page[TaskView]:
