@@ -52,7 +52,16 @@ def test_an_empty_id_is_a_wrong_line(aos: Cli, peer: Peer) -> None:
 
 
 def test_last_is_the_newest_run_that_no_other_run_started(aos: Cli, peer: Peer) -> None:
-    nested, undo = {"id": "n", "parent_run_id": RUN}, {"id": "u", "undoes_id": RUN}
-    peer.give("GET /runs", {"items": [nested, undo, {"id": RUN}], "next": None})
+    peer.give("GET /runs", {"items": [{"id": RUN}], "next": "more"})
     peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded"})
     assert aos("runs", "show", "last").status == 0
+    asked = peer.asked[0].query
+    assert (asked["top"], asked["order"], asked["limit"]) == ("true", "-created", "1")
+
+
+def test_last_is_the_newest_of_all_where_every_run_was_started_by_another(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /runs", {"items": [], "next": None})
+    peer.give("GET /runs", {"items": [{"id": RUN, "undoes_id": "x"}], "next": None})
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded"})
+    assert aos("runs", "show", "last").status == 0
+    assert "top" not in peer.asked[1].query

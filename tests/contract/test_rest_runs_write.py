@@ -220,6 +220,16 @@ def test_a_run_that_is_undone_and_its_forks_from_before_name_one_another(plane: 
     assert answer(plane.get(f"/runs/{undoing}"))["standing_forks"] == []
 
 
+def test_runs_that_nothing_else_began_are_listed_alone(plane: Plane, company: Company) -> None:
+    run, other = (answer(plane.post("/runs", {"workflow": "close"}), 201)["id"] for _ in range(2))
+    undoing = answer(plane.post(f"/runs/{run}/rollback"), 201)["id"]
+    nested = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
+    plane.run("update run set parent_run_id = %s where id = %s", other, nested)
+    assert [each["id"] for each in answer(plane.get("/runs?order=-created&top=true"))["items"]] == [other, run]
+    assert {each["id"] for each in answer(plane.get("/runs?top=false"))["items"]} == {undoing, nested}
+    assert len(answer(plane.get("/runs"))["items"]) == 4
+
+
 def test_a_failed_run_that_is_to_be_undone_says_so(plane: Plane, company: Company) -> None:
     run = answer(plane.post("/runs", {"workflow": "close"}), 201)["id"]
     plane.run("update run set state = 'failed' where id = %s", run)

@@ -8,7 +8,7 @@ import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import typer
 
@@ -16,9 +16,6 @@ from aos.cli.client import Client, Object
 from aos.cli.config import CliConfig
 from aos.cli.failures import CliError, ExitStatus, usage_error
 from aos.cli.output import Output
-
-RUNS_LOOKED_AT: Final = 100
-"""How many of the newest runs are looked through for one that no other run started."""
 
 
 @dataclass(slots=True)
@@ -132,6 +129,9 @@ def _newest(session: Session, path: str) -> Object | None:
         waiting = session.client.items(path, {"order": "-created", "status": "pending"}, most=1)
         if waiting:
             return waiting[0]
-    newest = session.client.items(path, {"order": "-created"}, most=RUNS_LOOKED_AT if path == "/runs" else 1)
-    by_itself = (each for each in newest if not each.get("parent_run_id") and not each.get("undoes_id"))
-    return next(by_itself, newest[0] if newest else None)
+    if path == "/runs":
+        by_itself = session.client.items(path, {"order": "-created", "top": "true"}, most=1)
+        if by_itself:
+            return by_itself[0]
+    newest = session.client.items(path, {"order": "-created"}, most=1)
+    return newest[0] if newest else None

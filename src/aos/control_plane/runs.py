@@ -19,6 +19,7 @@ from aos.control_plane.bodies import (
     one_of,
     page_query,
     read_fields,
+    read_flag,
     read_id,
     read_instant,
     read_key,
@@ -47,6 +48,7 @@ RUN_FILTERS: Final[dict[str, Reader]] = {
     "thread": read_text,
     "name": read_text,
     "parent": read_uuid,
+    "top": read_flag,
 }
 
 

@@ -157,7 +157,10 @@ class RunDetail:
 
 
 def list_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
-    """Return a page of runs, by `state`, `workflow`, `agent`, `label` (`key` or `key=value`), `thread`, `name`, `parent`."""
+    """Return a page of runs, by `state`, `workflow`, `agent`, `label` (`key` or `key=value`), `thread`, `name`, `parent`, `top`.
+
+    Those that are `top` were started by no other run, and undo none.
+    """
     with reading(actor, Permission.RUN_READ):
         return find_runs(drivers, actor, query)
 
@@ -288,7 +291,7 @@ def _rows(actor: Actor, run_id: UUID) -> tuple[dict[str, Any], ...]:
 def _filters(query: PageQuery) -> dict[str, Any]:
     """Return every filter of the statement; a label of the form `key=value` asks for that value."""
     found: dict[str, Any] = {
-        **dict.fromkeys(("state", "workflow", "agent", "thread", "label", "labels", "parent")),
+        **dict.fromkeys(("state", "workflow", "agent", "thread", "label", "labels", "parent", "top")),
         **query.filters,
     }
     key, equals, value = (found["label"] or "").partition("=")

@@ -14,6 +14,7 @@ with page as (
     and (%(labels)s::jsonb is null or r.labels @> %(labels)s::jsonb)
     and (%(thread)s::text is null or r.thread = %(thread)s)
     and (%(parent)s::uuid is null or r.parent_run_id = %(parent)s)
+    and (%(top)s::boolean is null or (r.parent_run_id is null and r.undoes_id is null) = %(top)s)
     and (%(from)s::timestamptz is null or r.created_at >= %(from)s)
     and (%(to)s::timestamptz is null or r.created_at < %(to)s)
     and (%(after_id)s::uuid is null or case when %(descending)s then r.id < %(after_id)s else r.id > %(after_id)s end)
