@@ -27,6 +27,7 @@ import psycopg
 from aos.boot.config import Config
 from aos.boot.owner import owner_login
 from aos.boot.paths import find_paths
+from tests.folders import new_folder
 
 TICKS = os.sysconf("SC_CLK_TCK")
 COMMAND_SECONDS = 120
@@ -91,8 +92,7 @@ class Installation:
 @contextmanager
 def installed(modules: dict[str, str]) -> Iterator[Installation]:
     """Start AOS with these Python modules for its hosts, and stop it at the end of the block."""
-    folder = Path(tempfile.mkdtemp(prefix="aos-bench-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = new_folder("bench")
     code = folder / "code"
     code.mkdir()
     for name, source in modules.items():

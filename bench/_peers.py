@@ -21,6 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
 from bench._meter import Meter
+from tests.folders import new_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
@@ -89,7 +90,7 @@ def _celery() -> Iterator[tuple[dict[str, str], list[int]]]:
 def _dbos() -> Iterator[tuple[dict[str, str], list[int]]]:
     """Yield the environment and the processes of a durable Postgres of its own and two workers."""
     with ExitStack() as stack:
-        cluster = stack.enter_context(throwaway_cluster(durable=True))
+        cluster = stack.enter_context(throwaway_cluster(new_folder("server"), durable=True))
         with psycopg.connect(cluster.superuser_dsn(), autocommit=True) as connection:
             connection.execute("create role bench login superuser password 'bench'")
             connection.execute("create database dbos owner bench")

@@ -56,6 +56,7 @@ from aos.workers.worker import Worker
 from bench._meter import Meter
 from bench._peers import peer_lines
 from tests.databases import Database as Logins
+from tests.folders import new_folder
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
 
@@ -78,7 +79,7 @@ async def noop(ctx: Any) -> Any:
 def durable_world(hosts: bool) -> Iterator[tuple[World, int]]:
     """Yield an organization on a server of its own that loses nothing in a crash, and the server's pid."""
     with ExitStack() as stack:
-        cluster = stack.enter_context(throwaway_cluster(durable=True))
+        cluster = stack.enter_context(throwaway_cluster(new_folder("server"), durable=True))
         with psycopg.connect(cluster.superuser_dsn(), autocommit=True) as connection:
             connection.execute("create role bench_owner login createdb createrole password 'bench'")
             connection.execute("create database bench owner bench_owner")
@@ -145,19 +146,18 @@ async def work(place: Place) -> None:
     """Work until standard input closes."""
     _, do, bell = await opened(place)
     pool = None
-    with tempfile.TemporaryDirectory(prefix="aos-bench-") as folder:
-        if place.hosts:
-            socket = Path(folder) / "hosts.sock"
-            pool = HostPool(HostsConfig(socket, agent_hosts=2, tool_hosts=0, python_path=(str(ROOT),)))
-            await pool.start()
-        worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
-        await worker.start()
-        settle_garbage()
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-        await worker.stop()
-        if pool is not None:
-            await pool.close()
+    if place.hosts:
+        socket = new_folder("hosts") / "hosts.sock"
+        pool = HostPool(HostsConfig(socket, agent_hosts=2, tool_hosts=0, python_path=(str(ROOT),)))
+        await pool.start()
+    worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
+    await worker.start()
+    settle_garbage()
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await worker.stop()
+    if pool is not None:
+        await pool.close()
     os._exit(0)
 
 

@@ -14,7 +14,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,13 +24,13 @@ from aos.boot.config import Config
 from aos.boot.paths import find_paths
 from aos.drivers.embedded_postgres.processes import pids
 from aos.drivers.embedded_postgres.server import start as start_postgres
+from tests.folders import new_folder
 
 
 @contextmanager
 def private_home() -> Iterator[dict[str, str]]:
     """Yield the environment of an installation in a folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="aos-bench-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = new_folder("bench")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +16,7 @@ from aos.data_plane.connections import Limits
 from tests.control_peer import ControlPlane, control_plane
 from tests.databases import Server, cloned
 from tests.doors import Door, open_door, until
+from tests.folders import new_folder
 from tests.worlds import World, make_world
 
 LIMITS = Limits(
@@ -41,10 +40,9 @@ def world(postgres_server: Server) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def both(world: World) -> Iterator[tuple[Door, ControlPlane]]:
-    with tempfile.TemporaryDirectory(prefix="aos-edge-") as folder:
-        path = Path(folder) / "control.sock"
-        with control_plane(path) as peer, open_door(world, control_plane=str(path), limits=LIMITS) as door:
-            yield door, peer
+    path = new_folder("edge") / "control.sock"
+    with control_plane(path) as peer, open_door(world, control_plane=str(path), limits=LIMITS) as door:
+        yield door, peer
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 from uuid import UUID
 
@@ -30,6 +29,7 @@ from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
 from tests.databases import Database
+from tests.folders import new_folder
 from tests.working import Working, add_workflow, working
 from tests.worlds import Caller, World, agent, make_world, payments
 
@@ -64,25 +64,25 @@ async def at_work(
     world: World, caller: Caller | None = None, *, hosts: int = 1
 ) -> AsyncIterator[tuple[Working, HostPool]]:
     """Run a worker with hosts of its own."""
-    with TemporaryDirectory(prefix="aos-") as folder:
-        config = HostsConfig(Path(folder) / "hosts.sock", agent_hosts=hosts, tool_hosts=0, python_path=(str(ROOT),))
-        pool = HostPool(replace(config, folder=ROOT))
-        await pool.start()
-        try:
-            async with working(world, caller, started=False) as aos:
-                worker = Worker(
-                    aos.do,
-                    Runners(hosts=pool, inline=InlineRunner()),
-                    bell=aos.bell,
-                    config=WorkerConfig(finish_seconds=2.0),
-                )
-                await worker.start()
-                try:
-                    yield aos, pool
-                finally:
-                    await worker.stop()
-        finally:
-            await pool.close()
+    folder = new_folder("hosts")
+    config = HostsConfig(folder / "hosts.sock", agent_hosts=hosts, tool_hosts=0, python_path=(str(ROOT),))
+    pool = HostPool(replace(config, folder=ROOT))
+    await pool.start()
+    try:
+        async with working(world, caller, started=False) as aos:
+            worker = Worker(
+                aos.do,
+                Runners(hosts=pool, inline=InlineRunner()),
+                bell=aos.bell,
+                config=WorkerConfig(finish_seconds=2.0),
+            )
+            await worker.start()
+            try:
+                yield aos, pool
+            finally:
+                await worker.stop()
+    finally:
+        await pool.close()
 
 
 async def send(aos: Working, run_id: UUID, value: Json, **more: Any) -> SignalSent:

@@ -249,8 +249,8 @@ def test_nothing_of_the_server_is_left_when_stop_comes_back(home: Home) -> None:
 
 def test_a_throwaway_server_ends_with_a_test_run_that_was_killed(home: Home) -> None:
     code = (
-        "import sys; from aos.drivers.embedded_postgres.throwaway import throwaway_cluster\n"
-        "with throwaway_cluster() as running: print(running.pid, running.layout.folder, flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from aos.drivers.embedded_postgres.throwaway import throwaway_cluster\n"
+        f"with throwaway_cluster(Path({str(home.folder)!r})) as running: print(running.pid, running.layout.folder, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
         assert run.stdout is not None

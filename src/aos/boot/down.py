@@ -9,6 +9,7 @@ from typing import Final
 
 from aos.boot.by_hand import ask_to_end, workers_by_hand
 from aos.boot.paths import Paths
+from aos.boot.spare_folders import SpareFolders
 from aos.boot.state import ProcessState, is_supervised, read_state, remove_state
 from aos.drivers.embedded_postgres.server import stop_left_over
 from aos.kernel.errors import Unavailable
@@ -41,6 +42,9 @@ def down(paths: Paths) -> bool:
     by_hand.finish()
     if stop_left_over(paths.postgres):
         ended = True
+    spare = SpareFolders(paths)
+    spare.hold()
+    spare.release()
     if paths.aos.is_dir():
         remove_state(paths)
     return ended

@@ -27,6 +27,7 @@ from aos.boot.paths import Paths
 from aos.boot.plan import Plan, ReadySignal
 from aos.boot.postgres import start_preparing
 from aos.boot.prepare import Orders, read_answer
+from aos.boot.spare_folders import SpareFolders
 from aos.boot.worker import Manner, serve
 from aos.telemetry.logs import configure_logging
 
@@ -54,5 +55,10 @@ def run_worker(config: Config, paths: Paths, environment: Mapping[str, str], *, 
     configure_logging(level=config.log_level, form=config.log_format, process=name)
     logins = prepared.app_dsn, prepared.machine_dsn
     plan = Plan(Kind.WORKER, name, 0, config.host, config.port, *logins, broker=broker)
-    with announced(paths, name, embedded=not config.database_url):
-        serve(plan, config, ReadySignal(-1), manner=Manner(keeps_house=keeps_house, insist=True))
+    spare = SpareFolders(paths)
+    spare.hold()
+    try:
+        with announced(paths, name, embedded=not config.database_url):
+            serve(plan, config, ReadySignal(-1), manner=Manner(keeps_house=keeps_house, insist=True))
+    finally:
+        spare.release()

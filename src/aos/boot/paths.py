@@ -14,8 +14,17 @@ from typing import Final
 
 from aos.boot.config import Config
 from aos.boot.installation import installation_root
-from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX, Layout, Settings, locate, user_data_home
+from aos.drivers.embedded_postgres.layout import (
+    SOCKET_PATH_BYTES_MAX,
+    Layout,
+    Settings,
+    locate,
+    short_hash,
+    user_data_home,
+)
 
+SPARE_ROOT: Final = Path("/tmp")
+"""Where sockets lie whose paths would be too long elsewhere."""
 _LONGEST_SOCKET: Final = "hosts-worker-4194304.sock"
 
 
@@ -94,11 +103,16 @@ def _user_home(environment: Mapping[str, str]) -> Path:
     return Path(home) if home.startswith("/") else Path(os.path.expanduser("~"))
 
 
+def spare_prefix() -> str:
+    """Return how the names of this user's folders in `SPARE_ROOT` begin, those of the driver of Postgres too."""
+    return f"aos-{os.geteuid()}-"
+
+
 def _socket_folder(aos: Path, runtime_dir: Path | None) -> Path:
     """Return the first folder whose sockets have a path that the kernel takes."""
-    name = f"aos-{os.geteuid()}-{aos.parent.name[:40]}"
+    name = f"{spare_prefix()}{short_hash(aos)}"
     candidates = [aos / "run", *([runtime_dir / name] if runtime_dir is not None else [])]
     for candidate in candidates:
         if len(os.fsencode(candidate / _LONGEST_SOCKET)) <= SOCKET_PATH_BYTES_MAX:
             return candidate
-    return Path("/tmp") / name
+    return SPARE_ROOT / name

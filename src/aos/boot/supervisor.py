@@ -34,6 +34,7 @@ from aos.boot.plan import Plan
 from aos.boot.ports import listen_at, listen_on
 from aos.boot.postgres import Postgres, Say, start_preparing
 from aos.boot.program import program_name
+from aos.boot.spare_folders import SpareFolders
 from aos.boot.state import InstallationLock, State, process_state, remove_state, write_state
 from aos.boot.wakeup import Wakeup
 from aos.kernel.errors import AosError, Unavailable
@@ -56,6 +57,7 @@ class Supervisor:
         self._say = say
         self._environment = child_environment(config, environment, metrics=paths.metrics)
         self._postgres = Postgres(config, paths, say)
+        self._spare = SpareFolders(paths)
         self._listening: socket.socket | None = None
         self._control: socket.socket | None = None
         self._children: list[Child] = []
@@ -77,6 +79,7 @@ class Supervisor:
         except BaseException:
             self._end_children(at_once=True)
             self._postgres.stop()
+            self._spare.release()
             remove_state(self._paths)
             self._lock.release()
             raise
@@ -85,6 +88,7 @@ class Supervisor:
         began = time.monotonic()
         for folder in (self._paths.aos, self._paths.sockets, self._paths.logs, self._paths.metrics):
             make_private_folder(folder)
+        self._spare.hold()
         for stale in self._paths.metrics.iterdir():
             stale.unlink()
         self._listening = listen_on(self._config.host, self._config.port, paths=self._paths)
@@ -272,6 +276,7 @@ class Supervisor:
             self._control.close()
             self._paths.control_socket.unlink(missing_ok=True)
         self._postgres.stop()
+        self._spare.release()
         remove_state(self._paths)
         self._lock.release()
 

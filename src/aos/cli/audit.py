@@ -74,10 +74,7 @@ def verify(
     if file is not None:
         shown = _check_file(session, file, key)
     else:
-        with tempfile.TemporaryDirectory(prefix="aos-audit-") as folder:
-            path = Path(folder) / "log.jsonl"
-            _save(session, EXPORT_PATH, path)
-            shown = _check_log_file(session, path, key)
+        shown = _check_fetched(session, key)
     session.out.note(
         "verified: every record is in its place under the signed checkpoint" if file is None else "verified"
     )
@@ -86,6 +83,18 @@ def verify(
 
 def _drawn(session: Session, shown: dict[str, object]) -> RenderableType:
     return detail({name: value for name, value in shown.items() if name != "ok"}, times=session.out.ago)
+
+
+def _check_fetched(session: Session, key: str) -> dict[str, object]:
+    """Check the log as the server exports it, kept meanwhile where it goes with this process, however that ends."""
+    with tempfile.TemporaryFile() as file:
+        try:
+            session.client.download(EXPORT_PATH, file)
+            file.seek(0)
+        except OSError as error:
+            kept = f"the log cannot be kept in `{tempfile.gettempdir()}` ({error.strerror or error}): make room, or set TMPDIR"
+            raise usage_error(kept) from error
+        return _check_log(session, file, key, name="log.jsonl")
 
 
 def _save(session: Session, path: str, into: Path) -> int:
@@ -120,7 +129,7 @@ def _check_proof_file(session: Session, path: Path, key: str) -> dict[str, objec
         used = parse_verifier_key(key) if key else proof.key
         record = check_proof(proof, used, verify=session.config.verify)
     except AosError as error:
-        raise _broken(path, error) from error
+        raise _broken(path.name, error) from error
     return {
         "ok": True,
         "record": str(record.id),
@@ -135,20 +144,25 @@ def _check_proof_file(session: Session, path: Path, key: str) -> dict[str, objec
 def _check_log_file(session: Session, path: Path, key: str) -> dict[str, object]:
     try:
         with path.open("rb") as file:
-            header = parse_header_line(file.readline(PROOF_BYTES_MAX))
-            used = parse_verifier_key(key) if key else header.key
-            file.seek(0)
-            checkpoint: Checkpoint = check_log(_lines(file), used, verify=session.config.verify)
+            return _check_log(session, file, key, name=path.name)
     except OSError as error:
         raise CliError(
             "Not found", f"`{path}` cannot be read: {error.strerror or error}", ExitStatus.NOT_FOUND
         ) from error
+
+
+def _check_log(session: Session, file: BinaryIO, key: str, *, name: str) -> dict[str, object]:
+    try:
+        header = parse_header_line(file.readline(PROOF_BYTES_MAX))
+        used = parse_verifier_key(key) if key else header.key
+        file.seek(0)
+        checkpoint: Checkpoint = check_log(_lines(file), used, verify=session.config.verify)
     except AosError as error:
-        raise _broken(path, error) from error
+        raise _broken(name, error) from error
     return {
         "ok": True,
         "records": checkpoint.size,
-        "bytes": path.stat().st_size,
+        "bytes": os.fstat(file.fileno()).st_size,
         "root": checkpoint.root.hex(),
         "log": checkpoint.origin,
         **_signer(used, key),
@@ -166,5 +180,5 @@ def _signer(used: VerifierKey, given: str) -> dict[str, object]:
     return {"signed_by": f"{used.name}+{key_id(used).hex()}", "key": whence}
 
 
-def _broken(path: Path, error: AosError) -> CliError:
-    return CliError(error.title, f"`{path.name}`: {error.detail}", ExitStatus.FAILED)
+def _broken(name: str, error: AosError) -> CliError:
+    return CliError(error.title, f"`{name}`: {error.detail}", ExitStatus.FAILED)

