@@ -110,7 +110,8 @@ def test_a_worker_by_hand_that_was_killed_is_shown_no_more_and_one_on_another_da
         said = fresh.aos("down")
         assert f"worker-{first.pid}, which was started by hand, has ended too\n" in said
         assert f"`kill {stays.pid}` ends it\n" in said
-        assert first.communicate(timeout=60) and first.returncode == 0
+        first.communicate(timeout=60)
+        assert first.returncode == 0
         assert f"pid {stays.pid:<8} runs, started by hand\n" in fresh.start("status").communicate(timeout=60)[0]
         stays.kill()
         stays.communicate(timeout=60)
