@@ -38,6 +38,7 @@ from aos.operations.run_rows import RunRequest
 from aos.operations.runs import RunStarted
 from aos.store.roles import RolePasswords, ensure_roles
 from tests.databases import Database
+from tests.folders import new_folder
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
 
@@ -74,7 +75,7 @@ class Fleet:
 
     def start_worker(self, *options: str, engine: str = "celery") -> subprocess.Popen[bytes]:
         """Start one more `aos worker`."""
-        home = self.folder / f"home-{len(self.workers)}"
+        home = new_folder("fleet") / "home"
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),

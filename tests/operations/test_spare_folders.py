@@ -11,7 +11,7 @@ import pytest
 from aos.boot.config import Config
 from aos.boot.files import make_private_folder
 from aos.boot.paths import SPARE_ROOT, find_paths, spare_prefix
-from aos.boot.spare_folders import STALE_SECONDS, SpareFolders, remove_left_over
+from aos.boot.spare_folders import STALE_SECONDS, SpareFolders, remove_dead_sockets, remove_left_over
 from tests.folders import new_folder
 
 
@@ -45,6 +45,17 @@ def test_what_nobody_uses_is_removed_and_nothing_else(root: Path) -> None:
         assert all(folder.is_dir() for folder in (young, bound, other, linked, stranger))
     now = young.stat().st_mtime + STALE_SECONDS + 1
     assert remove_left_over(root, now=now) == [bound, other, young], "the sockets were closed, and it was long ago"
+
+
+def test_of_the_sockets_of_hosts_those_of_living_processes_stay(root: Path) -> None:
+    for name in ("hosts-worker-1.sock", "control.sock"):
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(root / name))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(root / "hosts-worker-2.sock"))
+        remove_dead_sockets(root)
+        remove_dead_sockets(root / "nowhere")
+        assert sorted(each.name for each in root.iterdir()) == ["control.sock", "hosts-worker-2.sock"]
 
 
 def test_a_folder_goes_with_the_last_that_holds_it_and_two_homes_of_one_name_have_two() -> None:
