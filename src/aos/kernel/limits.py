@@ -35,7 +35,7 @@ OPEN_TASKS_MAX: Final = 1_000_000
 TASKS_PER_SPAWN_MAX: Final = 10_000
 FOR_EACH_ITEMS_MAX: Final = 10_000
 RUNS_PER_TREE_MAX: Final = 20_000
-"""Open runs, one within another, that one order reaches at once."""
+"""Open runs, one within another, that one order reaches at once: one more nested run is not started."""
 DELEGATION_DEPTH_MAX: Final = 8
 RUN_DEPTH_MAX: Final = 8
 """How deep runs nest: a run that a task of another run started is one deeper."""
