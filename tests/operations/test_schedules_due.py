@@ -68,7 +68,7 @@ def minute(world: World, minutes: float) -> datetime:
 
 def row(world: World, id: UUID) -> dict[str, Any]:
     """Return a schedule's row."""
-    names = ("next_at", "last_at", "last_run_id", "last_error", "enabled")
+    names = ("next_at", "last_at", "last_run_id", "last_error", "enabled", "asked_at")
     (found,) = world.rows(f"select {', '.join(names)} from schedule where id = %s", id)
     return dict(zip(names, found, strict=True))
 
