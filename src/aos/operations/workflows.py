@@ -17,7 +17,7 @@ import msgspec
 from aos.kernel.errors import Conflict
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.manifest.gains import runs_for, workflow_gains
-from aos.kernel.manifest.values import WorkflowSpec
+from aos.kernel.manifest.values import HookSpec, ScheduleSpec, WorkflowSpec
 from aos.kernel.people import Actor, Permission
 from aos.kernel.specs import spec_digest
 from aos.operations.pages import Page, PageQuery, find_one, list_page, list_versions
@@ -104,7 +104,7 @@ def publish_workflow(edit: Edit, key: str, *, version: int | None = None) -> int
 def _require_own(edit: Edit, name: str) -> None:
     """Raise Forbidden unless all that runs the workflow by itself runs with the actor's rights."""
     manifest, email = edit.registry.manifest, edit.actor.email
-    starts = (*manifest.schedules, *manifest.hooks)
+    starts: list[ScheduleSpec | HookSpec] = [*manifest.schedules, *manifest.hooks]
     draft = edit.registry.drafts.get(("workflow", name))
     if draft is not None and workflow_gains(None, draft, starts, workflows=manifest.workflows, editor=email):
         edit.require(Permission.POLICY_PUBLISH)
@@ -116,7 +116,7 @@ def _add_version(edit: Edit, spec: WorkflowSpec, entry: Entry, *, change: str) -
     """Store a version, in force or waiting, and return its number."""
     manifest = edit.registry.manifest
     before = next((each for each in manifest.workflows if each.name == spec.name), None)
-    starts = (*manifest.schedules, *manifest.hooks)
+    starts: list[ScheduleSpec | HookSpec] = [*manifest.schedules, *manifest.hooks]
     gains = workflow_gains(before, spec, starts, workflows=manifest.workflows, editor=edit.actor.email)
     waits = edit.must_wait("workflow", spec.name, gains)
     if waits and edit.registry.drafts.get(("workflow", spec.name)) == spec:

@@ -70,10 +70,11 @@ select o.id, o.name,
   (select coalesce(jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name,
       'workflow', case h.target_kind when 'workflow' then h.target else '' end,
       'agent', case h.target_kind when 'agent' then h.target else '' end,
+      'signal', case h.does when 'signal' then h.target else '' end,
       'types', coalesce(h.accepts -> 'types', '[]'), 'sources', coalesce(h.accepts -> 'sources', '[]'),
       'mapping', h.mapping, 'owner', p.email, 'enabled', h.enabled)), '[]')
     from hook h
     join person p on p.id = h.owner_id
-    where h.organization_id = o.id and h.does = 'run' and h.retired_at is null) as hooks
+    where h.organization_id = o.id and h.retired_at is null) as hooks
 from organization o
 where o.id = %(organization_id)s
