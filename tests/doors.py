@@ -33,8 +33,8 @@ from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.hook_calls import HookCalls
 from aos.operations.own_acts import OwnActs
-from aos.operations.run_feeds import RunFeeds
 from aos.operations.run_facts import RunFactsCache
+from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
 from aos.operations.signals import Signals
 from aos.operations.tokens import TokenKind, new_token, token_hash

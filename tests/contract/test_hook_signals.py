@@ -14,7 +14,7 @@ from tests.databases import Database
 from tests.doors import open_door
 from tests.worlds import World
 
-SIGNAL = {"does": "signal", "target_kind": None, "target": "paid"}
+SIGNAL: dict[str, Any] = {"does": "signal", "target_kind": None, "target": "paid"}
 
 
 def signalling(hook: Hook, **more: Any) -> Hook:

@@ -182,6 +182,7 @@ def _run_detail() -> dict[str, Schema]:
         "input": {},
         "output": {},
         "undo_due": {**FLAG, "description": "It failed, and a run that undoes what it did begins by itself"},
+        "undo_error": {**maybe(TEXT), "description": "Why that run has not begun: a person has to act"},
     }
 
 

@@ -79,6 +79,7 @@ def run_detail(detail: RunDetail) -> Shown:
         "input": detail.input,
         "output": detail.output,
         "undo_due": detail.undo_due,
+        "undo_error": detail.undo_error,
     }
 
 
