@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
-from aos.kernel.limits import RUNS_PER_TREE_MAX
+from aos.kernel.limits import NESTED_RUNS_OPEN_MAX
 from aos.kernel.workflow.spec import TaskSpec
 from aos.operations.nested import Begun, NestedRuns
 from aos.operations.open_tasks import OpenTasks
@@ -32,18 +30,18 @@ def open_within(aos: Working) -> list[int]:
     return [row["nested_open"] for row in rows]
 
 
-def small(aos: Working, runs_max: int) -> NestedRuns:
+def small(aos: Working, nested_max: int) -> NestedRuns:
     """Return what starts nested runs, with a smaller limit."""
     do = aos.do
     room = OpenTasks(do.database, do.drivers.ticker)
-    return NestedRuns(do.database, do.facts, do.acts, do.drivers, open_tasks=room, runs_max=runs_max)
+    return NestedRuns(do.database, do.facts, do.acts, do.drivers, open_tasks=room, nested_max=nested_max)
 
 
 def test_no_more_runs_nest_in_a_tree_than_an_order_reaches_whoever_starts_them_at_once(database: Database) -> None:
     async def story() -> None:
         async with working(company(database, INNER, WIDE), started=False) as aos:
             run_id = await aos.start("flow")
-            nested, taken = small(aos, 4), await aos.do.tasks.claim(10)
+            nested, taken = small(aos, 3), await aos.do.tasks.claim(10)
             ends = await asyncio.gather(*(nested.start(each.task, None) for each in taken))
             begun = [each for each in ends if isinstance(each, Begun)]
             refused = [each for each in ends if isinstance(each, NotStarted)]
@@ -75,7 +73,6 @@ def test_runs_at_any_depth_count_on_the_outermost_and_leave_it_when_they_end(dat
     asyncio.run(story())
 
 
-@pytest.mark.long
 def test_a_tree_of_as_many_runs_as_there_may_be_is_paused_and_cancelled_from_its_root(database: Database) -> None:
     async def story() -> None:
         async with working(company(database, INNER, WIDE), started=False) as aos:
@@ -83,24 +80,30 @@ def test_a_tree_of_as_many_runs_as_there_may_be_is_paused_and_cancelled_from_its
             first, last = (await aos.do.tasks.claim(2))[:2]
             began: Any = await aos.do.nested.start(first.task, None)
             aos.rows(
-                "with made as (insert into run (organization_id, id, name, state, chain, origin_key_content_id,"
+                "with ids as materialized (select gen_random_uuid() as run_id, gen_random_uuid() as outer_id,"
+                " gen_random_uuid() as inner_id from generate_series(1, %s))"
+                ", made as (insert into run (organization_id, id, name, state, chain, origin_key_content_id,"
                 " parent_run_id, parent_task_id, root_run_id, tasks_open, tasks_total)"
-                " select r.organization_id, gen_random_uuid(), r.name, r.state, r.chain, r.origin_key_content_id,"
-                " r.parent_run_id, r.parent_task_id, r.root_run_id, 1, 1 from run r, generate_series(1, %s)"
-                " where r.id = %s returning organization_id, id)"
+                " select r.organization_id, i.run_id, r.name, r.state, r.chain, r.origin_key_content_id,"
+                " r.parent_run_id, i.outer_id, r.root_run_id, 1, 1 from run r, ids i where r.id = %s)"
                 ", planned as (insert into task (organization_id, id, run_id, name, label, kind, agent_id, chain, spec,"
-                " state, blockers, attempt, attempts_max, ready_at) select t.organization_id, gen_random_uuid(), m.id,"
-                " t.name, t.label, t.kind, t.agent_id, t.chain, t.spec, 'ready', 0, 1, 1, now()"
-                " from made m, task t where t.run_id = %s)"
-                " update run set nested_open = (select count(*) from made) + 1 where id = %s returning id",
-                RUNS_PER_TREE_MAX - 2, began.run_id, began.run_id, run_id,
+                " state, waits_for, blockers, attempt, attempts_max, ready_at, started_at)"
+                " select t.organization_id, case when t.run_id = r.id then i.inner_id else i.outer_id end,"
+                " case when t.run_id = r.id then i.run_id else t.run_id end, t.name, t.label || i.run_id, t.kind,"
+                " t.agent_id, t.chain, t.spec, t.state, t.waits_for, t.blockers, 1, 1, now(), t.started_at"
+                " from ids i, run r join task t on t.run_id = r.id or t.id = r.parent_task_id where r.id = %s)"
+                ", linked as (insert into edge (organization_id, source_id, target_id, run_id, kind)"
+                " select r.organization_id, i.run_id, i.outer_id, r.parent_run_id, 'child' from ids i, run r"
+                " where r.id = %s)"
+                " update run set nested_open = (select count(*) from ids) + 1 where id = %s returning id",
+                NESTED_RUNS_OPEN_MAX - 1, began.run_id, began.run_id, began.run_id, run_id,
             )  # fmt: skip
-            assert open_within(aos) == [RUNS_PER_TREE_MAX - 1]
+            assert open_within(aos) == [NESTED_RUNS_OPEN_MAX]
             refused = await aos.do.nested.start(last.task, None)
             assert isinstance(refused, NotStarted)
             assert refused.code == "too-large"
-            assert len((await aos.do.runs.pause_run(aos.person, run_id)).runs) == RUNS_PER_TREE_MAX
-            assert len((await aos.do.runs.cancel_run(aos.person, run_id)).runs) == RUNS_PER_TREE_MAX
+            assert len((await aos.do.runs.pause_run(aos.person, run_id)).runs) == NESTED_RUNS_OPEN_MAX + 1
+            assert len((await aos.do.runs.cancel_run(aos.person, run_id)).runs) == NESTED_RUNS_OPEN_MAX + 1
             assert not aos.rows("select 1 from run where state <> 'cancelled'")
 
     asyncio.run(story())

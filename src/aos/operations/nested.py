@@ -17,7 +17,7 @@ from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorde
 from aos.kernel.errors import AosError, NotFound, StaleClaim, StaleFacts, TooLarge, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, record_time
-from aos.kernel.limits import RUN_DEPTH_MAX, RUNS_PER_TREE_MAX, STALE_RETRIES_MAX
+from aos.kernel.limits import NESTED_RUNS_OPEN_MAX, RUN_DEPTH_MAX, STALE_RETRIES_MAX
 from aos.kernel.workflow.passes import Failed, Returned
 from aos.kernel.workflow.states import RUN_FINAL, RunState
 from aos.operations.authenticate import claim_stands
@@ -65,14 +65,14 @@ class NestedRuns:
         drivers: Drivers,
         *,
         open_tasks: OpenTasks,
-        runs_max: int = RUNS_PER_TREE_MAX,
+        nested_max: int = NESTED_RUNS_OPEN_MAX,
     ) -> None:
         self._database = database
         self._facts = facts
         self._acts = acts
         self._drivers = drivers
         self._open_tasks = open_tasks
-        self._nested_max = runs_max - 1
+        self._nested_max = nested_max
 
     async def start(self, task: ClaimedTask, value: Json) -> NestedStart:
         """Start the run of a task with its input, or say why not.

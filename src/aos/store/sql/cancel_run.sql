@@ -30,7 +30,7 @@ with cancelled as (
     ready_at = case when t.blockers <= r.count then aos_now() else t.ready_at end
   from released r
   where t.organization_id = r.organization_id and t.id = r.target_id and t.state = 'waiting'
-    and t.run_id <> all(%(run_ids)s::uuid[])
+    and (t.run_id in (select id from cancelled)) is not true
   returning t.state
 ), withdrawn as (
   update approval a set status = 'expired'
