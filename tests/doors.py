@@ -33,8 +33,10 @@ from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.hook_calls import HookCalls
 from aos.operations.own_acts import OwnActs
+from aos.operations.run_facts import RunFactsCache
 from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
+from aos.operations.signals import Signals
 from aos.operations.tokens import TokenKind, new_token, token_hash
 from tests.worlds import IDS, Caller, Running, World
 
@@ -266,7 +268,9 @@ async def _serve(
         authenticator = Authenticator(running.database, running.facts)
         acts = OwnActs(running.database, running.facts, running.gate, running.drivers)
         runs = Runs(running.database, running.facts, acts, running.drivers)
-        hooks = HookCalls(running.database, running.facts, runs, running.drivers)
+        known = RunFactsCache(running.database, running.facts, running.drivers)
+        signals = Signals(running.database, running.facts, known, acts, drivers=running.drivers)
+        hooks = HookCalls(running.database, running.facts, runs, running.drivers, signals=signals)
         feeds = RunFeeds(running.database)
         services = Services(running.gate, authenticator, running.facts, bell, feeds, front, hooks)
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))

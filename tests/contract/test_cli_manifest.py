@@ -291,3 +291,22 @@ def test_a_module_that_ends_the_process_is_no_end_of_the_check(code: Path) -> No
     (code / "mine/killer.py").write_text("import os\nprint('here', flush=True)\nos._exit(0)\n")
     found = looks_at(code, "").problems(["mine.killer:run"])
     assert found == {"mine.killer:run": "importing what the manifest names ended the process: here"}
+
+
+def test_a_draft_is_shown_and_not_published_where_its_version_is_not_named(aos: Cli, peer: Peer) -> None:
+    drafts: dict[str, dict[str, Any]] = {
+        "tool": {"version": 1, "draft_version": 2},
+        "workflow": {"version": 1, "draft_version": 2},
+        "policy": {"version": 2, "state": "draft"},
+    }
+    for kind, item in drafts.items():
+        path = "/policies/pay" if kind == "policy" else f"/{kind}s/pay"
+        peer.give(f"GET {path}", {"id": "1", "name": "pay", **item})
+        peer.give(f"GET {path}/versions", {"items": [{"version": 2, "effect": "read"}], "next": None})
+        done = aos(kind, "publish", "pay")
+        assert done.status == 2
+        assert "effect" in done.out
+        assert f"aos {path.split('/')[1]} publish pay --version 2" in " ".join(done.err.split())
+        assert not peer.bodies(f"POST {path}/publish")
+    peer.give("GET /tools/paid", {"id": "2", "name": "paid", "version": 2, "draft_version": None})
+    assert aos("tool", "publish", "paid").status == 6

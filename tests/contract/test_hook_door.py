@@ -228,6 +228,26 @@ def test_a_binary_event_is_read_from_its_headers(hook: Hook) -> None:
     assert hook.send({**EVENT, "id": "e-9"}).json()["status"] == "duplicate"
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"accepts": {"types": ["invoice.*"]}}, "its type"),
+        ({"accepts": {"types": ["*"], "sources": ["/erp"]}}, "its type and its source"),
+        ({"mapping": {"goal": "book what ${event.source} sent"}}, "more than `event.data`"),
+        ({"mapping": {"input": {"of": ["${event['type']}"]}}}, "more than `event.data`"),
+        ({"mapping": {"labels": {"all": "${size(event)}"}}}, "more than `event.data`"),
+    ],
+)
+def test_a_hook_that_reads_what_is_in_headers_takes_no_binary_event(hook: Hook, more: Any, said: str) -> None:
+    careful = Hook(hook.door, add_hook(hook.door.world, **more))
+    headers: Any = {"ce_specversion": "1.0", "ce_id": "e-9", "ce_source": "/erp", "ce_type": "invoice.created"}
+    refused = careful.send({"number": "INV-9"}, kind="application/json", **headers)
+    assert refused.status_code == 415
+    assert f"reads {said}, which" in refused.json()["detail"]
+    assert "application/cloudevents+json" in refused.json()["detail"]
+    assert runs(hook) == 0
+
+
 def test_a_signed_message_cannot_be_made_another_event_by_its_headers(hook: Hook) -> None:
     body = b'{"number": "INV-9"}'
     headers: Any = {"ce_specversion": "1.0", "ce_source": "/erp", "ce_type": "invoice.created"}

@@ -157,7 +157,10 @@ def test_who_may_not_publish_leaves_a_draft_that_waits(plane: Plane) -> None:
     drafted = plane.patch("/policies/large-payments", {"when": "args.amount > 5"}, token=developer).json()
     assert (drafted["version"], drafted["state"], drafted["active_version"]) == (2, "draft", 1)
     assert plane.post("/policies/large-payments/publish", {}, token=developer).status_code == 403
-    published = plane.post("/policies/large-payments/publish", {}).json()
+    unnamed = plane.post("/policies/large-payments/publish", {})
+    assert (unnamed.status_code, unnamed.json()["draft_version"]) == (422, 2)
+    assert plane.get("/policies/large-payments").json()["active_version"] == 1
+    published = plane.post("/policies/large-payments/publish", {"version": 2}).json()
     assert (published["state"], published["active_version"]) == ("active", 2)
     assert plane.post("/policies/large-payments/publish", {}).status_code == 409
     back = plane.post("/policies/large-payments/publish", {"version": 1}).json()

@@ -211,6 +211,36 @@ def test_a_hook_that_does_not_fit_is_refused_where_it_does_not(
     assert plane.rows("select 1 from secret where name like 'hook/%%'") == []
 
 
+def test_a_hook_that_signals_is_made_shown_changed_and_said_in_a_manifest(plane: Plane, company: Company) -> None:
+    paid = {"name": "paid", "signal": "payment-received"}
+    made = answer(plane.post("/hooks", paid), 201)
+    assert (made["signal"], made["workflow"], made["agent"]) == ("payment-received", None, None)
+    assert made["mapping"] == {"input": "${event.data}", "run": "${event.data.run_id}"}
+    changed = answer(plane.patch("/hooks/paid", {"mapping": {"run": "${event.subject}"}}))
+    assert changed["mapping"]["run"] == "${event.subject}"
+    said = manifest(hooks={"paid": {"signal": "payment-received", "mapping": {"run": "${event.subject}"}}})
+    assert answer(plane.post("/manifest", said))["changes"] == []
+    wider = manifest(hooks={"paid": {"signal": "other", "mapping": {"run": "${event.subject}"}}})
+    (change,) = answer(plane.post("/manifest", {**wider, "dry_run": True}))["changes"]
+    assert (change["mark"], "may send runs the signal `other`" in change["detail"]) == ("!", True)
+    assert [each["name"] for each in answer(plane.get("/hooks"))["items"]] == ["paid"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"signal": "s", "agent": "finance"}, ""),
+        ({"signal": "s", "mapping": {"goal": "pay"}}, "/mapping/goal"),
+        ({"signal": "s", "mapping": {"labels": {"a": "b"}}}, "/mapping/labels"),
+        ({"agent": "finance", "mapping": {"run": "${event.data.run_id}"}}, "/mapping/run"),
+        ({"signal": "s", "mapping": {"run": "${input.x}"}}, "/mapping/run"),
+    ],
+)
+def test_a_hook_either_starts_a_run_or_signals_one(plane: Plane, company: Company, body: Any, pointer: str) -> None:
+    refused = plane.post("/hooks", {"name": "both", **body})
+    assert (refused.status_code, pointers(refused)) == (400, [pointer])
+
+
 def manifest(**parts: Any) -> dict[str, Any]:
     """Return a manifest body."""
     return {"manifest": {"aos": 1, **parts}}

@@ -42,7 +42,8 @@ async def deliver(aos: Working, hook_id: UUID, body: bytes) -> UUID:
     timestamp = str(int(aos.running.facts.now().timestamp()))
     headers = {"webhook-id": "m1", "webhook-timestamp": timestamp, "content-type": "application/json"}
     headers["webhook-signature"] = signature_of("m1", timestamp, body, secret=SECRET)
-    calls = HookCalls(aos.running.database, aos.running.facts, aos.do.runs, aos.running.drivers)
+    do = aos.do
+    calls = HookCalls(do.database, do.facts, do.runs, do.drivers, signals=do.signals)
     received = await calls.receive(aos.world.organization_id, hook_id, Message(headers, body))
     assert received.taken is Taken.STARTED
     assert received.run_id is not None

@@ -42,8 +42,20 @@ def company(database: Database, *rules: Rule, tools: tuple[str, ...] = ("payment
         tool("erp.read"),
     ]
     world = make_world(database, agents=agents, tools=stock, rules=rules)
+    join(world)
     add_workflow(world, BOOKS)
     return world
+
+
+def join(world: World, *roles: str) -> None:
+    """Make the person who starts runs a member with these roles, an operator where none are named."""
+    world.rows(
+        "insert into member (organization_id, id, person_id, roles) values (%s, %s, %s, %s)",
+        world.organization_id,
+        IDS.new(),
+        world.person_id,
+        list(roles or ("operator",)),
+    )
 
 
 def bank() -> Caller:
@@ -253,6 +265,54 @@ def fragile(world: World, *names: str) -> None:
         add_workflow(world, WorkflowSpec(name, (fails,)))
 
 
+@pytest.mark.parametrize(
+    ("roles", "said"), [(None, "is no longer a member"), (["auditor"], "may no longer start runs (`run.start`)")]
+)
+def test_the_undoing_for_somebody_who_has_left_waits_for_a_person_and_says_so(
+    database: Database, roles: list[str] | None, said: str
+) -> None:
+    async def story() -> None:
+        world = company(database)
+        fragile(world, "fragile")
+        async with working(world, bank(), started=False) as aos:
+            run_id = await aos.start("fragile")
+            aos.rows("delete from member returning 1") if roles is None else aos.rows(
+                "update member set roles = %s returning 1", roles
+            )
+            await aos.worker.start()
+            await aos.ended(run_id)
+            await aos.until("select 1 from run where id = %s and undo_error is not null", run_id)
+            assert said in aos.run(run_id)["undo_error"]
+            assert "has to roll it back" in aos.run(run_id)["undo_error"]
+            await aos.do.ends.finish()
+            assert not aos.rows("select 1 from run where undoes_id is not null")
+            assert not aos.rows("select 1 from action where kind = 'run' and state <> 'performed'")
+            # Somebody who may does it, or they come back.
+            aos.rows("delete from member returning 1")
+            join(world)
+            await aos.do.ends.finish()
+            (undoing,) = await aos.until("select id from run where undoes_id = %s", run_id)
+            assert (await aos.ended(undoing["id"]))["state"] == "succeeded"
+
+    asyncio.run(story())
+
+
+def test_a_run_is_undone_by_itself_with_the_roles_that_its_starter_holds_now(database: Database) -> None:
+    async def story() -> None:
+        world = company(database)
+        fragile(world, "fragile")
+        async with working(world, bank(), started=False) as aos:
+            run_id = await aos.start("fragile")
+            assert aos.run(run_id)["chain"][-1]["roles"] == ["operator"]
+            aos.rows("update member set roles = '{developer,operator}' returning 1")
+            await aos.worker.start()
+            await aos.ended(run_id)
+            (undoing,) = await aos.until("select id, chain from run where undoes_id = %s", run_id)
+            assert undoing["chain"][-1]["roles"] == ["developer", "operator"]
+
+    asyncio.run(story())
+
+
 def test_an_undoing_that_waits_for_a_person_holds_back_no_other(database: Database) -> None:
     ask = Rule("ask", 1, Outcome.ESCALATE, (), ("run:asked",), "has(args.undoes)", "ask", approvers=Approvers())
 
@@ -283,6 +343,8 @@ def test_a_late_yes_to_an_undoing_is_not_too_late_and_a_refused_one_is_put_away(
             runs = {name: (await aos.ended(await aos.start(name)))["id"] for name in ("refused", "asked")}
             (approval,) = await aos.until("select * from approval where status = 'pending'")
             await aos.until("select 1 from action where kind = 'run' and state = 'refused'")
+            await aos.until("select 1 from run where id = %s and undo_error like 'refused (denied)%%'", runs["refused"])
+            await aos.until("select 1 from run where id = %s and undo_error like 'waits for%%'", runs["asked"])
             await aos.do.housekeeping.archive_runs(after_seconds=0)
             stand = {name: aos.run(run_id)["archived_at"] is not None for name, run_id in runs.items()}
             assert stand == {"refused": True, "asked": False}

@@ -15,6 +15,7 @@ from aos.kernel.errors import Conflict, NotFound, Unavailable
 from aos.kernel.policy.values import Approvers, Outcome, Rule
 from aos.operations.due_schedules import DueSchedules, Fired
 from aos.operations.runs import Runs, RunStarted
+from aos.store.sql_files import sql
 from aos.workers.schedules import ScheduleDuty
 from tests.databases import Database
 from tests.operations.test_runs_crashes import run_agent
@@ -67,7 +68,7 @@ def minute(world: World, minutes: float) -> datetime:
 
 def row(world: World, id: UUID) -> dict[str, Any]:
     """Return a schedule's row."""
-    names = ("next_at", "last_at", "last_run_id", "last_error", "enabled")
+    names = ("next_at", "last_at", "last_run_id", "last_error", "enabled", "asked_at")
     (found,) = world.rows(f"select {', '.join(names)} from schedule where id = %s", id)
     return dict(zip(names, found, strict=True))
 
@@ -342,6 +343,10 @@ def test_what_a_schedule_cannot_start_is_said_and_the_schedule_goes_on(database:
     told(world, story)
 
 
+def test_what_is_due_is_found_without_a_look_at_its_owners_idempotency_keys() -> None:
+    assert "idempotency" not in sql("load_due_schedules")
+
+
 DENIED = Rule("no-runs", 1, Outcome.DENY, (), ("run:echo",), "", "not at night")
 ASKED = Rule("ask", 1, Outcome.ESCALATE, (), ("run:echo",), "", "a person first", approvers=Approvers())
 
@@ -368,11 +373,13 @@ def test_a_start_that_waits_for_a_person_happens_once_when_they_agree(database: 
         assert await fire_all(aos) == [Fired.WAITS]
         (approval,) = aos.rows("select id from approval")
         assert row(world, id)["last_error"] == f"waits for approval {approval['id']}"
+        assert row(world, id)["asked_at"] == asked
         # Later times come while the person thinks.
         world.rows("update schedule set next_at = next_at - interval '1 hour'") if catch_up == "last" else None
         await aos.answer(approval["id"])
         assert await fire_all(aos) == [Fired.STARTED]
         assert (row(world, id)["last_at"], row(world, id)["last_error"]) == (asked, None)
+        assert row(world, id)["asked_at"] is None
         assert runs(world) == 1
 
     told(world, story)

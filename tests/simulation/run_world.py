@@ -173,7 +173,13 @@ class World:
                 outcome_content_id=IDS.new(),
             )
             empty = dict.fromkeys(("budgets", "origins", "contents", "records"), "[]")
-            params = {"runs": rows_json([run]), "tasks": rows_json(planned), "edges": rows_json(edges), **empty}
+            params: dict[str, Any] = {
+                "runs": rows_json([run]),
+                "tasks": rows_json(planned),
+                "edges": rows_json(edges),
+                **empty,
+            }
+            params["nested_max"] = 0
             assert owner.execute(sql("start_run"), params).fetchall()
 
     # --- what workers do ---------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from aos.operations.hook_calls import HookCalls
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
+from aos.operations.signals import Signals
 
 DRAIN_SECONDS: Final = 10
 """How long requests that are being answered may take when the process is asked to end."""
@@ -56,8 +57,10 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
-        runs = Runs(hot.database, hot.facts, OwnActs(hot.database, hot.facts, hot.gate, hot.drivers), hot.drivers)
-        hooks = HookCalls(hot.database, hot.facts, runs, hot.drivers)
+        acts = OwnActs(hot.database, hot.facts, hot.gate, hot.drivers)
+        runs = Runs(hot.database, hot.facts, acts, hot.drivers)
+        signals = Signals(hot.database, hot.facts, hot.runs, acts, drivers=hot.drivers)
+        hooks = HookCalls(hot.database, hot.facts, runs, hot.drivers, signals=signals)
         feeds = RunFeeds(hot.database)
         doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks))
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)

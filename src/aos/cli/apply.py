@@ -93,7 +93,9 @@ def _say_beside(session: Session, answer: Object, *, done: bool) -> None:
     for change in waiting:
         kind, name = clean(change.get("kind", "")), clean(change.get("name", ""))
         how = "waits as a draft" if done else "would wait as a draft"
-        session.out.note(f"{kind} {name} {how} for the permission policy.publish ({people}): aos {kind} publish {name}")
+        session.out.note(
+            f"{kind} {name} {how} for the permission policy.publish ({people}), who look at it with: aos {kind} publish {name}"
+        )
 
 
 def _confirm(session: Session, changes: list[Object], *, wider: list[Object], yes: bool) -> None:

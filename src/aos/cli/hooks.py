@@ -1,4 +1,4 @@
-"""`aos hooks`: signed doors through which systems outside start runs. A secret is printed once, when it is made."""
+"""`aos hooks`: signed doors through which systems outside start runs or signal them. A secret is printed once, when it is made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aos.cli.runs import read_input
 from aos.cli.session import Session, find_id, session_of
 
 HOOKS: Final = Collection(
-    "/hooks", "hook", ("name", "workflow", "agent", "accepts", "enabled", "owner", "last_at", "path")
+    "/hooks", "hook", ("name", "workflow", "agent", "signal", "accepts", "enabled", "owner", "last_at", "path")
 )
 
 group = typer.Typer(help="The hooks.", no_args_is_help=True)
@@ -25,25 +25,29 @@ def create(
     name: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits, - and _")],
     workflow: Annotated[str, typer.Option("--workflow", help="The workflow that is run")] = "",
     agent: Annotated[str, typer.Option("--agent", help="Or the agent that is run by itself")] = "",
+    signal: Annotated[str, typer.Option("--signal", help="Or the signal that a run is sent")] = "",
+    run: Annotated[
+        str, typer.Option("--run", help="With --signal: the run that is told; else ${event.data.run_id}")
+    ] = "",
     type: Annotated[
         list[str] | None, typer.Option("--type", help="A type of event or glob it takes; repeatable")
     ] = None,
     source: Annotated[list[str] | None, typer.Option("--source", help="A source or glob it takes; repeatable")] = None,
     input: Annotated[
         str,
-        typer.Option("--input", "-i", metavar="JSON|@FILE", help="What runs are given; else ${event.data}"),
+        typer.Option("--input", "-i", metavar="JSON|@FILE", help="What runs are given or told; else ${event.data}"),
     ] = "",
     goal: Annotated[str, typer.Option("--goal", help="What a run is to reach; may hold ${event.data...}")] = "",
 ) -> None:
-    """Open a hook; its runs have your rights.
+    """Open a hook; what it does is done with your rights.
 
     Its secret is printed once, here.
     """
     body: dict[str, Any] = {"name": name}
-    body |= {field: value for field, value in (("workflow", workflow), ("agent", agent)) if value}
+    body |= {field: value for field, value in (("workflow", workflow), ("agent", agent), ("signal", signal)) if value}
     accepts = {field: value for field, value in (("types", type), ("sources", source)) if value}
     mapping: dict[str, Any] = {"input": read_input(input)} if input else {}
-    mapping |= {"goal": goal} if goal else {}
+    mapping |= {field: value for field, value in (("goal", goal), ("run", run)) if value}
     body |= {field: value for field, value in (("accepts", accepts), ("mapping", mapping)) if value}
     session = session_of(context)
     _print_made(session, session.client.post(HOOKS.path, body))

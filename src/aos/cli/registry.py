@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from aos.cli.client import path_to
-from aos.cli.output import detail, table
-from aos.cli.session import find_id, session_of
+from aos.cli.failures import CliError, ExitStatus
+from aos.cli.output import clean, detail, table
+from aos.cli.session import Session, find_id, session_of
 
 LIST_MAX: Final = 50
 """How many items `list` shows unless told."""
@@ -57,7 +58,7 @@ COLLECTIONS: Final = (
         drafted=True,
     ),
     Collection("/budgets", "budget", ("id", "name", "scope", "limit", "per", "settled", "held", "left")),
-    Collection("/workflows", "workflow", ("name", "version", "tasks", "created_at")),
+    Collection("/workflows", "workflow", ("name", "version", "draft_version", "tasks", "created_at"), drafted=True),
 )
 """The collections that have nothing but `list`, `show` and `publish`."""
 
@@ -74,7 +75,7 @@ def add_collection(app: typer.Typer, collection: Collection, group: typer.Typer 
     if collection.shown and "show" not in own:
         group.command("show", help=f"Show one {collection.one}.")(_shower(collection))
     if collection.drafted:
-        text = f"Put the version of a {collection.one} that waits in force.\n\nIt needs the permission policy.publish."
+        text = f"Put the version of a {collection.one} that waits in force: without --version, show it.\n\nIt needs the permission policy.publish."
         group.command("publish", help=text)(_publisher(collection))
     app.add_typer(group, name=collection.plural)
     if collection.one not in {command.name for command in app.registered_commands}:
@@ -97,15 +98,37 @@ def _publisher(collection: Collection) -> Callable[..., None]:
     def publish_item(
         context: typer.Context,
         key: KeyArgument,
-        version: Annotated[int | None, typer.Option("--version", min=1, help="Only if it is this one")] = None,
+        version: Annotated[
+            int | None,
+            typer.Option("--version", min=1, help="The version to put in force; without it, the draft is shown"),
+        ] = None,
     ) -> None:
         session = session_of(context)
-        path = path_to(collection.plural, find_id(session, collection.path, key), "publish")
-        answer = session.client.post(path, {"version": version} if version else {})
+        path = path_to(collection.plural, find_id(session, collection.path, key))
+        if version is None:
+            raise _show_draft(session, collection, key, path)
+        answer = session.client.post(f"{path}/publish", {"version": version})
         number = answer.get("active_version") or answer.get("version")
         session.out.say(answer, f"version {number} of {collection.one} {answer.get('name') or key} is in force")
 
     return publish_item
+
+
+def _show_draft(session: Session, collection: Collection, key: str, path: str) -> CliError:
+    """Show the version that waits and return what ends the command: nothing is put in force that was not looked at."""
+    item = session.client.get(path)
+    name = clean(item.get("name") or key)
+    number = item.get("draft_version")
+    if number is None and item.get("state") == "draft":
+        number = item.get("version")
+    if number is None:
+        return CliError(
+            "Conflict", f"no version of {collection.one} `{name}` waits to be in force", ExitStatus.CONFLICT
+        )
+    (draft,) = session.client.items(f"{path}/versions", most=1)  # newest first, and a draft is the newest
+    session.out.emit(draft, lambda: detail(draft, times=session.out.ago))
+    told = f"version {number} waits; to put it in force: aos {collection.plural} publish {name} --version {number}"
+    return CliError("Not published", told, ExitStatus.USAGE)
 
 
 def _lister(collection: Collection) -> Callable[..., None]:

@@ -166,6 +166,8 @@ def undoing_line(run: Object) -> str:
     if run.get("undone_by"):
         by = run["undone_by"]
         return clean(f"undone by run {short(by)}: see what came of it with `aos runs show {by}`")
+    if run.get("undo_error"):
+        return clean(f"what it did is not undone: {run['undo_error']} (aos runs rollback {run.get('id')})")
     if run.get("undo_due"):
         return clean(f"what it did is undone by a run that begins by itself: `aos runs show {run.get('id')}` names it")
     return ""

@@ -113,6 +113,7 @@ def show_one_run(visit: Visit, key: str) -> HttpResponse:
         "receipt": receipt_of(visit),
         "may_read": visit.may(Permission.CONTENT_READ),
         "lineage": lineage(detail),
+        "undo_error": detail.undo_error,
         **_live(visit, detail),
         **_selected(visit, detail.run),
         **_VIEW[view](visit, detail),

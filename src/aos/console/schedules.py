@@ -121,7 +121,7 @@ def _answer(schedules: Sequence[ScheduleDetail], hooks: int) -> str:
     failing = sum(bool(each.last_error) for each in schedules)
     said = f"{count_text(len(on), 'schedule is', 'schedules are')} on"
     said += f", {failing} could not do what was due" if failing else ""
-    return f"{said}; {count_text(hooks, 'hook lets', 'hooks let')} systems outside start runs."
+    return f"{said}; {count_text(hooks, 'hook lets', 'hooks let')} systems outside start runs or signal them."
 
 
 urlpatterns = [path("console/schedules", page(show_schedules))]

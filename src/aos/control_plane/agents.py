@@ -113,7 +113,12 @@ class Kill(Endpoint):
 class Publish(Endpoint):
     """Accept a version of an agent that waits."""
 
-    @operation("publish_agent", "Put the version of an agent that waits in force", answer="Agent", body="Publish")
+    @operation(
+        "publish_agent",
+        "Put the version of an agent that waits, and is named, in force",
+        answer="Agent",
+        body="Publish",
+    )
     def post(self, request: Request, key: str) -> HttpResponse:
         body: Any = read_fields(request._request, PUBLISH)
 

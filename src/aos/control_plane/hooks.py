@@ -1,4 +1,4 @@
-"""/hooks: signed doors through which systems outside start runs. The door itself is the data plane's."""
+"""/hooks: signed doors through which systems outside start runs or signal them. The door itself is the data plane's."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ def shown(detail: HookDetail, organization_id: UUID) -> Shown:
         "name": detail.spec.name,
         "workflow": None,
         "agent": None,
+        "signal": None,
         **hook_document(detail.spec),
         "path": f"/hooks/{organization_id}/{detail.id}",
         "secret_version": detail.secret_version,

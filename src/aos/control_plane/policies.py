@@ -97,7 +97,7 @@ class Policy(Endpoint):
 class Publish(Endpoint):
     """Put a version of a policy in force."""
 
-    @operation("publish_policy", "Put a version in force, the newest if none is named", answer="Policy", body="Publish")
+    @operation("publish_policy", "Put the version that is named in force", answer="Policy", body="Publish")
     def post(self, request: Request, key: str) -> HttpResponse:
         body: Any = read_fields(request._request, PUBLISH)
 

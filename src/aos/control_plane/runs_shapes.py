@@ -184,6 +184,7 @@ def _run_detail() -> dict[str, Schema]:
         "undo_due": {**FLAG, "description": "It failed, and a run that undoes what it did begins by itself"},
         "source_undone_by": {**maybe(UUID), "description": "The run that undoes the one from which it was forked"},
         "standing_forks": {**list_of(UUID), "description": "Runs that were forked from it before it was undone"},
+        "undo_error": {**maybe(TEXT), "description": "Why that run has not begun: a person has to act"},
     }
 
 

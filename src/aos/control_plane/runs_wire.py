@@ -81,6 +81,7 @@ def run_detail(detail: RunDetail) -> Shown:
         "undo_due": detail.undo_due,
         "source_undone_by": detail.source_undone_by,
         "standing_forks": list(detail.standing_forks),
+        "undo_error": detail.undo_error,
     }
 
 

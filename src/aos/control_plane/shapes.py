@@ -167,7 +167,9 @@ TOKEN_NEW: Final[Schema] = closed(
 LINK: Final[Schema] = closed({"link": TEXT, "label": LABEL}, optional=("label",))
 SECRET_NEW: Final[Schema] = closed({"name": TEXT, "value": {"type": "string", "minLength": 1}})
 SECRET_VALUE: Final[Schema] = closed({"value": {"type": "string", "minLength": 1}})
-PUBLISH: Final[Schema] = closed({"version": {"type": "integer", "minimum": 1}}, optional=("version",))
+_PUBLISHED: Final[Schema] = {"version": {"type": "integer", "minimum": 1}}
+PUBLISH: Final[Schema] = closed(_PUBLISHED, optional=("version",))
+"""What is read: a number that is missing has an error of its own, which says what waits."""
 ORGANIZATION_NEW: Final[Schema] = closed(
     {"name": LABEL, "currency": TEXT, "timezone": TEXT, "environment": LABEL, "run_clock": FLAG},
     optional=("currency", "timezone", "environment", "run_clock"),
@@ -240,7 +242,7 @@ def _registry_components() -> dict[str, Schema]:
         "PolicyPatch": patch_of("policies"),
         "Policy": _shown("policies", **policy_columns, active_version=maybe(NUMBER), **_MADE),
         "PolicyVersion": _shown("policies", state=TEXT, activated_at=maybe(INSTANT), **_VERSION),
-        "Publish": PUBLISH,
+        "Publish": closed(_PUBLISHED),
         "MetRule": _shown("policies", id=TEXT, version=NUMBER, source={"enum": [each.value for each in RuleSource]}),
         "Explained": closed(
             {"agent": TEXT, "action": TEXT, "rules": list_of(ref("MetRule")), "default": {"enum": [Outcome.DENY.value]}}
@@ -250,7 +252,7 @@ def _registry_components() -> dict[str, Schema]:
         "Budget": _shown("budgets", id=UUID, name=TEXT, revision=NUMBER, created_at=INSTANT, retired_at=maybe(INSTANT)),
         "WorkflowNew": new_of("workflows"),
         "WorkflowPatch": patch_of("workflows"),
-        "Workflow": closed({"id": UUID, "name": TEXT, "version": NUMBER, **_WIRE_WORKFLOW, **_MADE}),
+        "Workflow": closed({"id": UUID, "name": TEXT, **numbers, **_WIRE_WORKFLOW, **_MADE}),
         "WorkflowVersion": closed({**_WIRE_WORKFLOW, **_VERSION}),
         **_shared_components(),
     }

@@ -28,6 +28,7 @@ def start_components() -> dict[str, Schema]:
             "name": TEXT,
             **_fields("hooks"),
             **target,
+            "signal": maybe(TEXT),
             "path": {**TEXT, "description": "Where senders post to"},
             "secret_version": NUMBER,
             "last_at": maybe(INSTANT),

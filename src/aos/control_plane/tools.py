@@ -79,7 +79,9 @@ class Tool(Endpoint):
 class Publish(Endpoint):
     """Accept a version of a tool that waits."""
 
-    @operation("publish_tool", "Put the version of a tool that waits in force", answer="Tool", body="Publish")
+    @operation(
+        "publish_tool", "Put the version of a tool that waits, and is named, in force", answer="Tool", body="Publish"
+    )
     def post(self, request: Request, key: str) -> HttpResponse:
         body: Any = read_fields(request._request, PUBLISH)
 

@@ -214,6 +214,7 @@ def workflow(detail: WorkflowDetail) -> Shown:
         "id": detail.id,
         "name": detail.spec.name,
         "version": detail.version,
+        "draft_version": detail.draft_version,
         **workflow_fields(detail.spec),
         "created_at": instant(detail.created_at),
         "updated_at": instant(detail.updated_at),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpResponse
 from django.urls import path
@@ -13,6 +13,7 @@ from aos.control_plane.bodies import page_query, read_fields, read_flag, read_te
 from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.parts import new_part, patched_part, take_name
+from aos.control_plane.shapes import PUBLISH
 from aos.operations.documents import workflow_document
 from aos.operations.idempotency import Reply
 from aos.operations.registry_records import Edit
@@ -22,6 +23,7 @@ from aos.operations.workflows import (
     find_workflow,
     list_workflow_versions,
     list_workflows,
+    publish_workflow,
     retire_workflow,
     show_workflow,
 )
@@ -56,7 +58,12 @@ class Workflow(Endpoint):
     def get(self, request: Request, key: str) -> HttpResponse:
         return json_response(wire.workflow(show_workflow(self.actor(request), key)))
 
-    @operation("change_workflow", "Give a workflow a new version", answer="Workflow", body="WorkflowPatch")
+    @operation(
+        "change_workflow",
+        "Give a workflow a new version; it waits where others' schedules or hooks run it",
+        answer="Workflow",
+        body="WorkflowPatch",
+    )
     def patch(self, request: Request, key: str) -> HttpResponse:
         body = read_fields(request._request)
 
@@ -77,6 +84,25 @@ class Workflow(Endpoint):
         return self.write(request, do)
 
 
+class Publish(Endpoint):
+    """Accept a version of a workflow that waits."""
+
+    @operation(
+        "publish_workflow",
+        "Put the version of a workflow that waits, and is named, in force",
+        answer="Workflow",
+        body="Publish",
+    )
+    def post(self, request: Request, key: str) -> HttpResponse:
+        body: Any = read_fields(request._request, PUBLISH)
+
+        def do(edit: Edit) -> Reply:
+            publish_workflow(edit, key, version=body.get("version"))
+            return Reply(200, wire.workflow(find_workflow(edit.organization_id, key)))
+
+        return self.write(request, do, body=body)
+
+
 class Versions(Endpoint):
     """A workflow's versions."""
 
@@ -89,5 +115,6 @@ class Versions(Endpoint):
 urlpatterns = [
     path("workflows", Workflows.as_view()),
     path("workflows/<str:key>", Workflow.as_view()),
+    path("workflows/<str:key>/publish", Publish.as_view()),
     path("workflows/<str:key>/versions", Versions.as_view()),
 ]

@@ -61,6 +61,12 @@ class InvalidCondition(AosError):
     slug, title, status, grpc = "invalid-condition", "Invalid condition", 422, "INVALID_ARGUMENT"
 
 
+class VersionRequired(AosError):
+    """A draft is accepted by its number, so that what counts is what was looked at; `draft_version` is the one that waits."""
+
+    slug, title, status, grpc = "version-required", "Version required", 422, "FAILED_PRECONDITION"
+
+
 class Unauthenticated(AosError):
     """No credential, or one that is unknown, expired or revoked."""
 

@@ -1,4 +1,4 @@
-"""Hooks: doors through which a system outside starts runs. Who a message is from, what it says, and what is made of it.
+"""Hooks: doors through which a system outside starts runs or signals them. Who a message is from, what it says, and what is made of it.
 
 Signatures are those of Standard Webhooks (github.com/standard-webhooks/standard-webhooks, spec version 1): HMAC-SHA256
 over `id.timestamp.body`, spelled `v1,BASE64`, several separated by spaces. Events are CloudEvents 1.0 in JSON, binary or
@@ -8,6 +8,8 @@ Rules a reader must not break:
 - Digests are compared in constant time, and every given one is compared.
 - Headers are not signed, `Content-Type` among them: they say how a message is read, so whoever holds one could have it read
   as another event. What tells two messages apart is therefore the signed `webhook-id` as well, for every kind of event.
+- In the binary form a header says even the event's type and source. A hook that chooses by them, or makes anything of what
+  is not the event's data, takes no event in that form (`check_signed`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
+from uuid import UUID
 
 import msgspec
 
@@ -29,7 +32,7 @@ from aos.kernel.json import Json, depth
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
 from aos.kernel.misfits import misfit_text
 from aos.kernel.policy.permissions import glob_matches
-from aos.kernel.workflow.templates import render
+from aos.kernel.workflow.templates import expressions_of, render
 
 EVENT: Final = "event"
 """The name under which a hook's templates read the event: `${event.data.invoice}`."""
@@ -45,6 +48,8 @@ _ID: Final = re.compile(r"[!-~]{1,200}")
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 _ATTRIBUTE: Final = re.compile(r"[a-z0-9]{1,20}")
 _REQUIRED: Final = ("id", "source", "type")
+_BESIDES_DATA: Final = re.compile(r"\bevent\b(?!\s*\.\s*data\b)")
+"""A word of an expression that reads of the event something else than its data, or might."""
 _STRUCTURED: Final = "application/cloudevents"
 
 _decode = msgspec.json.Decoder().decode
@@ -52,23 +57,26 @@ _decode = msgspec.json.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class HookMapping:
-    """What a run is given: templates over `event`."""
+    """What a run is given, or which run is told what: templates over `event`."""
 
     input: Json = "${event.data}"
     goal: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    run: str = "${event.data.run_id}"
+    """Of a hook that signals: the id of the run; `input` is then the signal's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookSpec:
-    """A door that starts a run of a workflow or an agent with the rights of `owner`, for events of some types and sources.
+    """A door that starts a run of a workflow or an agent, or sends a signal, with the rights of `owner`.
 
-    No types, or no sources, are all of them; both may be globs. An empty `owner` is whoever writes it.
+    It does so for events of some types and sources: no types, or no sources, are all of them; both may be globs. An empty `owner` is whoever writes it.
     """
 
     name: str
     workflow: str = ""
     agent: str = ""
+    signal: str = ""
     types: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     mapping: HookMapping = HookMapping()
@@ -77,8 +85,18 @@ class HookSpec:
 
     @property
     def target(self) -> str:
-        """Return the name of what is run."""
-        return self.workflow or self.agent
+        """Return the name of what is run, or of the signal that is sent."""
+        return self.workflow or self.agent or self.signal
+
+    @property
+    def does(self) -> str:
+        """Return what it does, as the store has it."""
+        return "signal" if self.signal else "run"
+
+    @property
+    def reach(self) -> str:
+        """Return what whoever holds its secret may do, in words."""
+        return f"may send runs the signal `{self.signal}`" if self.signal else f"may start `{self.target}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +121,8 @@ class Event:
     type: str
     data: Json
     attributes: Mapping[str, str] = field(default_factory=dict)
+    data_only: bool = False
+    """Whether the signature covers nothing but the data: all else came in headers."""
 
     def values(self) -> dict[str, Json]:
         """Return what templates read as `event`."""
@@ -117,20 +137,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a run is given by an event."""
+    """What a run is given by an event, or told; `run` is the id of the one that is told."""
 
     input: Json
     goal: str
     labels: Mapping[str, str]
+    run: UUID | None = None
 
 
 def hook_from(row: Mapping[str, Any], *, enabled: bool = True) -> HookSpec:
     """Return the hook that a row of the store holds."""
-    is_workflow = row["target_kind"] == "workflow"
+    does = {"workflow": "", "agent": "", "signal": ""}
+    does["signal" if row["does"] == "signal" else row["target_kind"]] = row["target"]
     return HookSpec(
         name=row["name"],
-        workflow=row["target"] if is_workflow else "",
-        agent="" if is_workflow else row["target"],
+        **does,
         types=tuple(row["accepts"].get("types", ())),
         sources=tuple(row["accepts"].get("sources", ())),
         mapping=msgspec.convert(row["mapping"], HookMapping),
@@ -190,15 +211,41 @@ def accepts(spec: HookSpec, event: Event) -> bool:
     return _matches(spec.types, event.type) and _matches(spec.sources, event.source)
 
 
-def map_event(mapping: HookMapping, event: Event) -> Given:
-    """Return what a run is given; raise InvalidRequest where a template finds no value or a wrong one."""
-    values = event.values()
+def check_signed(spec: HookSpec, event: Event) -> None:
+    """Raise UnsupportedMediaType where a hook reads of an event what no signature covers: anyone on the way could set it."""
+    if not event.data_only:
+        return
+    reads = ["its type" if spec.types else "", "its source" if spec.sources else ""]
+    mapping = spec.mapping
+    used: Json = [mapping.input, mapping.goal, dict(mapping.labels), *([mapping.run] if spec.signal else [])]
+    if any(_BESIDES_DATA.search(text) for text in expressions_of(used)):
+        reads.append("more than `event.data`")
+    if any(reads):
+        told = " and ".join(each for each in reads if each)
+        raise UnsupportedMediaType(
+            f"hook `{spec.name}` reads {told}, which in the binary form of an event stand in headers that no signature covers: "
+            "send the event in the structured form, as `application/cloudevents+json`"
+        )
+
+
+def map_event(spec: HookSpec, event: Event) -> Given:
+    """Return what a run is given or told; raise InvalidRequest where a template finds no value or a wrong one."""
+    mapping, values = spec.mapping, event.values()
+    if spec.signal:
+        return Given(render(mapping.input, values), "", {}, run=_run_id(render(mapping.run, values)))
     goal = render(mapping.goal, values)
     labels = render(dict(mapping.labels), values)
     assert isinstance(labels, dict)
     if not isinstance(goal, str):
         raise InvalidRequest("the hook's `goal` must become text: put it into a sentence, or choose another field")
     return Given(render(mapping.input, values), goal, {name: _label(name, value) for name, value in labels.items()})
+
+
+def _run_id(value: Json) -> UUID:
+    try:
+        return UUID(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise InvalidRequest("the hook's `run` must become the id of a run") from error
 
 
 def _label(name: str, value: Json) -> str:
@@ -260,10 +307,10 @@ def _binary(message: Message) -> Event:
     attributes = {
         name.removeprefix("ce-"): unquote(value) for name, value in message.headers.items() if name.startswith("ce-")
     }
-    return _event(attributes, _json(message.body))
+    return _event(attributes, _json(message.body), data_only=True)
 
 
-def _event(attributes: Mapping[str, str], data: Json) -> Event:
+def _event(attributes: Mapping[str, str], data: Json, *, data_only: bool = False) -> Event:
     """Return the event; raise InvalidRequest for what CloudEvents 1.0, section 3, does not allow."""
     if attributes.get("specversion") != "1.0":
         raise InvalidRequest("the event's `specversion` must be `1.0`")
@@ -275,7 +322,7 @@ def _event(attributes: Mapping[str, str], data: Json) -> Event:
             raise InvalidRequest(f"`{name[:40]}` cannot be an attribute: lower-case letters and digits, at most 20")
         if len(value) > 4_000 or "\x00" in value:
             raise InvalidRequest(f"the event's `{name}` is too long, or holds the character U+0000")
-    return Event(attributes["id"], attributes["source"], attributes["type"], data, dict(attributes))
+    return Event(attributes["id"], attributes["source"], attributes["type"], data, dict(attributes), data_only)
 
 
 def _plain(message: Message, body: Json) -> Event:

@@ -36,6 +36,9 @@ TASKS_PER_SPAWN_MAX: Final = 10_000
 FOR_EACH_ITEMS_MAX: Final = 10_000
 RUNS_PER_TREE_MAX: Final = 20_000
 """Open runs, one within another, that one order reaches at once."""
+NESTED_RUNS_OPEN_MAX: Final = 10_000
+"""Runs that may be open within one outermost run, at any depth; one more is not started. An order must reach all of them
+within the time of one request, on a busy machine too: hence half of RUNS_PER_TREE_MAX, and as many as a `for_each` has items."""
 DELEGATION_DEPTH_MAX: Final = 8
 RUN_DEPTH_MAX: Final = 8
 """How deep runs nest: a run that a task of another run started is one deeper."""

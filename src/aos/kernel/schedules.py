@@ -113,8 +113,3 @@ def due_values(local: datetime) -> dict[str, Json]:
 def due_key(schedule_id: object, due_at: datetime) -> str:
     """Return the Idempotency-Key of the run that a schedule starts for a time."""
     return f"schedule:{schedule_id}:{due_at.astimezone(UTC).isoformat()}"
-
-
-def due_of_key(key: str) -> datetime:
-    """Return the time that a key of `due_key` names."""
-    return datetime.fromisoformat(key.split(":", 2)[2])

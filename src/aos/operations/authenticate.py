@@ -125,7 +125,7 @@ class Authenticator:
                 "claim_token": said.claim_token,
             },
         )
-        if not rows:
+        if not rows or rows[0]["agent_id"] is None:
             raise Unauthenticated("the task token is unknown or its task has ended")
         return principal_of_task(rows[0], said.claim_token)
 

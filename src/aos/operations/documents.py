@@ -233,10 +233,11 @@ def schedule_document(spec: ScheduleSpec) -> Fields:
 def hook_document(spec: HookSpec) -> Fields:
     """Return a hook as a manifest writes it."""
     mapping = spec.mapping
+    rest: Fields = {"run": mapping.run} if spec.signal else {"goal": mapping.goal, "labels": dict(mapping.labels)}
     return {
-        **_filled(workflow=spec.workflow, agent=spec.agent),
+        **_filled(workflow=spec.workflow, agent=spec.agent, signal=spec.signal),
         "accepts": {"types": list(spec.types), "sources": list(spec.sources)},
-        "mapping": {"input": mapping.input, "goal": mapping.goal, "labels": dict(mapping.labels)},
+        "mapping": {"input": mapping.input, **rest},
         "owner": spec.owner,
         "enabled": spec.enabled,
     }

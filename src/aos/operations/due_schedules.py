@@ -21,7 +21,7 @@ from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, record_time
 from aos.kernel.people import Permission, roles_permit
-from aos.kernel.schedules import CATCH_UP_MAX, CatchUp, Overlap, choose_due, due_key, due_of_key, due_values
+from aos.kernel.schedules import CATCH_UP_MAX, CatchUp, Overlap, choose_due, due_key, due_values
 from aos.kernel.workflow.templates import render
 from aos.operations.contents import open_json
 from aos.operations.cron_times import find_zone, first_after, newest_between
@@ -173,7 +173,7 @@ class DueSchedules:
             case Pending(approval_id=approval_id):
                 said = f"waits for approval {approval_id}"
                 async with self._database.app(found["organization_id"]) as transaction:
-                    params = {**_named(found), "due_at": move.due_at, "error": said}
+                    params = {**_named(found), "due_at": move.due_at, "asked_at": move.fired_at, "error": said}
                     await transaction.run("note_schedule_error", params)
                 return Fired.WAITS
             case Refused(action_id=action_id, error=error):
@@ -214,7 +214,7 @@ def _plan(found: Row) -> tuple[datetime | None, _Move]:
     later = newest_between(cron, timezone, due_at, until=now, at_most=CATCH_UP_MAX)
     passed = (due_at, *later)[-CATCH_UP_MAX:]
     # What a person was asked about stays what it was, however much later the answer comes.
-    chosen = due_of_key(found["asked_key"]) if found["asked_key"] else choose_due(passed, now, catch_up)
+    chosen = found["asked_at"] or choose_due(passed, now, catch_up)
     after = chosen if catch_up is CatchUp.ALL and chosen is not None else now
     return chosen, _Move(due_at, first_after(cron, timezone, after), chosen)
 

@@ -1,4 +1,4 @@
-"""Hooks in the registry: signed doors through which systems outside start runs, with the rights of their owner.
+"""Hooks in the registry: signed doors through which systems outside start runs or signal them, with the rights of their owner.
 
 A hook's secret lies sealed among the organization's secrets under a reserved name; it is told once, when it is made or
 made anew, and leaves this module in no other way.
@@ -53,7 +53,7 @@ class MadeHook:
 def create_hook(edit: Edit, spec: HookSpec) -> MadeHook:
     """Open a hook with a secret of its own; raise Conflict where the name is taken."""
     edit.require(Permission.REGISTRY_WRITE)
-    edit.require(Permission.RUN_START)
+    edit.require(Permission.RUN_CONTROL if spec.signal else Permission.RUN_START)
     spec = replace(spec, owner=spec.owner or edit.actor.email)
     id, secret_id = edit.drivers.ids.new(), edit.drivers.ids.new()
     secret = _set_secret(edit, id, secret_id)
@@ -142,7 +142,8 @@ def _params(edit: Edit, id: UUID, spec: HookSpec, *, owner_id: UUID | None) -> d
         "organization_id": edit.organization_id,
         "id": id,
         "name": spec.name,
-        "target_kind": "workflow" if spec.workflow else "agent",
+        "does": spec.does,
+        "target_kind": None if spec.signal else "workflow" if spec.workflow else "agent",
         "target": spec.target,
         "mapping": msgspec.json.encode(spec.mapping).decode(),
         "accepts": msgspec.json.encode({"types": spec.types, "sources": spec.sources}).decode(),

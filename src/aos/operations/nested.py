@@ -3,7 +3,8 @@
 The start is an act `run:NAME` of whoever asked for the task, decided like any. Its effect, the run, and the wait of the
 task are one statement under the task's claim: there is never a second run for one attempt, nor one that nobody waits for.
 The run belongs to the same people, spends from the same budgets and knows where its values came from. It counts against
-the open tasks of its organization like any other: past their number the task fails, so that runs that start runs end.
+the open tasks of its organization like any other, and against the open runs of its tree, which an order must still reach:
+past either number the task fails, so that runs that start runs end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorde
 from aos.kernel.errors import AosError, NotFound, StaleClaim, StaleFacts, TooLarge, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, record_time
-from aos.kernel.limits import RUN_DEPTH_MAX, STALE_RETRIES_MAX
+from aos.kernel.limits import NESTED_RUNS_OPEN_MAX, RUN_DEPTH_MAX, STALE_RETRIES_MAX
 from aos.kernel.workflow.passes import Failed, Returned
 from aos.kernel.workflow.states import RUN_FINAL, RunState
 from aos.operations.authenticate import claim_stands
@@ -57,13 +58,21 @@ class NestedRuns:
     """Starts runs for tasks, and takes over what they come to."""
 
     def __init__(
-        self, database: Database, facts: FactsCache, acts: OwnActs, drivers: Drivers, *, open_tasks: OpenTasks
+        self,
+        database: Database,
+        facts: FactsCache,
+        acts: OwnActs,
+        drivers: Drivers,
+        *,
+        open_tasks: OpenTasks,
+        nested_max: int = NESTED_RUNS_OPEN_MAX,
     ) -> None:
         self._database = database
         self._facts = facts
         self._acts = acts
         self._drivers = drivers
         self._open_tasks = open_tasks
+        self._nested_max = nested_max
 
     async def start(self, task: ClaimedTask, value: Json) -> NestedStart:
         """Start the run of a task with its input, or say why not.
@@ -72,21 +81,30 @@ class NestedRuns:
         """
         try:
             await self._open_tasks.check_room(task.organization_id)
+            root_id = await self._root_with_room(task)
             planned = await self._planned(task, value)
         except Unavailable:
             raise
         except AosError as error:
             return NotStarted(error.slug, error.detail)
+        return await self._begin(task, planned, value, root_id=root_id)
+
+    async def _begin(self, task: ClaimedTask, planned: Planned, value: Json, *, root_id: UUID) -> NestedStart:
         for _ in range(STALE_RETRIES_MAX + 1):
             ruling = await self._rule_on(task, planned, value)
             if not isinstance(ruling, Allowed):
                 return ruling
             rows = self._rows(task, planned, ruling, value)
+            rows.run.root_run_id, rows.nested_max = root_id, self._nested_max
             if await self._write(task, rows):
                 self._open_tasks.add(task.organization_id, len(rows.tasks))
                 return Begun(rows.run_id)
             if not await claim_stands(self._database, task.organization_id, task.claim):
                 raise StaleClaim(f"task `{task.label}` was taken from this worker; nothing was written")
+            try:
+                await self._root_with_room(task)
+            except TooLarge as error:
+                return NotStarted(error.slug, error.detail)
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(f"what the start of `{task.label}` was decided on changed {STALE_RETRIES_MAX + 1} times")
 
@@ -127,10 +145,24 @@ class NestedRuns:
         why = f" ({row['error_code']})" if row["error_code"] and row["error_code"] != state else ""
         return Failed(f"run-{state.value}", f"run `{row['run_id']}` of workflow `{row['name']}` {_was(state)}{why}")
 
-    async def _planned(self, task: ClaimedTask, value: Json) -> Planned:
+    async def _root_with_room(self, task: ClaimedTask) -> UUID:
+        """Return the outermost run of a task; raise TooLarge where no further run may nest in it, or none so deep.
+
+        The statement that starts the run compares the number again, on the locked row.
+        """
         where = {"organization_id": task.organization_id, "run_id": task.run_id, "runs_max": RUN_DEPTH_MAX}
-        if (await self._database.read("count_runs_above", where))[0]["depth"] >= RUN_DEPTH_MAX:
+        (tree,) = await self._database.read("count_runs_above", where)
+        if tree["depth"] >= RUN_DEPTH_MAX:
             raise TooLarge(f"runs nest at most {RUN_DEPTH_MAX} deep, and `{task.label}` would start one more")
+        root_id: UUID = tree["root_run_id"]
+        if tree["nested_open"] >= self._nested_max:
+            raise TooLarge(
+                f"{tree['nested_open']} runs nested in run `{root_id}` are open, at most {self._nested_max} may be: "
+                f"`{task.label}` starts no further one; let fewer be open at once, or start them as runs of their own"
+            )
+        return root_id
+
+    async def _planned(self, task: ClaimedTask, value: Json) -> Planned:
         asked = {"organization_id": task.organization_id, "name": task.work.workflow}
         rows = await self._database.read("load_workflow", asked)
         if not rows:

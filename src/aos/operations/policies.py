@@ -24,7 +24,7 @@ from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.specs import rule_from, spec_digest, spec_of
 from aos.kernel.tools import Tool
 from aos.operations.pages import Page, PageQuery, find_one, list_page, list_versions
-from aos.operations.registry import Entry, read_registry, tool_of
+from aos.operations.registry import Entry, read_registry, tool_of, version_required
 from aos.operations.registry_records import Edit, reading
 from aos.store.cold.connection import run_sql
 
@@ -112,9 +112,10 @@ def save_policy(edit: Edit, rule: Rule, *, new: bool | None = None, checked: boo
 
 
 def publish_policy(edit: Edit, key: str, *, version: int | None = None) -> Rule:
-    """Put a version of a policy in force, the newest where none is named, and return its rule.
+    """Put a version of a policy in force and return its rule; an earlier one takes the policy back to it.
 
-    Raises NotFound, Conflict where that version is in force already, InvalidCondition where it no longer compiles.
+    Raises NotFound, Conflict where that version is in force already, VersionRequired where none is named and one waits,
+    InvalidCondition where it no longer compiles.
     """
     edit.require(Permission.POLICY_PUBLISH)
     name, entry = edit.registry.get("policy", key)
@@ -123,6 +124,8 @@ def publish_policy(edit: Edit, key: str, *, version: int | None = None) -> Rule:
         raise Conflict(f"policy `{name}` is retired: save it anew")
     if edit.registry.active_versions.get(name) == chosen:
         raise Conflict(f"version {chosen} of policy `{name}` is in force already")
+    if version is None:
+        raise version_required(f"policy `{name}`", chosen)
     rows = run_sql("load_policy_version", {"organization_id": edit.organization_id, "id": entry.id, "version": chosen})
     if not rows:
         raise NotFound(f"policy `{name}` has no version {chosen}")

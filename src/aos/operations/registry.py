@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from aos.kernel.agents import Agent, AgentStatus
-from aos.kernel.errors import Conflict, NotFound
+from aos.kernel.errors import Conflict, FieldError, NotFound, VersionRequired
 from aos.kernel.hooks import HookSpec
 from aos.kernel.manifest.values import (
     AgentSpec,
@@ -42,8 +42,8 @@ from aos.store.cold.connection import run_sql
 class Entry:
     """Where a registered thing stands: its id, its version, whether it is retired. People count as version 0.
 
-    Of agents and tools, `version` is the one in force, 0 where none is, and `draft` the newest that waits, 0 where none does.
-    Of all else, `version` is the newest.
+    Of agents, tools and workflows, `version` is the one in force, 0 where none is, and `draft` the newest that waits, 0 where
+    none does. Of all else, `version` is the newest.
     """
 
     id: UUID
@@ -58,19 +58,33 @@ class Entry:
         return max(self.version, self.draft) + 1
 
     def waiting(self, what: str, version: int | None) -> int:
-        """Return the number of the version that waits; raise Conflict where none does, or another than `version`."""
+        """Return the number of the version that waits, which `version` must name.
+
+        Raises Conflict where none waits, or another than `version`, VersionRequired where it is not named.
+        """
         if not self.draft:
             raise Conflict(f"no version of {what} waits to be in force")
-        if version not in (None, self.draft):
+        if version is None:
+            raise version_required(what, self.draft)
+        if version != self.draft:
             raise Conflict(f"version {version} of {what} does not wait: {self.draft} does")
         return self.draft
+
+
+def version_required(what: str, draft: int) -> VersionRequired:
+    """Return the error for a draft that is to be accepted without being named."""
+    return VersionRequired(
+        f"`version` is missing: version {draft} of {what} waits; look at it, and name it",
+        errors=[FieldError("/version", f"is required: version {draft} waits")],
+        extra={"draft_version": draft},
+    )
 
 
 @dataclass(slots=True)
 class Registry:
     """The registry: `manifest` is what is in force, `entries` everything ever registered, by kind and name.
 
-    `drafts` holds what waits to be in force, by kind and name: an AgentSpec, a ToolSpec or a Rule.
+    `drafts` holds what waits to be in force, by kind and name: an AgentSpec, a ToolSpec, a WorkflowSpec or a Rule.
     """
 
     organization_id: UUID
@@ -210,6 +224,11 @@ def _drafts(row: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
     for item in row["tools"]:
         if item["draft_spec"] is not None:
             found["tool", item["name"]] = msgspec.convert({**item["draft_spec"], "name": item["name"]}, ToolSpec)
+    for item in row["workflows"]:
+        if item["draft_spec"] is not None:
+            found["workflow", item["name"]] = msgspec.convert(
+                {**item["draft_spec"], "name": item["name"]}, WorkflowSpec
+            )
     for item in row["agents"]:
         if item["draft_spec"] is not None and not item["retired"]:
             columns = {

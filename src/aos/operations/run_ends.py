@@ -16,15 +16,16 @@ from typing import TypeAlias
 from uuid import UUID
 
 from aos.kernel.errors import AosError
-from aos.kernel.identity import Principal
+from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, Usage, principal_ids, record_time
 from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
+from aos.kernel.people import Permission, roles_permit
 from aos.kernel.workflow.outcome import EndedTask, run_outcome
 from aos.kernel.workflow.spec import OnFailure
 from aos.kernel.workflow.states import RunState, TaskState
 from aos.kernel.workflow.templates import INPUT, expressions_of, output_value, render
-from aos.operations.claimed import chain_of, roles_of
+from aos.operations.claimed import chain_of
 from aos.operations.contents import Sealed, open_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
@@ -40,11 +41,16 @@ UNDOS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class FailedRun:
-    """A run that has failed and is to be undone; `asker` is who stands behind it."""
+    """A run that has failed and is to be undone; `asker` is who stands behind it, with the roles that they hold now.
+
+    `problem` says why it cannot be undone in their name; `told` is what was last said of why it is not undone yet.
+    """
 
     organization_id: UUID
     run_id: UUID
     asker: Principal
+    problem: str = ""
+    told: str | None = None
 
 
 BeginUndo: TypeAlias = Callable[[Sequence[FailedRun]], Awaitable[None]]
@@ -105,16 +111,7 @@ class RunEnds:
         found = await self._database.read("load_runs_to_undo", where)
         self._undo_after = (found[-1]["finished_at"], found[-1]["id"]) if len(found) == self.undos_max else None
         if found:
-            await self.begin_undo(
-                [
-                    FailedRun(
-                        row["organization_id"],
-                        row["id"],
-                        Principal(row["organization_id"], chain_of(row["chain"]), roles_of(row["chain"])),
-                    )
-                    for row in found
-                ]
-            )
+            await self.begin_undo([_failed_run(row) for row in found])
 
     async def _end(self, rows: Sequence[Row]) -> int:
         members: list[FinishRow] = []
@@ -255,6 +252,20 @@ def _member(n: int, row: Row, state: RunState, *, error: str | None, sealed: Sea
         error_code=error,
         output_content_id=sealed.row.id if sealed is not None else None,
     )
+
+
+def _failed_run(row: Row) -> FailedRun:
+    """Return a run that is to be undone in the name of whoever stands behind it, if they may still start runs."""
+    chain = chain_of(row["chain"])
+    by_person = bool(chain) and chain[0].kind is PrincipalKind.PERSON
+    roles = tuple(sorted(row["roles"] or ()))
+    problem = ""
+    if by_person and row["roles"] is None:
+        problem = "whoever started it is no longer a member"
+    elif by_person and not roles_permit(roles, Permission.RUN_START):
+        problem = f"whoever started it may no longer start runs (`{Permission.RUN_START}`)"
+    asker = Principal(row["organization_id"], chain, roles if len(chain) == 1 else ())
+    return FailedRun(row["organization_id"], row["id"], asker, problem, row["undo_error"])
 
 
 def _undoes_on_failure(row: Row) -> bool:

@@ -13,7 +13,7 @@ from aos.kernel.errors import NotFound, TooLarge
 from aos.kernel.identity import PrincipalKind
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
-from aos.kernel.limits import INPUT_BYTES_MAX, ORIGIN_TOKENS_RUN_MAX
+from aos.kernel.limits import INPUT_BYTES_MAX, NESTED_RUNS_OPEN_MAX, ORIGIN_TOKENS_RUN_MAX
 from aos.kernel.money import Money
 from aos.kernel.origins import Source, token_digest, tokens_of
 from aos.kernel.workflow.lanes import lane_of, queue_of
@@ -93,13 +93,15 @@ class RunRows:
     contents: list[ContentRow] = field(default_factory=list)
     origins: list[OriginRow] = field(default_factory=list)
     budgets: list[RunBudgetRow] = field(default_factory=list)
+    nested_max: int = NESTED_RUNS_OPEN_MAX
+    """How many runs may be open within the outermost run that this one is nested in."""
 
     @property
     def run_id(self) -> UUID:
         """Return the run's id."""
         return self.run.id
 
-    def params(self) -> dict[str, str]:
+    def params(self) -> dict[str, str | int]:
         """Return the parameters of `start_run`."""
         return {
             "runs": rows_json([self.run]),
@@ -109,6 +111,7 @@ class RunRows:
             "contents": rows_json(self.contents),
             "origins": rows_json(self.origins),
             "budgets": rows_json(self.budgets),
+            "nested_max": self.nested_max,
         }
 
 

@@ -154,6 +154,8 @@ class RunDetail:
     """It was forked from a run that was undone since, by this one: what it took over from there is undone."""
     standing_forks: tuple[UUID, ...] = ()
     """It is undone, and these were forked from it before and are not, at most `FORKS_SHOWN_MAX`."""
+    undo_error: str | None = None
+    """Why that run has not begun, where something stands in its way: it waits for a person."""
 
 
 def list_runs(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
@@ -173,7 +175,7 @@ def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
         key = {"organization_id": actor.organization_id, "run_id": run_id}
         states = {row["state"]: row["tasks"] for row in run_sql("count_run_tasks", key)}
         has_failed = rows[0]["state"] == RunState.FAILED and rows[0]["undone_by"] is None
-        undo_due = has_failed and run_sql("is_undo_due", key)[0]["due"]
+        undo: dict[str, Any] = run_sql("is_undo_due", key)[0] if has_failed else {"due": False, "undo_error": None}
         failed: list[dict[str, Any]] = []
         if any(states.get(state) for state in FAILED):
             failed = _task_rows(actor, run_id, after=None, limit=FAILED_SHOWN_MAX, states=FAILED)[:FAILED_SHOWN_MAX]
@@ -193,7 +195,8 @@ def show_run(drivers: Drivers, actor: Actor, run_id: UUID) -> RunDetail:
         budgets=budgets.get(run_id, ()),
         input=opened.get(rows[0]["input_content_id"]),
         output=opened.get(rows[0]["output_content_id"]),
-        undo_due=undo_due,
+        undo_due=undo["due"],
+        undo_error=undo["undo_error"],
         source_undone_by=apart.get("source_undone_by"),
         standing_forks=tuple(apart.get("standing_forks", ())),
     )

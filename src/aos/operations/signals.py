@@ -7,6 +7,7 @@ whoever finds none is told of the next: none is lost, and none is taken twice.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -48,13 +49,19 @@ TIMED_OUT = "timed-out"
 
 @dataclass(frozen=True, slots=True)
 class SignalRequest:
-    """What is told to a run; the same key is the same signal. `approval_id` names the yes that it needed."""
+    """What is told to a run; the same key is the same signal. `approval_id` names the yes that it needed.
+
+    `origin` says whose words the value is; where it is not said, a person's if a person sends it, else those of something
+    that nothing may be built on. `idempotency_key` lets whoever was told to wait for a person send the same again.
+    """
 
     run_id: UUID
     name: str
     value: Json = None
     key: str | None = None
     approval_id: UUID | None = None
+    origin: Source | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class SignalSent:
 
 
 SentSignal: TypeAlias = SignalSent | Pending | Refused
+BesidesSignal: TypeAlias = Callable[[MachineTransaction], Awaitable[None]]
+"""What else is written in the transaction that sends a signal; what it raises undoes the sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,9 @@ class Signals:
         self._acts = acts
         self._drivers = drivers
 
-    async def send_signal(self, principal: Principal, request: SignalRequest) -> SentSignal:
+    async def send_signal(
+        self, principal: Principal, request: SignalRequest, *, besides: BesidesSignal | None = None
+    ) -> SentSignal:
         """Send a signal to an open run, or return the approval it waits for or why it was refused.
 
         What a person says is the person's words wherever it reappears in the run; what anything else sends is untrusted.
@@ -135,7 +146,15 @@ class Signals:
         arguments: dict[str, Json] = {"run": str(request.run_id), "value": request.value}
         run = await self._runs.of_run(organization_id, request.run_id)
         clock = run.clock(self._facts.now())
-        act = Act(principal, ActKind.MESSAGE, request.name, arguments, approval_id=request.approval_id, clock=clock)
+        act = Act(
+            principal,
+            ActKind.MESSAGE,
+            request.name,
+            arguments,
+            idempotency_key=request.idempotency_key,
+            approval_id=request.approval_id,
+            clock=clock,
+        )
         for _ in range(_TRIES_MAX):
             before = await self._before(act, request)
             if before is not None:
@@ -147,7 +166,7 @@ class Signals:
             if not isinstance(ruling, Allowed):
                 return ruling
             sending = self._rows(request, ruling, key=run.origin_key)
-            if await self._write(sending):
+            if await self._write(sending, besides):
                 return SignalSent(sending.row.id, request.run_id, request.name)
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(
@@ -214,7 +233,7 @@ class Signals:
         if rows[0]["state"] not in ("running", "paused"):
             raise Conflict(f"run `{run_id}` is {rows[0]['state']} and takes no signal")
 
-    async def _write(self, sending: _Sending) -> bool:
+    async def _write(self, sending: _Sending, besides: BesidesSignal | None) -> bool:
         row = sending.row
         names = rows_json([NameRow(run_id=row.run_id, name=row.name)])
         where = {"organization_id": row.organization_id, "source_id": row.source_id}
@@ -222,7 +241,11 @@ class Signals:
         async def work(transaction: MachineTransaction) -> bool:
             await transaction.run("lock_signals", {"signals": names})
             await transaction.run("lock_targets", where)
-            return bool(await transaction.run("send_signal", sending.params()))
+            if not await transaction.run("send_signal", sending.params()):
+                return False
+            if besides is not None:
+                await besides(transaction)
+            return True
 
         return await self._database.write(work)
 
@@ -278,7 +301,7 @@ class Signals:
             rules=rule_ids(allowed.decision),
             run_id=request.run_id,
         )
-        origins, row.origin_incomplete = _origins(act, request.value, key=key)
+        origins, row.origin_incomplete = _origins(act, request, key=key)
         return _Sending(row, [value.row, outcome.row], [record_row(record)], origins)
 
 
@@ -288,10 +311,10 @@ def _check(request: SignalRequest) -> None:
             raise InvalidRequest(f"the {what} of a signal has 1 to {NAME_LENGTH_MAX} characters, not {len(text)}")
 
 
-def _origins(act: Act, value: Json, *, key: bytes) -> tuple[list[OriginRow], bool]:
+def _origins(act: Act, request: SignalRequest, *, key: bytes) -> tuple[list[OriginRow], bool]:
     """Return what the signal's value tells the run of origins, and whether that is not all of it."""
     said = act.principal.actor.kind is PrincipalKind.PERSON
-    seen = tokens_of(value, Source.PERSON if said else Source.UNTRUSTED)
+    seen = tokens_of(request.value, request.origin or (Source.PERSON if said else Source.UNTRUSTED))
     rows = [
         OriginRow(n=0, token=hex_bytes(token_digest(key, token.text)), origin=token.origin.value, whole=token.whole)
         for token in seen.tokens

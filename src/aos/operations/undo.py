@@ -177,19 +177,31 @@ class Undos:
     async def begin_undo(self, failed: Sequence[FailedRun]) -> None:
         """Begin to undo runs that failed, for those who stand behind them; each once, however often it is asked.
 
-        One that is refused or waits for a person is recorded as that once; asking again finds it. No error is raised: what
-        could not begin is asked for again.
+        What stands in the way is said with the run, for a person to begin it: that who started it has left, a refusal, an
+        approval. A refusal and an approval are recorded once; asking again finds them. No error is raised: what could not
+        begin is asked for again.
         """
         for run in failed:
-            key = f"{UNDO}:{run.run_id}"
-            try:
-                begun = await self.roll_back(run.asker, run.run_id, idempotency_key=key)
-            except AosError as error:
-                _log.warning("run %s is not undone yet: %s", run.run_id, error.detail)
-            else:
-                if not isinstance(begun, RolledBack):
-                    told = begun.detail if isinstance(begun, Refused) else "it waits for a person"
-                    _log.info("run %s is not undone: %s", run.run_id, told)
+            told = f"{run.problem}: somebody who may has to roll it back" if run.problem else await self._begin_one(run)
+            if told is not None and told != run.told:
+                params = {"organization_id": run.organization_id, "id": run.run_id, "error": told}
+                async with self._database.app(run.organization_id) as transaction:
+                    await transaction.run("note_undo_error", params)
+
+    async def _begin_one(self, run: FailedRun) -> str | None:
+        """Begin to undo a run that failed; return what stands in the way, None where it has begun or is asked for again."""
+        try:
+            begun = await self.roll_back(run.asker, run.run_id, idempotency_key=f"{UNDO}:{run.run_id}")
+        except AosError as error:
+            _log.warning("run %s is not undone yet: %s", run.run_id, error.detail)
+            return None if error.retryable else f"{error.slug}: {error.title.lower()}"
+        match begun:
+            case RolledBack():
+                return None
+            case Refused(action_id=action_id, error=code):
+                return f"refused ({code}), see action {action_id}: roll it back by hand, if it is to be undone"
+            case Pending(approval_id=approval_id):
+                return f"waits for approval {approval_id}"
 
     async def undo_acts(self, task: ClaimedTask, facts: OrganizationFacts) -> UndoReport | UndoWaits | UndoLater:
         """Undo, under the claim of an undoing task, every act that is left; return what became of them all.

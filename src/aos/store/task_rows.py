@@ -304,6 +304,7 @@ class RunRow(msgspec.Struct, kw_only=True):
     forked_task: str | None = None
     origins_from_id: UUID | None = None
     tasks_open: int | None = None
+    root_run_id: UUID | None = None
 
 
 class PlannedRow(msgspec.Struct, kw_only=True):

@@ -169,7 +169,7 @@ def _widened_by_loss(old: object) -> str:
 def _widened_by_gain(new: object) -> str:
     """Say what somebody gains when this is added."""
     if isinstance(new, HookSpec):
-        return f"whoever holds its secret may start `{new.target}`"
+        return f"whoever holds its secret {new.reach}"
     return "a new rule that allows" if isinstance(new, Rule) and new.outcome is Outcome.ALLOW else ""
 
 
@@ -187,7 +187,7 @@ def _widened(old: object, new: object) -> list[str]:
 
 
 def _hook_widened(old: HookSpec, new: HookSpec) -> list[str]:
-    reasons = [] if old.target == new.target else [f"whoever holds its secret may start `{new.target}`"]
+    reasons = [] if old.reach == new.reach else [f"whoever holds its secret {new.reach}"]
     reasons += ["is open again"] if new.enabled and not old.enabled else []
     reasons += [f"acts with the rights of {new.owner}"] if new.owner != old.owner else []
     return reasons + [

@@ -1,4 +1,4 @@
-"""What somebody gains when an agent or a tool is registered or changed: the reasons why a person must accept it first.
+"""What somebody gains when an agent, a tool or a workflow is changed: the reasons why a person must accept it first.
 
 Closed by default: a field that differs counts, unless it stands below as harmless or is known to have become stricter. So
 a field that is added later counts until somebody says that it does not.
@@ -7,11 +7,11 @@ a field that is added later counts until somebody says that it does not.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Final
 
 from aos.kernel.agents import ToolPermission
-from aos.kernel.manifest.values import AgentSpec, ToolSpec
+from aos.kernel.manifest.values import AgentSpec, HookSpec, ScheduleSpec, ToolSpec, WorkflowSpec
 from aos.kernel.money import Money
 from aos.kernel.policy.index import meets_agent
 from aos.kernel.policy.permissions import glob_matches
@@ -97,6 +97,46 @@ def agent_gains(old: AgentSpec | None, new: AgentSpec, rules: Iterable[Rule]) ->
         for name in (each.name for each in fields(AgentSpec) if each.name not in seen)
         if getattr(old, name) != getattr(new, name)
     ]
+
+
+def workflow_gains(
+    old: WorkflowSpec | None,
+    new: WorkflowSpec,
+    starts: Iterable[ScheduleSpec | HookSpec],
+    *,
+    workflows: Iterable[WorkflowSpec],
+    editor: str,
+) -> list[str]:
+    """Return whose rights what `editor` writes into a workflow is run with: those of others by whose `starts` it is run.
+
+    A schedule or hook that is off counts for nothing: whoever turns it on has its owner's word. It also runs what is nested
+    in its workflow, as `workflows`, those in force, have it. A description is read by people alone.
+    """
+    if old is not None and replace(old, description=new.description) == new:
+        return []
+    running = _running(new.name, tuple(workflows))
+    return [
+        f"{'the schedule' if isinstance(each, ScheduleSpec) else 'the hook'} `{each.name}` runs it with the rights of {each.owner}"
+        for each in starts
+        if each.enabled and each.workflow in running and each.owner != editor
+    ]
+
+
+def runs_for(
+    name: str, starts: Iterable[ScheduleSpec | HookSpec], workflows: Iterable[WorkflowSpec], owner: str
+) -> bool:
+    """Say whether an enabled schedule or hook of `owner` runs this workflow."""
+    running = _running(name, tuple(workflows))
+    return any(each.enabled and each.workflow in running and each.owner == owner for each in starts)
+
+
+def _running(name: str, workflows: tuple[WorkflowSpec, ...]) -> set[str]:
+    """Return the workflows whose runs are, or hold, runs of the one of this name."""
+    found, last = {name}, 0
+    while len(found) != last:
+        last = len(found)
+        found |= {each.name for each in workflows if any(task.workflow in found for task in each.tasks)}
+    return found
 
 
 def _may_call(entry: ToolPermission) -> str:

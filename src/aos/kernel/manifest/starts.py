@@ -42,18 +42,24 @@ def read_schedule(name: str, part: Part) -> ScheduleSpec:
 def read_hook(name: str, part: Part) -> HookSpec:
     """Read one hook."""
     accepts, mapping = part.sub("accepts"), part.sub("mapping")
-    for field in ("input", "goal", "labels"):
+    for field in ("input", "goal", "labels", "run"):
         _check_template(mapping, field, EVENT)
+    signal = part.text("signal")
+    for field in ("goal", "labels") if signal else ("run",):
+        if field in mapping.fields:
+            mapping.note(field, f"is for a hook that {'starts a run' if signal else 'sends a signal'}")
     return HookSpec(
         name=name,
         workflow=part.text("workflow"),
         agent=part.text("agent"),
+        signal=signal,
         types=accepts.texts("types"),
         sources=accepts.texts("sources"),
         mapping=HookMapping(
             input=mapping.fields.get("input", HookMapping().input),
             goal=mapping.text("goal"),
             labels=_texts(mapping),
+            run=mapping.text("run", HookMapping().run),
         ),
         owner=part.text("owner").lower(),
         enabled=part.fields.get("enabled") is not False,

@@ -46,32 +46,36 @@ def hook_schema() -> Json:
         "sources": _texts("A source, or a glob", "Only events from these sources"),
     }
     mapping: _JsonObject = {
-        "input": {"description": "What the run is given; `${event.data}` unless it says so"},
+        "input": {"description": "What the run is given, or the signal's value; `${event.data}` unless it says so"},
         "goal": _text("What the run is to reach; may hold `${event.data...}`", length_max=4_000),
         "labels": _LABELS,
+        "run": _text("Of a signal: the id of the run that is told; `${event.data.run_id}` unless it says so"),
     }
+    signal = {**_text("Or the name of the signal that a run is sent"), "minLength": 1}
     made = "What is made of an event: `${event.id}`, `.source`, `.type`, `.data` and its attributes"
     return _closed(
         {
             "accepts": _part(accepts, "Which events it takes; all, when left out"),
             "mapping": _part(mapping, made),
             "enabled": {"type": "boolean", "default": True, "description": "Whether it takes anything"},
-        }
+        },
+        also={"signal": signal},
     )
 
 
-def _closed(properties: _JsonObject, *, required: tuple[str, ...] = ()) -> _JsonObject:
-    """Return the schema of something that starts one target with the rights of an owner."""
+def _closed(properties: _JsonObject, *, required: tuple[str, ...] = (), also: _JsonObject | None = None) -> _JsonObject:
+    """Return the schema of something that starts one target, or one of `also`, with the rights of an owner."""
     target: _JsonObject = {
         "workflow": {"$ref": "#/$defs/name", "description": "The workflow that is run; or give `agent`"},
         "agent": {"$ref": "#/$defs/name", "description": "The agent that is run by itself"},
+        **(also or {}),
     }
     owner = {**_text("Whose rights the runs have; whoever applies it unless it says so"), "format": "email"}
     found: _JsonObject = {
         "type": "object",
         "properties": {**target, **properties, "owner": owner},
         "additionalProperties": False,
-        "oneOf": [{"required": ["workflow"]}, {"required": ["agent"]}],
+        "oneOf": [{"required": [name]} for name in target],
     }
     return {**found, "required": list(required)} if required else found
 

@@ -43,6 +43,9 @@ class Run(models.Model):
     forked_task = models.TextField(null=True)
     undoes_id = models.UUIDField(null=True)
     schedule_id = models.UUIDField(null=True)
+    root_run_id = models.UUIDField(null=True)
+    nested_open = models.IntegerField(db_default=0)
+    undo_error = models.TextField(null=True)
 
     class Meta:
         db_table = "run"

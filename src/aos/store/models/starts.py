@@ -28,6 +28,7 @@ class Schedule(models.Model):
     owner_id = models.UUIDField()
     enabled = models.BooleanField(db_default=True)
     next_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(null=True)
     last_at = models.DateTimeField(null=True)
     last_run_id = models.UUIDField(null=True)
     last_error = models.TextField(null=True)

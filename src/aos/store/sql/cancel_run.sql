@@ -1,11 +1,17 @@
 -- Cancels runs with all their open tasks, and what waited for a person in them. Claims are gone with this statement: a
 -- worker that still runs a task can write nothing. A task of another run that waited for one of them is told of its end.
--- The tasks were locked before. Returns the runs that it cancelled.
+-- The outermost run, where it goes on, counts those nested in it less. The tasks were locked before.
+-- Returns the runs that it cancelled. Of very many runs, records are matched by a hash: `is true` keeps that from being a join,
+-- here a nested loop.
 with cancelled as (
   update run r set state = 'cancelled', error_code = 'cancelled', tasks_open = 0, finished_at = aos_now()
   where r.organization_id = %(organization_id)s and r.id = any(%(run_ids)s::uuid[])
     and r.state in ('running', 'paused')
-  returning r.organization_id, r.id
+  returning r.organization_id, r.id, r.root_run_id
+), counted as (
+  update run r set nested_open = greatest(r.nested_open - n.count, 0)
+  from (select organization_id, root_run_id, count(*)::int as count from cancelled group by 1, 2) n
+  where r.organization_id = n.organization_id and r.id = n.root_run_id and r.id <> all(%(run_ids)s::uuid[])
 ), ended as (
   update task t set state = 'cancelled', claim_token = null, claimed_by = null, lease_until = null, waits_for = null,
     wake_at = null, error_code = 'cancelled', finished_at = aos_now()
@@ -24,7 +30,7 @@ with cancelled as (
     ready_at = case when t.blockers <= r.count then aos_now() else t.ready_at end
   from released r
   where t.organization_id = r.organization_id and t.id = r.target_id and t.state = 'waiting'
-    and t.run_id <> all(%(run_ids)s::uuid[])
+    and (t.run_id in (select id from cancelled)) is not true
   returning t.state
 ), withdrawn as (
   update approval a set status = 'expired'
@@ -43,11 +49,11 @@ with cancelled as (
   from json_to_recordset(%(usage)s::json) as u(organization_id uuid, id uuid, kind text, action_id uuid,
     run_id uuid, task_id uuid, agent_id uuid, agent_version int, department_id uuid, name text, quantity bigint,
     unit text, cost_nanos bigint, currency text, rate_nanos bigint, estimated boolean, record_id uuid)
-  join cancelled c on c.organization_id = u.organization_id and c.id = u.run_id
+  where (u.run_id in (select id from cancelled)) is true
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join cancelled c on c.organization_id = r.organization_id and c.id = r.run_id
+  where (r.run_id in (select id from cancelled)) is true
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded

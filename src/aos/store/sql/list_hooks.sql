@@ -1,10 +1,10 @@
 -- A page of hooks, each with its owner.
-select h.id, h.name, h.target_kind, h.target, h.mapping, h.accepts, h.secret_id, s.version as secret_version, h.owner_id,
+select h.id, h.name, h.does, h.target_kind, h.target, h.mapping, h.accepts, h.secret_id, s.version as secret_version, h.owner_id,
   p.email as owner, h.enabled, h.last_at, h.created_at, h.updated_at, h.retired_at
 from hook h
 join person p on p.id = h.owner_id
 join secret s on s.organization_id = h.organization_id and s.id = h.secret_id
-where h.organization_id = %(organization_id)s and h.does = 'run'
+where h.organization_id = %(organization_id)s
   and (%(id)s::uuid is null or h.id = %(id)s)
   and (%(name)s::text is null or (h.name = %(name)s and h.retired_at is null))
   and (%(enabled)s::boolean is null or h.enabled = %(enabled)s)

@@ -1,5 +1,8 @@
--- A page of workflows, each at its current version.
-select w.id, w.name, w.version, v.spec, w.created_at, v.created_at as updated_at, w.retired_at
+-- A page of workflows, each at the version in force, with the number of a newer one that waits.
+select w.id, w.name, w.version, v.spec,
+  (select max(d.version) from workflow_version d
+    where d.organization_id = w.organization_id and d.workflow_id = w.id and d.version > w.version) as draft_version,
+  w.created_at, v.created_at as updated_at, w.retired_at
 from workflow w
 join workflow_version v on v.organization_id = w.organization_id and v.workflow_id = w.id and v.version = w.version
 where w.organization_id = %(organization_id)s

@@ -1,13 +1,8 @@
 -- Schedules whose time has come, each with its owner's roles now, its sealed input, whether its run before is open, and
--- the key under which a person was asked about a start of it that has not happened.
+-- the time for which a person was asked about a start of it that has not happened.
 select s.organization_id, s.id, s.name, s.target_kind, s.target, s.cron, s.timezone, s.goal, s.labels, s.priority,
-  s.catch_up, s.overlap, s.next_at, s.last_run_id, s.owner_id, p.email as owner, m.roles, aos_now() as now,
-  coalesce(r.state in ('running', 'paused'), false) as is_open, c.id as content_id, c.data_key_id, c.sealed,
-  (select max(i.key) from idempotency i
-    where i.organization_id = s.organization_id and i.principal_id = s.owner_id and i.status = 202
-      and starts_with(i.key, 'schedule:' || s.id || ':')
-      and i.key collate "C" >= 'schedule:' || s.id || ':' || to_char(s.next_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
-  ) as asked_key
+  s.catch_up, s.overlap, s.next_at, s.asked_at, s.last_run_id, s.owner_id, p.email as owner, m.roles, aos_now() as now,
+  coalesce(r.state in ('running', 'paused'), false) as is_open, c.id as content_id, c.data_key_id, c.sealed
 from schedule s
 join person p on p.id = s.owner_id
 left join member m on m.organization_id = s.organization_id and m.person_id = s.owner_id

@@ -48,10 +48,14 @@ select o.id, o.name,
     left join department d on d.organization_id = b.organization_id and d.id = b.scope_id
     where b.organization_id = o.id and b.scope not in ('run', 'task')) as budgets,
   (select coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'name', w.name, 'version', w.version,
-      'retired', w.retired_at is not null, 'spec', v.spec)), '[]')
+      'retired', w.retired_at is not null, 'spec', v.spec, 'draft_version', n.version, 'draft_spec', n.spec)), '[]')
     from workflow w
     join workflow_version v on v.organization_id = w.organization_id and v.workflow_id = w.id
       and v.version = w.version
+    left join lateral (
+      select d.version, d.spec from workflow_version d
+      where d.organization_id = w.organization_id and d.workflow_id = w.id and d.version > w.version
+      order by d.version desc limit 1) n on true
     where w.organization_id = o.id) as workflows,
   (select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'name', s.name, 'cron', s.cron, 'timezone', s.timezone,
       'workflow', case s.target_kind when 'workflow' then s.target else '' end,
@@ -66,10 +70,11 @@ select o.id, o.name,
   (select coalesce(jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name,
       'workflow', case h.target_kind when 'workflow' then h.target else '' end,
       'agent', case h.target_kind when 'agent' then h.target else '' end,
+      'signal', case h.does when 'signal' then h.target else '' end,
       'types', coalesce(h.accepts -> 'types', '[]'), 'sources', coalesce(h.accepts -> 'sources', '[]'),
       'mapping', h.mapping, 'owner', p.email, 'enabled', h.enabled)), '[]')
     from hook h
     join person p on p.id = h.owner_id
-    where h.organization_id = o.id and h.does = 'run' and h.retired_at is null) as hooks
+    where h.organization_id = o.id and h.retired_at is null) as hooks
 from organization o
 where o.id = %(organization_id)s

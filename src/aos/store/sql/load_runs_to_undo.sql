@@ -1,8 +1,10 @@
--- Failed runs whose acts are to be undone, since a task of theirs says so, and whose undoing has neither begun nor been
+-- Failed runs, each with the roles that the person at the root of its chain holds now, whose acts are to be undone, since a task of theirs says so, and whose undoing has neither begun nor been
 -- refused. Looked for among runs that are not archived, and only those of workflows in which some task says so. Those
 -- after a given one come next: what waits for a person, or fails to begin, holds back no other.
-select r.organization_id, r.id, r.chain, r.finished_at
+select r.organization_id, r.id, r.chain, r.finished_at, r.undo_error, m.roles
 from run r
+left join member m on m.organization_id = r.organization_id and r.chain -> 0 ->> 'kind' = 'person'
+  and m.person_id = (r.chain -> 0 ->> 'id')::uuid
 join workflow_version v on v.organization_id = r.organization_id and v.workflow_id = r.workflow_id
   and v.version = r.workflow_version
 where r.finished_at is not null and r.archived_at is null and r.state = 'failed'

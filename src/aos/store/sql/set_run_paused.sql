@@ -1,5 +1,6 @@
 -- Pauses runs, or lets them go on: no task of a paused run is claimed; those that run end their pass at its next call.
 -- The tasks were locked before. Returns the runs whose state changed.
+-- Of very many runs, records are matched by a hash: `is true` keeps that from being a join, here a nested loop.
 with changed as (
   update run r set state = %(to_state)s
   where r.organization_id = %(organization_id)s and r.id = any(%(run_ids)s::uuid[]) and r.state = %(from_state)s
@@ -12,7 +13,7 @@ with changed as (
 ), recorded as (
   select r.* from json_to_recordset(%(records)s::json) as r(organization_id uuid, id uuid, kind text, run_id uuid,
     action_id uuid, bytes bytea, leaf bytea, position int)
-  join changed c on c.organization_id = r.organization_id and c.id = r.run_id
+  where (r.run_id in (select id from changed)) is true
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded

@@ -1,7 +1,8 @@
 -- Starts one run: the decided act and its record, the run, its tasks and edges, its contents, its budget and what its input
 -- tells of origins, all or nothing. Nothing is written where the organization's epoch, the approval or the idempotency key
 -- is no longer as it was decided on: then no row is returned. A run that a task of another run starts is written under that
--- task's claim, and the task waits for it from then on; it knows values by its parent's key, and where they came from. What one
+-- task's claim, and the task waits for it from then on; it knows values by its parent's key, and where they came from. It is
+-- counted on the outermost run, and is not started where that one has as many nested in it as may be open. What one
 -- that goes on from another knows of origins is as complete as it is there now, whatever was read of that one before.
 with asked as (
   select * from json_to_recordset(%(runs)s::json) as m(
@@ -12,7 +13,7 @@ with asked as (
     parent_task_id uuid, parent_claim_token uuid, parent_attempt int, call_key text, total_timeout_seconds double precision,
     priority smallint, approval_id uuid, digest bytea, outcome_content_id uuid, clock timestamptz,
     idempotency_principal uuid, idempotency_key text, schedule_id uuid, undoes_id uuid, forked_from_id uuid,
-    forked_task text, origins_from_id uuid, tasks_open int)
+    forked_task text, origins_from_id uuid, tasks_open int, root_run_id uuid)
 ), live as (
   select m.* from asked m
   join organization o on o.id = m.organization_id and o.epoch = m.epoch
@@ -29,13 +30,20 @@ with asked as (
     set action_id = excluded.action_id, status = excluded.status, answer_content_id = excluded.answer_content_id
     where i.request_digest = excluded.request_digest and i.status = 202
   returning i.key
+), counted as (
+  update run r set nested_open = r.nested_open + 1
+  from live l
+  where r.organization_id = l.organization_id and r.id = l.root_run_id and r.nested_open < %(nested_max)s
+  returning r.id
 ), granted as (
-  select l.* from live l where l.idempotency_key is null or exists (select from keyed)
+  select l.* from live l
+  where (l.idempotency_key is null or exists (select from keyed))
+    and (l.root_run_id is null or exists (select from counted))
 ), started as (
   insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
     goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
     origin_incomplete, tasks_open, tasks_total, priority, parent_run_id, parent_task_id, schedule_id, undoes_id,
-    forked_from_id, forked_task)
+    forked_from_id, forked_task, root_run_id)
   select g.organization_id, g.id, g.workflow_id, g.workflow_version, g.agent_id, g.name, g.department_id, 'running',
     g.chain, coalesce(g.goal_content_id, p.goal_content_id), g.input_content_id, coalesce(g.labels, '{}'), g.thread,
     g.clock_start, coalesce(p.origin_key_content_id, g.origin_key_content_id),
@@ -43,7 +51,7 @@ with asked as (
     g.origin_incomplete or coalesce(p.origin_incomplete, s.origin_incomplete or s.archived_at is not null, false),
     coalesce(g.tasks_open, g.tasks_total), g.tasks_total,
     coalesce(g.priority, 0), g.parent_run_id, g.parent_task_id, g.schedule_id, g.undoes_id, g.forked_from_id,
-    g.forked_task
+    g.forked_task, g.root_run_id
   from granted g
   left join run p on p.organization_id = g.organization_id and p.id = g.parent_run_id
   left join run s on s.organization_id = g.organization_id and s.id = g.origins_from_id

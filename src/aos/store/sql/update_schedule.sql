@@ -16,7 +16,11 @@ update schedule s set target_kind = %(target_kind)s, target = %(target)s, cron =
   last_error = case when %(enabled)s and not s.enabled then null else s.last_error end,
   next_at = case
     when s.cron <> %(cron)s or s.timezone <> %(timezone)s or (%(enabled)s and not s.enabled) then %(next_at)s
-    else s.next_at end
+    else s.next_at end,
+  asked_at = case
+    when s.cron <> %(cron)s or s.timezone <> %(timezone)s or s.owner_id <> %(owner_id)s or (%(enabled)s and not s.enabled)
+      then null
+    else s.asked_at end
 from before b
 where s.organization_id = %(organization_id)s and s.id = b.id
 returning s.id
