@@ -280,6 +280,24 @@ async def steps_async(ctx: AsyncContext):
     return [at, failure, await ctx.tool("payments.create", {"amount": 1})]
 
 
+async def steps_beside_each_other(ctx: AsyncContext):
+    """On the first attempt the first branch comes to no step: the other's is then the first of that name."""
+
+    async def branch(value):
+        if value == 1 and ctx.attempt == 1:
+            raise ValueError("not yet")
+        return await ctx.step("say", _same, value)
+
+    said = await asyncio.gather(branch(1), branch(2), return_exceptions=True)
+    if isinstance(said[0], Exception):
+        raise said[0]
+    return said
+
+
+def _same(value):
+    return value
+
+
 async def waits_inside_a_step(ctx: AsyncContext):
     async def inner():
         return await ctx.tool("payments.create", {"amount": 1})

@@ -379,6 +379,19 @@ def test_a_step_runs_once_and_its_failure_is_the_same_on_every_pass(colour):
     asyncio.run(case())
 
 
+def test_steps_of_one_name_are_told_apart_by_what_they_are_given_in_whatever_order_an_attempt_comes_to_them():
+    async def case():
+        async with open_pool() as pool:
+            owner = Owner("sdk_agents:steps_beside_each_other")
+            assert (await owner.run(pool)).outcome == "raised"
+            owner.next_attempt()
+            ended = await owner.run(pool)
+            assert ended.value == [1, 2]
+            assert [record.state for record in owner.journal] == ["performed", "performed"]
+
+    asyncio.run(case())
+
+
 def test_what_a_pass_no_longer_reaches_is_told(tmp_path):
     async def case():
         async with open_pool(variables={"MARK_FOLDER": str(tmp_path)}) as pool:

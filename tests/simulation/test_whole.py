@@ -16,7 +16,7 @@ from aos.store.sql_files import sql
 from tests.databases import Server, cloned
 from tests.simulation.run_world import Mutant
 from tests.simulation.stepper import Broken
-from tests.simulation.whole_play import Played, Theatre
+from tests.simulation.whole_theatre import Played, Theatre
 
 SEEDS = 24
 LONG = range(1_000, 3_000)

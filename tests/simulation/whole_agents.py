@@ -39,7 +39,9 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
         case ["tool", name, op]:
             said = await _tool(ctx, name, op)
         case ["step", value]:
-            said = await ctx.step("say", lambda: value)
+            # What it says is given to the step and is part of its key: a line that breaks on the first attempt lets the
+            # branches beside it come to a step of the same name in another order on the second.
+            said = await ctx.step("say", _said, value)
         case ["group", scripts]:
             said = list(await asyncio.gather(*(_play(ctx, script) for script in scripts)))
         case ["spawn" | "chain" | "any", _]:
@@ -61,6 +63,10 @@ async def _line(ctx: AsyncContext, line: list[Any]) -> Any:
         case _:
             raise ScriptError(f"no such line: {line}")
     return said
+
+
+def _said(value: Any) -> Any:
+    return value
 
 
 async def _children(ctx: AsyncContext, line: list[Any]) -> Any:

@@ -8,18 +8,12 @@ injected, and everything must come to its end.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
-
-import psycopg
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
 from aos.drivers.crypto import StandardCrypto
 from aos.kernel.errors import AosError
@@ -28,7 +22,6 @@ from aos.kernel.limits import LEASE_SECONDS
 from aos.kernel.people import Actor, Role
 from aos.kernel.tools import ToolTransport
 from aos.operations.approvals import Answer
-from aos.operations.bell import CHANNELS
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
@@ -39,14 +32,11 @@ from aos.operations.signals import SignalRequest, SignalSent
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
-from tests.databases import Database as TestDatabase
-from tests.databases import Server
-from tests.simulation.run_world import Mutant
-from tests.simulation.stepper import ANY_STEP, Broken, Process, Stage, Wire, stepped_database
+from tests.simulation.stepper import ANY_STEP, Broken, Process, Stage, stepped_database
 from tests.simulation.virtual_loop import VirtualLoop
 from tests.simulation.whole_book import Book, BookCaller
-from tests.simulation.whole_checks import PREPARE, RETIRE, Checks
-from tests.simulation.whole_company import Company, Ordered, SeededIds, found_company
+from tests.simulation.whole_checks import Checks
+from tests.simulation.whole_company import Company, Ordered, SeededIds
 
 WORKERS = 2
 TROUBLE_STEPS = (100, 200, 400, 800, 1_600)
@@ -54,6 +44,11 @@ CHECK_STEPS = 40
 BELL_STEPS = 6
 CALM_SECONDS_MAX = 600.0
 HALT_SECONDS = 90.0
+LULL_UNTIL_SECONDS = 6 * 3_600.0
+"""How late it may become at once where nothing moves: past the end of approvals, and well within the day for which an
+Idempotency-Key is kept, since what is ordered again under a forgotten key is rightly done again."""
+LULL_SECONDS = 60.0
+"""How much time passes at once when it is as late as that."""
 UNDER_CLAIM = ("lock_tasks", "admit", "conclude")
 """Steps before which it matters whether a process still has what it had."""
 CLAIMED_AGAIN = ("sweep_leases", "claim_tasks", "commit claim_tasks")
@@ -128,20 +123,17 @@ class Play:
             await self._move()
         self.calm = True
         self.stage.note("calm")
+        assert self.front is not None
+        if not self.front.process.alive:
+            self._new_front()
+        # Asked for now: when all is over nothing may move any more before it is checked.
+        facts = asyncio.ensure_future(self.front.do.facts.of(self.company.world.organization_id))
         ends_at = self.stage.loop.now_seconds + CALM_SECONDS_MAX
-        while not await self._is_over():
+        while not (facts.done() and await self._is_over()):
             await self._move()
             if self.stage.loop.now_seconds > ends_at or self.stage.steps > STEPS_MAX:
                 raise Broken(f"no end after {self.stage.steps} steps: {await self.checks.what_is_left()}")
-        assert self.front is not None
-        facts = await self._facts_of(self.front)
-        await self.checks.at_the_end(facts, self.front.do.drivers)
-
-    async def _facts_of(self, front: Member) -> Any:
-        asked = asyncio.ensure_future(front.do.facts.of(self.company.world.organization_id))
-        while not asked.done():
-            await self._move()
-        return asked.result().data_keys
+        await self.checks.at_the_end(facts.result().data_keys, self.front.do.drivers)
 
     # --- processes -----------------------------------------------------------------------------------------------------
 
@@ -220,11 +212,12 @@ class Play:
                 await self._help()
 
     async def _pass_time(self) -> None:
-        due = self.stage.loop.next_timer_seconds()
+        due, now = self.stage.loop.next_timer_seconds(), self.stage.loop.now_seconds
         self.stage.note("time passes")
         if due is None:
-            due = self.stage.loop.now_seconds + 0.1
-        self.stage.loop.now_seconds = max(due, self.stage.loop.now_seconds)
+            due = now + 0.1
+        # Where all who are left stand still, the next timer may be one of the dead, days ahead.
+        self.stage.loop.now_seconds = min(max(due, now), max(LULL_UNTIL_SECONDS, now + LULL_SECONDS))
         if self.calm:
             self.stage.skew_seconds += 0.5
             await self._help()
@@ -261,7 +254,7 @@ class Play:
             victim = chance.choice(alive)
             assert victim.worker is not None
             stage.note(f"{victim.process.name} is asked to stop")
-            self._order(f"stop {victim.process.name}", self._stop, victim, victim.worker)
+            self._order(f"stop {victim.process.name}", self._stop, victim, victim.worker, by=victim)
         elif drawn < 0.035:
             stage.skew_seconds += chance.choice([1.0, 8.0, 20.0, 60.0])
             stage.note(f"the clock jumps to {stage.skew_seconds}")
@@ -350,8 +343,7 @@ class Play:
         if not any(member.process.alive for member in self.members):
             self._new_worker()
         for order in self.company.orders:
-            task = self.orders.get(order.key)
-            if order.key not in self.started and (task is None or task.done() or not self._is_living(order.key)):
+            if order.key not in self.started and not self._is_under_way(order.key):
                 self._submit(order)
         await self._answer_some()
         self._signal_some()
@@ -373,8 +365,10 @@ class Play:
             again = self.front.do.runs.try_again
             self._order(f"again {row['id']}", again, self._person, row["run_id"], row["id"])
 
-    def _is_living(self, key: str) -> bool:
-        return self.asked_by.get(key) is self.front and self.front is not None and self.front.process.alive
+    def _is_under_way(self, name: str) -> bool:
+        """Say whether an order may still come to something: it has no answer, and who carries it out is alive."""
+        task = self.orders.get(name)
+        return task is not None and not task.done() and self.asked_by[name].process.alive
 
     def _submit(self, order: Ordered) -> None:
         front = self.front
@@ -394,20 +388,26 @@ class Play:
         self.stage.note(f"order {order.key}")
         self.orders[order.key] = asyncio.create_task(go())
 
-    def _order(self, name: str, call: Callable[..., Awaitable[object]], *args: Any, **more: Any) -> None:
-        """Give an order, unless the same is under way; it may be refused, or the database be away."""
+    def _order(
+        self, name: str, call: Callable[..., Awaitable[object]], *args: Any, by: Member | None = None, **more: Any
+    ) -> None:
+        """Give an order to the front, or to `by`, unless the same is under way; it may be refused, or the database be away."""
         task = self.orders.get(name)
         if task is None or task.done():
             self.stage.note(f"order {name.split()[0]}")
+            assert self.front is not None
+            self.asked_by[name] = by or self.front
             self.orders[name] = asyncio.create_task(_told(call(*args, **more)))
 
     async def _is_over(self) -> bool:
         for task in self.orders.values():
             if task.done() and not task.cancelled():
                 task.result()
-        if len(self.started) < len(self.company.orders):
+        if len(self.started) < len(self.company.orders) or (self.stage.steps % 10 and self.stage.ready()):
             return False
-        return self.stage.steps % 10 == 0 and await self.checks.is_over()
+        if any(self._is_under_way(name) for name in self.orders):
+            return False  # an undoing that is about to begin is one more run
+        return await self.checks.is_over()
 
     @property
     def _person(self) -> Principal:
@@ -424,85 +424,3 @@ async def _told(work: Awaitable[object]) -> None:
     """Give an order that may be refused: the run may have ended meanwhile, or the database be away."""
     with suppress(AosError):
         await work
-
-
-@dataclass(frozen=True)
-class Played:
-    """How many steps a play had, and a digest of all that was done in it."""
-
-    steps: int
-    digest: int
-
-
-class Theatre:
-    """A database on which plays follow each other, each of a company of its own and as if it were the only one."""
-
-    def __init__(self, server: Server, database: TestDatabase) -> None:
-        self._server = server
-        self._database = database
-        self._loop = VirtualLoop()
-        self._wires: list[Wire] = []
-        with psycopg.connect(server.superuser, autocommit=True) as administrator:
-            administrator.execute("alter role aos_test set deadlock_timeout = '20ms'")
-        with psycopg.connect(database.owner, autocommit=True) as owner:
-            owner.execute(PREPARE)
-
-    def play(self, seed: int, *, mutant: Mutant | None = None) -> Played:
-        """Play one seed to its end."""
-        logging.disable(logging.ERROR)
-        self._loop.now_seconds = 0.0
-        try:
-            return self._loop.run_until_complete(self._play(seed, mutant))
-        finally:
-            logging.disable(logging.NOTSET)
-
-    def close(self) -> None:
-        """Close every connection."""
-
-        async def go() -> None:
-            for wire in self._wires:
-                await wire.real.close()
-
-        self._loop.run_until_complete(go())
-        self._loop.close()
-
-    async def _play(self, seed: int, mutant: Mutant | None) -> Played:
-        chance = random.Random(seed)
-        database = self._database
-        monitor = await AsyncConnection.connect(
-            self._server.superuser, dbname=database.name, autocommit=True, row_factory=dict_row
-        )
-        start = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
-        stage = Stage(self._loop, database, monitor, start, mutant, free=self._wires)
-        company = found_company(database, seed, chance.randint(1, 4))
-        book = Book(seed)
-        play = Play(stage, company, seed, book, Checks(stage, company, book), chance)
-        monitor.add_notify_handler(lambda notify: play.rung.append((notify.channel, notify.payload)))
-        for channel in CHANNELS:
-            await monitor.execute(f"listen {channel}".encode())
-        try:
-            await play.run()
-            return Played(stage.steps, stage.digest)
-        except Exception as error:
-            error.add_note("\n".join(stage.trace))
-            raise
-        finally:
-            await _end(stage)
-            self._wires = await stage.give_back()
-            for statement in RETIRE:
-                await monitor.execute(statement, {"organization_id": company.world.organization_id})
-            await monitor.close()
-
-
-async def _end(stage: Stage) -> None:
-    """End whatever still runs."""
-    stage.over = True
-    here = asyncio.current_task()
-    left = [task for task in asyncio.all_tasks() if task is not here]
-    for _ in range(20):
-        for task in left:
-            task.cancel()
-        left = [task for task in left if not task.done()]
-        if not left:
-            break
-        await asyncio.sleep(0)

@@ -44,7 +44,10 @@ _WRITE: Final = (
         "Idempotency-Key",
         str,
         OpenApiParameter.HEADER,
-        description="Under one key a write is done once: the same request is answered the same again, another is 422",
+        description=(
+            "Under one key a write is done once: the same request is answered the same again, another is 422; a key is "
+            "kept for a day"
+        ),
     ),
     OpenApiParameter("dry_run", bool, description="Try everything and change nothing"),
 )
