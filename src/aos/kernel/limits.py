@@ -39,6 +39,8 @@ RUNS_PER_TREE_MAX: Final = 20_000
 NESTED_RUNS_OPEN_MAX: Final = 10_000
 """Runs that may be open within one outermost run, at any depth; one more is not started. An order must reach all of them
 within the time of one request, on a busy machine too: hence half of RUNS_PER_TREE_MAX, and as many as a `for_each` has items."""
+NESTED_RUNS_NEAR: Final = 500
+"""So near to that number those who start nested runs take turns; before it they need not, for fewer start one at once than this."""
 DELEGATION_DEPTH_MAX: Final = 8
 RUN_DEPTH_MAX: Final = 8
 """How deep runs nest: a run that a task of another run started is one deeper."""

@@ -4,7 +4,8 @@ The start is an act `run:NAME` of whoever asked for the task, decided like any. 
 task are one statement under the task's claim: there is never a second run for one attempt, nor one that nobody waits for.
 The run belongs to the same people, spends from the same budgets and knows where its values came from. It counts against
 the open tasks of its organization like any other, and against the open runs of its tree, which an order must still reach:
-past either number the task fails, so that runs that start runs end.
+past either number the task fails, so that runs that start runs end. The open runs of a tree are counted by the statement that
+starts one more; only near their limit those who start one take turns, so that a wide tree does not grow one commit at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorde
 from aos.kernel.errors import AosError, NotFound, StaleClaim, StaleFacts, TooLarge, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, record_time
-from aos.kernel.limits import NESTED_RUNS_OPEN_MAX, RUN_DEPTH_MAX, STALE_RETRIES_MAX
+from aos.kernel.limits import NESTED_RUNS_NEAR, NESTED_RUNS_OPEN_MAX, RUN_DEPTH_MAX, STALE_RETRIES_MAX
 from aos.kernel.workflow.passes import Failed, Returned
 from aos.kernel.workflow.states import RUN_FINAL, RunState
 from aos.operations.authenticate import claim_stands
@@ -66,6 +67,7 @@ class NestedRuns:
         *,
         open_tasks: OpenTasks,
         nested_max: int = NESTED_RUNS_OPEN_MAX,
+        near: int = NESTED_RUNS_NEAR,
     ) -> None:
         self._database = database
         self._facts = facts
@@ -73,6 +75,7 @@ class NestedRuns:
         self._drivers = drivers
         self._open_tasks = open_tasks
         self._nested_max = nested_max
+        self._near = near
 
     async def start(self, task: ClaimedTask, value: Json) -> NestedStart:
         """Start the run of a task with its input, or say why not.
@@ -81,7 +84,7 @@ class NestedRuns:
         """
         try:
             await self._open_tasks.check_room(task.organization_id)
-            root_id = await self._root_with_room(task)
+            root_id = await self._root_of(task)
             planned = await self._planned(task, value)
         except Unavailable:
             raise
@@ -90,21 +93,26 @@ class NestedRuns:
         return await self._begin(task, planned, value, root_id=root_id)
 
     async def _begin(self, task: ClaimedTask, planned: Planned, value: Json, *, root_id: UUID) -> NestedStart:
+        in_turn = self._nested_max <= self._near
         for _ in range(STALE_RETRIES_MAX + 1):
             ruling = await self._rule_on(task, planned, value)
             if not isinstance(ruling, Allowed):
                 return ruling
             rows = self._rows(task, planned, ruling, value)
-            rows.run.root_run_id, rows.nested_max = root_id, self._nested_max
-            if await self._write(task, rows):
+            rows.run.root_run_id = root_id
+            rows.nested_max = self._nested_max if in_turn else self._nested_max - self._near
+            if await self._write(task, rows, in_turn=in_turn):
                 self._open_tasks.add(task.organization_id, len(rows.tasks))
                 return Begun(rows.run_id)
             if not await claim_stands(self._database, task.organization_id, task.claim):
                 raise StaleClaim(f"task `{task.label}` was taken from this worker; nothing was written")
-            try:
-                await self._root_with_room(task)
-            except TooLarge as error:
-                return NotStarted(error.slug, error.detail)
+            nested = await self._nested_open(task.organization_id, root_id)
+            if nested >= self._nested_max:
+                detail = f"{nested} runs nested in run `{root_id}` are open, and no more may be: `{task.label}` starts no other"
+                return NotStarted(
+                    TooLarge.slug, f"{detail}; let fewer be open at once, or start them as runs of their own"
+                )
+            in_turn = in_turn or nested >= self._nested_max - self._near
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(f"what the start of `{task.label}` was decided on changed {STALE_RETRIES_MAX + 1} times")
 
@@ -145,22 +153,19 @@ class NestedRuns:
         why = f" ({row['error_code']})" if row["error_code"] and row["error_code"] != state else ""
         return Failed(f"run-{state.value}", f"run `{row['run_id']}` of workflow `{row['name']}` {_was(state)}{why}")
 
-    async def _root_with_room(self, task: ClaimedTask) -> UUID:
-        """Return the outermost run of a task; raise TooLarge where no further run may nest in it, or none so deep.
-
-        The statement that starts the run compares the number again, on the locked row.
-        """
+    async def _root_of(self, task: ClaimedTask) -> UUID:
+        """Return the outermost run of a task; raise TooLarge where a run that it starts would nest too deep."""
         where = {"organization_id": task.organization_id, "run_id": task.run_id, "runs_max": RUN_DEPTH_MAX}
         (tree,) = await self._database.read("count_runs_above", where)
         if tree["depth"] >= RUN_DEPTH_MAX:
             raise TooLarge(f"runs nest at most {RUN_DEPTH_MAX} deep, and `{task.label}` would start one more")
         root_id: UUID = tree["root_run_id"]
-        if tree["nested_open"] >= self._nested_max:
-            raise TooLarge(
-                f"{tree['nested_open']} runs nested in run `{root_id}` are open, at most {self._nested_max} may be: "
-                f"`{task.label}` starts no further one; let fewer be open at once, or start them as runs of their own"
-            )
         return root_id
+
+    async def _nested_open(self, organization_id: UUID, root_id: UUID) -> int:
+        where = {"organization_id": organization_id, "root_run_id": root_id, "nested_max": self._nested_max}
+        (row,) = await self._database.read("count_nested_runs", where)
+        return int(row["nested_open"])
 
     async def _planned(self, task: ClaimedTask, value: Json) -> Planned:
         asked = {"organization_id": task.organization_id, "name": task.work.workflow}
@@ -199,11 +204,13 @@ class NestedRuns:
         rows.records.append(record_row(started))
         return rows
 
-    async def _write(self, task: ClaimedTask, rows: RunRows) -> bool:
+    async def _write(self, task: ClaimedTask, rows: RunRows, *, in_turn: bool) -> bool:
         key = rows_json([TaskKey(organization_id=task.organization_id, id=task.id)])
 
         async def work(transaction: MachineTransaction) -> bool:
             await transaction.run("lock_tasks", {"tasks": key})
+            if in_turn:
+                await transaction.run("lock_tree", {"root_run_id": rows.run.root_run_id})
             return bool(await transaction.run("start_run", rows.params()))
 
         return await self._database.write(work)

@@ -94,7 +94,7 @@ class RunRows:
     origins: list[OriginRow] = field(default_factory=list)
     budgets: list[RunBudgetRow] = field(default_factory=list)
     nested_max: int = NESTED_RUNS_OPEN_MAX
-    """How many runs may be open within the outermost run that this one is nested in."""
+    """How many runs may be open within the outermost run that this one is nested in for it to start."""
 
     @property
     def run_id(self) -> UUID:

@@ -44,7 +44,6 @@ class Run(models.Model):
     undoes_id = models.UUIDField(null=True)
     schedule_id = models.UUIDField(null=True)
     root_run_id = models.UUIDField(null=True)
-    nested_open = models.IntegerField(db_default=0)
     undo_error = models.TextField(null=True)
 
     class Meta:
@@ -59,6 +58,11 @@ class Run(models.Model):
                 fields=["organization_id", "parent_run_id"],
                 name="run_parent",
                 condition=Q(parent_run_id__isnull=False),
+            ),
+            models.Index(
+                fields=["organization_id", "root_run_id"],
+                name="run_root",
+                condition=Q(root_run_id__isnull=False, state__in=["running", "paused"]),
             ),
             models.Index(fields=["organization_id", "state", "id"], name="run_state"),
             models.Index(

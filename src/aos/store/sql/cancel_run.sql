@@ -1,17 +1,13 @@
 -- Cancels runs with all their open tasks, and what waited for a person in them. Claims are gone with this statement: a
 -- worker that still runs a task can write nothing. A task of another run that waited for one of them is told of its end.
--- The outermost run, where it goes on, counts those nested in it less. The tasks were locked before.
+-- The tasks were locked before.
 -- Returns the runs that it cancelled. Of very many runs, records are matched by a hash: `is true` keeps that from being a join,
 -- here a nested loop.
 with cancelled as (
   update run r set state = 'cancelled', error_code = 'cancelled', tasks_open = 0, finished_at = aos_now()
   where r.organization_id = %(organization_id)s and r.id = any(%(run_ids)s::uuid[])
     and r.state in ('running', 'paused')
-  returning r.organization_id, r.id, r.root_run_id
-), counted as (
-  update run r set nested_open = greatest(r.nested_open - n.count, 0)
-  from (select organization_id, root_run_id, count(*)::int as count from cancelled group by 1, 2) n
-  where r.organization_id = n.organization_id and r.id = n.root_run_id and r.id <> all(%(run_ids)s::uuid[])
+  returning r.organization_id, r.id
 ), ended as (
   update task t set state = 'cancelled', claim_token = null, claimed_by = null, lease_until = null, waits_for = null,
     wake_at = null, error_code = 'cancelled', finished_at = aos_now()

@@ -1,6 +1,6 @@
 -- Ends a batch of runs, each once: only while all its tasks have ended. A task of another run that waits for such a run is
--- told, and its run learns where the values came from that it is now given; the outermost run counts one nested in it less.
--- Those tasks were locked before. Returns the members written.
+-- told, and its run learns where the values came from that it is now given. Those tasks were locked before. Returns the
+-- members written.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, run_id uuid, state text, error_code text, output_content_id uuid)
@@ -10,7 +10,7 @@ with member as (
   from member m
   where r.organization_id = m.organization_id and r.id = m.run_id and r.state in ('running', 'paused')
     and r.tasks_open = 0
-  returning m.n, r.organization_id, r.id, r.parent_run_id, r.root_run_id, r.origin_incomplete
+  returning m.n, r.organization_id, r.id, r.parent_run_id, r.origin_incomplete
 ), released as (
   select e.organization_id, e.target_id, count(*)::int as count
   from ended d join edge e on e.organization_id = d.organization_id and e.source_id = d.id
@@ -35,27 +35,15 @@ with member as (
   where d.parent_run_id is not null
   on conflict do nothing
   returning organization_id, run_id
-), told as (
-  select organization_id, id, bool_or(incomplete) as incomplete, sum(tokens)::int as tokens, sum(count)::int as count
-  from (
-    select d.organization_id, d.parent_run_id as id, bool_or(d.origin_incomplete) as incomplete,
-      (select count(*) from traced t where t.organization_id = d.organization_id and t.run_id = d.parent_run_id) as tokens,
-      0 as count
-    from ended d where d.parent_run_id is not null group by 1, 2
-    union all
-    select d.organization_id, d.root_run_id, false, 0, count(*) from ended d where d.root_run_id is not null group by 1, 2
-  ) e
-  group by 1, 2
-), held as (
-  select t.* from told t join run r on r.organization_id = t.organization_id and r.id = t.id
-  where (t.incomplete or t.tokens > 0 or t.count > 0) and not exists (select from ended e where e.id = r.id)
-  order by t.organization_id, t.id for update of r
 ), learned as (
-  update run r set origin_tokens = r.origin_tokens + h.tokens,
-    origin_incomplete = r.origin_incomplete or h.incomplete or r.origin_tokens + h.tokens > %(origin_tokens_max)s,
-    nested_open = greatest(r.nested_open - h.count, 0)
-  from held h
-  where r.organization_id = h.organization_id and r.id = h.id
+  update run r set origin_tokens = r.origin_tokens + d.tokens,
+    origin_incomplete = r.origin_incomplete or d.incomplete or r.origin_tokens + d.tokens > %(origin_tokens_max)s
+  from (
+    select d.organization_id, d.parent_run_id, bool_or(d.origin_incomplete) as incomplete,
+      (select count(*)::int from traced t where t.organization_id = d.organization_id and t.run_id = d.parent_run_id)
+        as tokens
+    from ended d where d.parent_run_id is not null group by 1, 2) d
+  where r.organization_id = d.organization_id and r.id = d.parent_run_id and (d.incomplete or d.tokens > 0)
 ), kept as (
   insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after

@@ -2,8 +2,8 @@
 -- tells of origins, all or nothing. Nothing is written where the organization's epoch, the approval or the idempotency key
 -- is no longer as it was decided on: then no row is returned. A run that a task of another run starts is written under that
 -- task's claim, and the task waits for it from then on; it knows values by its parent's key, and where they came from. It is
--- counted on the outermost run, and is not started where that one has as many nested in it as may be open. What one
--- that goes on from another knows of origins is as complete as it is there now, whatever was read of that one before.
+-- not started where its outermost run has `nested_max` open ones within it. What one that goes on from another knows of
+-- origins is as complete as it is there now, whatever was read of that one before.
 with asked as (
   select * from json_to_recordset(%(runs)s::json) as m(
     organization_id uuid, epoch bigint, id uuid, workflow_id uuid, workflow_version int, agent_id uuid, name text,
@@ -30,15 +30,17 @@ with asked as (
     set action_id = excluded.action_id, status = excluded.status, answer_content_id = excluded.answer_content_id
     where i.request_digest = excluded.request_digest and i.status = 202
   returning i.key
-), counted as (
-  update run r set nested_open = r.nested_open + 1
-  from live l
-  where r.organization_id = l.organization_id and r.id = l.root_run_id and r.nested_open < %(nested_max)s
-  returning r.id
+), roomy as (
+  select l.id from live l
+  where l.root_run_id is null or (
+    select count(*) from (
+      select from run r
+      where r.organization_id = l.organization_id and r.root_run_id = l.root_run_id and r.state in ('running', 'paused')
+      limit %(nested_max)s) n) < %(nested_max)s
 ), granted as (
   select l.* from live l
   where (l.idempotency_key is null or exists (select from keyed))
-    and (l.root_run_id is null or exists (select from counted))
+    and exists (select from roomy)
 ), started as (
   insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
     goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
