@@ -1,9 +1,8 @@
--- A run knows the outermost run that it is nested in, and that one how many of those nested in it are open: one more than
--- an order could reach is not started. A failed run says why its undoing has not begun by itself.
+-- A run knows the outermost run that it is nested in: one more than an order could reach is not started. A failed run
+-- says why its undoing has not begun by itself.
 
 alter table run
   add column root_run_id uuid,                        -- null: nobody's task started it
-  add column nested_open int not null default 0,      -- of an outermost run: the open runs at any depth within it
   add column undo_error text;                         -- why a person has to begin the undoing
 
 with recursive tree as (
@@ -18,8 +17,7 @@ update run r set root_run_id = t.root_id
 from tree t
 where r.organization_id = t.organization_id and r.id = t.id and t.id <> t.root_id;
 
-update run r set nested_open = n.count
-from (
-  select organization_id, root_run_id, count(*)::int as count from run
-  where root_run_id is not null and state in ('running', 'paused') group by 1, 2) n
-where r.organization_id = n.organization_id and r.id = n.root_run_id;
+-- The open runs within an outermost one are counted by this where one more starts: a counter in its row would have those who
+-- start them wait for one another's commits.
+create index run_root on run (organization_id, root_run_id)
+  where root_run_id is not null and state in ('running', 'paused');
