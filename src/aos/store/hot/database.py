@@ -31,7 +31,7 @@ Row = DictRow
 _BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
-_SLOW_SECONDS: Final = 0.15
+_SLOW_SECONDS: Final = 0.05
 """A statement of the machine role that takes longer makes all of them be planned again."""
 _RENEWAL_SECONDS: Final = 1.0
 """The least time between two renewals of all plans."""
