@@ -47,6 +47,14 @@ def test_what_nobody_uses_is_removed_and_nothing_else(root: Path) -> None:
     assert remove_left_over(root, now=now) == [bound, other, young], "the sockets were closed, and it was long ago"
 
 
+def test_a_folder_that_holds_anything_but_sockets_is_not_ours_to_remove(root: Path) -> None:
+    notes = left(root, "notes")
+    (notes / "data.txt").write_text("kept", encoding="utf-8")
+    os.utime(notes, (0, 0))
+    assert remove_left_over(root) == []
+    assert sorted(each.name for each in notes.iterdir()) == ["data.txt", "hosts-worker.sock"]
+
+
 def test_of_the_sockets_of_hosts_those_of_living_processes_stay(root: Path) -> None:
     for name in ("hosts-worker-1.sock", "control.sock"):
         with socket.socket(socket.AF_UNIX) as killed:

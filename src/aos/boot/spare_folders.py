@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import socket
 import stat
 from collections.abc import Collection
@@ -66,7 +65,9 @@ def remove_left_over(root: Path, *, keep: Collection[Path] = (), now: float | No
 
 
 def remove_dead_sockets(folder: Path) -> None:
-    """Remove the sockets of hosts in a folder that no living process has."""
+    """Remove the sockets of hosts in a folder of ours that no living process has."""
+    if not _is_ours(folder):
+        return
     with contextlib.suppress(OSError):  # it is not made yet, or is another user's
         there = list(folder.glob("hosts-*.sock"))
         for path in set(there).difference(living_sockets(folder)):
@@ -93,16 +94,26 @@ def _answers(path: Path) -> bool:
 
 
 def _remove(folder: Path) -> bool:
-    """Remove a folder that nobody has locked, and say whether it was so."""
+    """Remove a folder that nobody has locked and that holds sockets alone, and say whether it was so."""
+    if not all(_is_of_a_socket(each) for each in folder.iterdir()):
+        return False
     try:
         descriptor = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     try:
-        shutil.rmtree(folder)
+        for each in folder.iterdir():
+            if _is_of_a_socket(each):
+                each.unlink(missing_ok=True)
+        folder.rmdir()
     finally:
         os.close(descriptor)
     return True
+
+
+def _is_of_a_socket(path: Path) -> bool:
+    """Say whether something is a socket, or lies beside one of Postgres, by its name: anything else is not ours to remove."""
+    return path.name.endswith(".sock") or path.name.startswith(".s.PGSQL.")
 
 
 def _lock(folder: Path, how: int) -> int:

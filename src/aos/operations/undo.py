@@ -229,7 +229,8 @@ class Undos:
             begun: StartedRun = await self._runs.begin(act, rows_of, besides=in_turn)
         except _UndoneAbove:
             above = await self._undone_above(act.principal, run_id)
-            assert above is not None
+            if above is None:  # it has ended otherwise meanwhile
+                raise Conflict("a run above it was being undone at this moment: ask again") from None
             return RolledBack(above, replayed=True)
         except Conflict:
             # Somebody else was first: the unique index let one of the two be written.

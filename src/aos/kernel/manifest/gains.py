@@ -109,8 +109,8 @@ def workflow_gains(
 ) -> list[str]:
     """Return whose rights what `editor` writes into a workflow is run with: those of others by whose `starts` it is run.
 
-    A schedule or hook that is off counts for nothing: whoever turns it on has its owner's word. It also runs what is nested
-    in its workflow, as `workflows`, those in force, have it. A description is read by people alone.
+    A schedule or hook that is off counts too: who edits may have turned it off, and its owner may turn it on again unaware.
+    It also runs what is nested in its workflow, as `workflows`, those in force, have it. A description is read by people alone.
     """
     if old is not None and replace(old, description=new.description) == new:
         return []
@@ -118,7 +118,7 @@ def workflow_gains(
     return [
         f"{'the schedule' if isinstance(each, ScheduleSpec) else 'the hook'} `{each.name}` runs it with the rights of {each.owner}"
         for each in starts
-        if each.enabled and each.workflow in running and each.owner != editor
+        if each.workflow in running and each.owner != editor
     ]
 
 
