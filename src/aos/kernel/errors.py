@@ -199,6 +199,19 @@ class ToolFailed(AosError):
     slug, title, status, grpc = "tool-failed", "Tool failed", 502, "UNKNOWN"
 
 
+class UpstreamFailed(AosError):
+    """A model's server could not be reached, cut its answer, or answered what is not HTTP.
+
+    `sent` is False only where it is certain that the request did not arrive.
+    """
+
+    slug, title, status, grpc = "upstream-failed", "Model server failed", 502, "UNAVAILABLE"
+
+    def __init__(self, detail: str, *, sent: bool = True, extra: Mapping[str, object] | None = None) -> None:
+        super().__init__(detail, extra=extra)
+        self.sent = sent
+
+
 class Unavailable(AosError):
     """A part that AOS needs (database, host, facts) cannot be reached; nothing was done."""
 

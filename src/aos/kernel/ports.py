@@ -5,7 +5,7 @@ Nothing here performs anything. A driver raises `AosError` subclasses only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -99,4 +99,56 @@ class ToolCaller(Protocol):
 
         A time-out or a lost connection after sending is an outcome that is unknown.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One request to a model's server: always POST, the body whole.
+
+    The name in `url` is resolved once; an answer that is private, loopback or link-local is refused unless the host stands
+    in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. Redirects are not followed.
+    """
+
+    url: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    permitted: tuple[str, ...]
+    connect_seconds: float = 10
+    first_byte_seconds: float = 300
+    idle_seconds: float = 120
+    """How long the body may stand still between two parts."""
+
+
+class UpstreamAnswer(Protocol):
+    """The answer of a model's server, its head read and its body under way."""
+
+    @property
+    def status(self) -> int:
+        """Return the HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers by lower-case name; of a repeated one the last."""
+        ...
+
+    def parts(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes, at most once; raise UpstreamFailed where it is cut, stands still or is malformed."""
+        ...
+
+    async def read(self, *, at_most: int) -> bytes:
+        """Return the whole body; raise UpstreamFailed where it is over `at_most` bytes, cut, or stands still."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection: it is kept for another request if the body was read to its end, else cut."""
+        ...
+
+
+class ModelTransport(Protocol):
+    """Sends requests to models' servers over connections that are kept."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
+        """Return the answer once its head is there; raise UpstreamFailed, whose `sent` says whether anything was done."""
         ...
