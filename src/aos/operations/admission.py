@@ -40,6 +40,8 @@ class Admission:
     approval: ApprovalRow | None = None
     holds: tuple[Hold, ...] = ()
     refuse: Callable[[NoRoom], Admission] | None = None
+    asks_again: bool = False
+    """Whether nothing is written where a hold finds no room, since its caller will ask for less or once more."""
 
     def bytes(self) -> int:
         """Return how much content it brings."""
@@ -87,7 +89,7 @@ async def _write(transaction: MachineTransaction, batch: Sequence[Admission]) ->
     members = {
         n: member if not isinstance(grant, NoRoom) or member.refuse is None else member.refuse(grant)
         for n, (member, grant) in enumerate(zip(batch, grants, strict=True))
-        if not isinstance(grant, NoTurn)
+        if not isinstance(grant, NoTurn) and not (isinstance(grant, NoRoom) and member.asks_again)
     }
     written = await _admit(transaction, members) if members else set()
     return [

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from aos.kernel.acts import Act, ActionState, Permit, act_digest
+from aos.kernel.acts import Act, ActionState, Permit
 from aos.kernel.agents import Agent
 from aos.kernel.budget import NoRoom
 from aos.kernel.identity import ChainLink
@@ -148,6 +148,7 @@ def shown_of(act: Act, decision: Decision) -> Json:
         "reason": decision.reason,
         "rules": [msgspec.to_builtins(rule) for rule in decision.matched],
         "facts": dict(decision.read),
+        **({"route": act.model.route} if act.model is not None and act.model.route is not None else {}),
         "decided_at": decision.decided_at.isoformat(),
         "clock": decision.clock.isoformat(),
         "chain": [str(link) for link in act.principal.chain],
@@ -199,7 +200,7 @@ def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Seal
         tries=act.call.tries if act.call else None,
         tool_id=decided.tool_id,
         tool_version=decided.tool_version,
-        digest=hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments)),
+        digest=hex_bytes(act.digest),
         arguments_content_id=arguments.row.id,
         decision_content_id=shown.row.id,
         clock=decision.clock if act.clock is not None else None,

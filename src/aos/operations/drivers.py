@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aos.kernel.ports import Crypto, Ids, KeyEncryption, Ticker, ToolCaller
+from aos.kernel.ports import Crypto, Ids, KeyEncryption, ModelTransport, Ticker, ToolCaller
 from aos.kernel.tools import ToolTransport
 
 
@@ -18,3 +18,5 @@ class Drivers:
     crypto: Crypto
     keys: KeyEncryption
     tools: Mapping[ToolTransport, ToolCaller] = field(default_factory=dict)
+    models: ModelTransport | None = None
+    """None in a process that asks no model."""

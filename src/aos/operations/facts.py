@@ -122,6 +122,10 @@ class FactsCache:
             raise Unavailable("the database's time is not known yet; try again in a second")
         return self._database_now + timedelta(seconds=self._drivers.ticker.seconds() - self._read_at)
 
+    def epoch_of(self, organization_id: UUID) -> int | None:
+        """Return the epoch that was last read of an organization, None where none was."""
+        return self._epochs.get(organization_id)
+
     def is_fresh(self) -> bool:
         """Say whether the epochs were read within the last second."""
         return self._read_at is not None and (self._drivers.ticker.seconds() - self._read_at <= EPOCH_AGE_SECONDS_MAX)

@@ -1,0 +1,364 @@
+"""A model call from door to answer: route, admit, send, meter, conclude; one act, whoever answers it in the end.
+
+Rules a reader must not break:
+- One permit covers every candidate that may be asked: each was decided under the facts that the permit was written under, and the
+  hold is what the dearest of them may cost.
+- Nothing is asked of another model once any of an answer has gone to the caller.
+- A stream flows at once but for its last event, which waits until the outcome is committed.
+- Whoever goes away, the call is concluded: what was used until then is charged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from aos.kernel.acts import Act, ActionState, ActKind, CallKey, ModelAsk, Pending, Permit, Recorded, Refused
+from aos.kernel.dialects.errors import error_event
+from aos.kernel.dialects.flows import Flow, open_flow
+from aos.kernel.dialects.tokens import read_answer
+from aos.kernel.dialects.translate import translate_answer
+from aos.kernel.dialects.values import Asked, Dialect, Tokens
+from aos.kernel.errors import AosError, DeadlineExceeded, UpstreamFailed
+from aos.kernel.identity import Principal
+from aos.kernel.json import Json
+from aos.kernel.limits import MODEL_ANSWER_BYTES_MAX
+from aos.kernel.models.cascade import passes
+from aos.kernel.models.values import Model
+from aos.kernel.ports import ToolOutcome
+from aos.operations.drivers import Drivers
+from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.gate import Gate
+from aos.operations.model_answers import KEPT_BYTES_MAX, Said, Spent, answered, estimate, failed, said_before
+from aos.operations.model_health import ModelHealth
+from aos.operations.model_routes import Route, Router
+from aos.operations.model_sending import Bad, Sender, Sent
+
+_EVENTS: Final = "text/event-stream"
+_JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One model request as a door read it; `digest` is the SHA-256 of its body, in hexadecimal."""
+
+    principal: Principal
+    asked: Asked
+    body: bytes
+    digest: str
+    idempotency_key: str | None = None
+    approval_id: UUID | None = None
+    call: CallKey | None = None
+    clock: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole answer, recorded: what the caller gets, in its own dialect. `headers` are those of the server that matter."""
+
+    action_id: UUID
+    said: Said
+    model: str = ""
+    replayed: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that comes in parts; the last part is yielded once its outcome is committed."""
+
+    action_id: UUID
+    model: str
+    parts: AsyncIterator[bytes]
+
+
+Answer: TypeAlias = Whole | Streamed | Recorded | Pending | Refused
+
+
+@dataclass(slots=True)
+class _Work:
+    """One admitted call under way."""
+
+    call: ModelCall
+    permit: Permit
+    route: Route
+    facts: OrganizationFacts
+    until: float
+    spent: list[Spent] = field(default_factory=list)
+    concluded: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        return self.call.idempotency_key is not None or self.call.call is not None or self.facts.settings.captures
+
+    def spent_or(self, spent: Spent | None) -> tuple[Spent, ...]:
+        return (*self.spent, spent) if spent is not None else tuple(self.spent)
+
+
+class _Kept:
+    """What went to the caller, for whoever asks again; nothing once it is too large."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= KEPT_BYTES_MAX:
+            self._parts.append(part)
+        else:
+            self._parts.clear()
+
+    def whole(self, tail: bytes) -> bytes:
+        return b"".join([*self._parts, tail]) if self._size + len(tail) <= KEPT_BYTES_MAX else b""
+
+
+class ModelCalls:
+    """Passes model requests through the gate of one process."""
+
+    def __init__(self, gate: Gate, facts: FactsCache, drivers: Drivers) -> None:
+        assert drivers.models is not None
+        self._gate = gate
+        self._facts = facts
+        self._drivers = drivers
+        self._health = ModelHealth(drivers.ticker)
+        self._sender = Sender(drivers.models, self._health)
+        self._router = Router(gate, facts, self._health)
+
+    async def make(self, call: ModelCall) -> Answer:
+        """Return the answer to a model request, or what stands instead of it.
+
+        Raises NotFound for a model that the organization does not have, InvalidRequest for what no candidate can do,
+        and what `Gate.admit` raises: then no model was asked.
+        """
+        facts = await self._facts.of(call.principal.organization_id)
+        route = await self._router.route(_act(call), call.asked, facts, body=call.body, digest=call.digest)
+        admitted = await self._gate.admit(_routed(call, route))
+        if isinstance(admitted, Recorded):
+            said = said_before(admitted.value) if admitted.state is ActionState.PERFORMED else None
+            return admitted if said is None else Whole(admitted.action_id, said, replayed=True)
+        if not isinstance(admitted, Permit):
+            return admitted
+        until = self._drivers.ticker.seconds() + admitted.timeout_seconds
+        work = _Work(call, admitted, route, facts, until)
+        return await self._made(work)
+
+    async def _made(self, work: _Work) -> Answer:
+        """Ask the candidates in their order until one answers; conclude, whatever comes of it."""
+        try:
+            async with asyncio.timeout(max(0.001, work.until - self._drivers.ticker.seconds())):
+                sent = await self._ask(work, work.permit.models)
+                if isinstance(sent, Sent) and not work.call.asked.stream:
+                    return await self._read_whole(work, sent)
+        except TimeoutError:
+            reason = f"no model answered within {work.permit.timeout_seconds:.0f} seconds"
+            await self._conclude(work, self._failed(work, reason, self._cut(work), sent=True))
+            raise DeadlineExceeded(reason, extra={"action_id": str(work.permit.action_id)}) from None
+        except AosError as error:
+            if not work.concluded:
+                await self._conclude(work, self._failed(work, error.detail, None, sent=bool(work.spent)))
+            raise
+        except BaseException:
+            if not work.concluded:
+                reason = "the caller went away"
+                self._gate.conclude_soon(work.permit, self._failed(work, reason, self._cut(work), sent=True))
+            raise
+        if isinstance(sent, Sent):
+            return Streamed(work.permit.action_id, sent.model.name, self._stream(work, sent))
+        return await self._give_up(work, sent)
+
+    async def _ask(self, work: _Work, models: tuple[Model, ...]) -> Sent | Bad:
+        """Return the first good head of an answer, or what the last candidate said."""
+        bad: Bad | None = None
+        for tries, model in enumerate(models):
+            for again in range(2):
+                answer = await self._sender.send(
+                    work.call.asked, work.call.body, model, work.facts, output_limit=work.permit.output_limit
+                )
+                if isinstance(answer, Sent):
+                    return answer
+                bad = answer
+                delay = self._health.may_retry(work.facts.id, answer.status, dict(answer.headers), again=again)
+                last = tries == len(models) - 1
+                if not answer.retryable or delay is None or (again == 0 and not last and delay > 0.2):
+                    break
+                await asyncio.sleep(delay)
+            if bad is not None and not bad.retryable:
+                break
+        assert bad is not None
+        return bad
+
+    # --- whole answers -------------------------------------------------------------------------------------------
+
+    async def _read_whole(self, work: _Work, sent: Sent) -> Answer:
+        """Read a whole answer, ask a stronger model where a check of the purpose fails, and conclude."""
+        while True:
+            try:
+                body = await sent.answer.read(at_most=MODEL_ANSWER_BYTES_MAX)
+            except UpstreamFailed as error:
+                spent = self._guess(work, sent.model, 0, known=None)
+                await self._conclude(work, self._failed(work, error.detail, spent, sent=True))
+                error.extra["action_id"] = str(work.permit.action_id)
+                raise
+            finally:
+                await sent.answer.close()
+            read = read_answer(sent.dialect, body)
+            exact = read.tokens is not None
+            tokens = read.tokens if read.tokens is not None else estimate(work.permit, seen_bytes=len(body), known=None)
+            work.spent.append(Spent(sent.model, tokens, estimated=not exact))
+            stronger = work.route.after(sent.model)
+            if not stronger or not passes(work.route.checks, read.text, read.stop_reason):
+                break
+            next_sent = await self._ask(work, stronger)
+            if isinstance(next_sent, Bad):
+                break
+            sent = next_sent
+        asked = work.call.asked
+        if sent.dialect is not asked.dialect:
+            body = translate_answer(sent.dialect, asked.dialect, body, model=sent.model.upstream)
+        said = Said(sent.answer.status, _JSON, body, read.stop_reason)
+        outcome = answered(said, tuple(work.spent), keeps=work.keeps, on=self._today(), currency=self._currency(work))
+        await self._conclude(work, outcome)
+        return Whole(work.permit.action_id, said, sent.model.name)
+
+    async def _give_up(self, work: _Work, bad: Bad) -> Answer:
+        await self._conclude(work, self._failed(work, bad.reason, None, sent=False))
+        if not bad.body:
+            raise UpstreamFailed(bad.reason, sent=bad.sent, extra={"action_id": str(work.permit.action_id)})
+        said = Said(bad.status, _JSON, bad.body)
+        return Whole(work.permit.action_id, said, bad.model.name, headers=bad.headers)
+
+    # --- streams -------------------------------------------------------------------------------------------------
+
+    async def _stream(self, work: _Work, sent: Sent) -> AsyncIterator[bytes]:
+        """Yield an answer as it comes, and its last event once the outcome is committed."""
+        asked = work.call.asked
+        flow = open_flow(sent.dialect, asked.dialect, drop_usage=not asked.includes_usage, model=sent.model.upstream)
+        kept = _Kept() if work.keeps else None
+        reason, size = "the caller went away", 0
+        try:
+            try:
+                async for part in sent.answer.parts():
+                    size += len(part)
+                    out = flow.feed(part)
+                    if out:
+                        if kept is not None:
+                            kept.add(out)
+                        yield out
+                    if flow.failed or flow.finished:
+                        break
+                    if self._facts.epoch_of(work.facts.id) != work.facts.epoch:
+                        work.facts = await self._gate.check_stands(work.permit.act)
+                    if self._drivers.ticker.seconds() > work.until:
+                        raise DeadlineExceeded(f"the answer took longer than {work.permit.timeout_seconds:.0f} seconds")
+                reason = flow.failed or ("" if flow.finished else "the answer ended before it was complete")
+            except AosError as error:
+                reason = error.detail
+            tail = await self._end_stream(work, sent, flow, kept, size=size, reason=reason)
+            yield tail
+        finally:
+            await sent.answer.close()
+            if not work.concluded:
+                spent = self._guess(work, sent.model, size, known=flow.tokens)
+                self._gate.conclude_soon(work.permit, self._failed(work, reason, spent, sent=True))
+
+    async def _end_stream(
+        self, work: _Work, sent: Sent, flow: Flow, kept: _Kept | None, *, size: int, reason: str
+    ) -> bytes:
+        """Conclude a stream and return its last event, or the error that stands instead of it."""
+        asked, permit = work.call.asked, work.permit
+        exact = flow.tokens is not None and not reason
+        tokens = flow.tokens if exact else None
+        spent = Spent(sent.model, tokens) if tokens else self._guess(work, sent.model, size, known=flow.tokens)
+        named = {"action_id": str(permit.action_id)}
+        try:
+            if reason:
+                await self._conclude(work, self._failed(work, reason, spent, sent=True))
+                return error_event(asked.dialect, UpstreamFailed(reason, extra=named))
+            tail = flow.end()
+            body = kept.whole(tail) if kept is not None else b""
+            said = Said(200, _EVENTS, body, flow.stop_reason)
+            keeps = bool(body)
+            outcome = answered(said, (spent,), keeps=keeps, on=self._today(), currency=self._currency(work))
+            await self._conclude(work, outcome)
+        except AosError as error:
+            return error_event(asked.dialect, error)
+        return tail
+
+    # --- what is recorded ----------------------------------------------------------------------------------------
+
+    async def _conclude(self, work: _Work, outcome: ToolOutcome) -> None:
+        """Record the outcome; raise OutcomeUnknown where the sweep recorded another meanwhile, or what kept it out."""
+        work.concluded = True
+        await self._gate.conclude_shielded(work.permit, outcome)
+
+    def _failed(self, work: _Work, reason: str, spent: Spent | None, *, sent: bool) -> ToolOutcome:
+        every = work.spent_or(spent)
+        return failed(reason, every, sent=sent, on=self._today(), currency=self._currency(work))
+
+    def _guess(self, work: _Work, model: Model, size: int, *, known: Tokens | None) -> Spent:
+        return Spent(model, estimate(work.permit, seen_bytes=size, known=known), estimated=True)
+
+    def _cut(self, work: _Work) -> Spent | None:
+        """Return what a call is held to have used that was cut before any of its answer came; what was read counts as it is."""
+        return None if work.spent else self._guess(work, work.permit.models[0], 0, known=None)
+
+    def _today(self) -> date:
+        return self._facts.now().date()
+
+    def _currency(self, work: _Work) -> str:
+        return work.facts.settings.currency
+
+
+def _output_limit(asked: Asked) -> int | None:
+    return 0 if asked.dialect in (Dialect.EMBEDDINGS, Dialect.COUNT_TOKENS) else asked.output_limit
+
+
+def _arguments(call: ModelCall) -> Json:
+    """Return what a person sees of a model request, and what makes two requests the same: its body by digest."""
+    asked = call.asked
+    said: dict[str, Json] = {
+        "model": asked.model,
+        "dialect": asked.dialect.value,
+        "request_sha256": call.digest,
+        "input_tokens_max": asked.input_tokens_max,
+        "stream": asked.stream,
+    }
+    if asked.output_limit is not None:
+        said["max_tokens"] = asked.output_limit
+    if asked.tools:
+        said["tools"] = list(asked.tools)
+    if asked.images:
+        said["images"] = asked.images
+    return said
+
+
+def _act(call: ModelCall) -> Act:
+    return Act(
+        call.principal,
+        ActKind.MODEL,
+        call.asked.model,
+        _arguments(call),
+        call=call.call,
+        idempotency_key=call.idempotency_key,
+        approval_id=call.approval_id,
+        clock=call.clock,
+    )
+
+
+def _routed(call: ModelCall, route: Route) -> Act:
+    ask = ModelAsk(
+        models=tuple(model.name for model in route.models),
+        asked=call.asked.model,
+        input_tokens_max=call.asked.input_tokens_max,
+        output_limit=_output_limit(call.asked),
+        choices=call.asked.choices,
+        at_most=route.at_most,
+        free=call.asked.dialect is Dialect.COUNT_TOKENS,
+        route=route.document,
+    )
+    return replace(_act(call), name=route.models[0].name, model=ask)

@@ -1,0 +1,120 @@
+"""One try at a model's server: the request in its dialect, under its key, and its answer's head judged.
+
+The provider's key is opened here and goes into one header; it stands in no error, log or record. What the server says of an
+error goes on in the caller's dialect with its status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aos.kernel.dialects.errors import translate_error
+from aos.kernel.dialects.splice import splice
+from aos.kernel.dialects.translate import translate_request
+from aos.kernel.dialects.values import Asked, Dialect
+from aos.kernel.errors import AosError, InvalidRequest, UpstreamFailed
+from aos.kernel.models.providers import permitted_hosts, target
+from aos.kernel.models.values import Model
+from aos.kernel.ports import ModelTransport, UpstreamAnswer, UpstreamRequest
+from aos.operations.facts import OrganizationFacts
+from aos.operations.model_answers import upstream_dialect
+from aos.operations.model_health import ModelHealth
+
+ERROR_BYTES_MAX = 1024 * 1024
+_RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+
+@dataclass(slots=True)
+class Sent:
+    """An answer whose head is good; its body is still to be read."""
+
+    model: Model
+    dialect: Dialect
+    answer: UpstreamAnswer
+    began: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """What came instead of an answer, for the caller: `body` is empty where the server said nothing."""
+
+    model: Model
+    reason: str
+    sent: bool
+    retryable: bool
+    status: int = 502
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | None) -> tuple[Dialect, bytes]:
+    """Return the dialect that is spoken with a model's server, and the request in it.
+
+    Raises InvalidRequest, pointing at what cannot be carried, where the server speaks another dialect than the caller.
+    """
+    dialect = upstream_dialect(model, asked.dialect)
+    if dialect is None:
+        raise InvalidRequest(f"model `{model.name}` does not answer {asked.dialect} requests")
+    if dialect is asked.dialect:
+        limit = output_limit if asked.output_limit is None else None
+        return dialect, splice(body, asked, model=model.upstream, output_limit=limit, include_usage=asked.stream)
+    return dialect, translate_request(
+        asked.dialect, dialect, body, model=model.upstream, output_limit=output_limit, stream=asked.stream
+    )
+
+
+class Sender:
+    """Sends requests to models' servers for one process."""
+
+    def __init__(self, transport: ModelTransport, health: ModelHealth) -> None:
+        self._transport = transport
+        self._health = health
+
+    async def send(
+        self, asked: Asked, body: bytes, model: Model, facts: OrganizationFacts, *, output_limit: int | None
+    ) -> Sent | Bad:
+        """Return the answer of one try once its head is there."""
+        dialect, upstream_body = prepared(asked, body, model, output_limit=output_limit)
+        try:
+            where = target(model, dialect, key=facts.secret(model.secret) if model.secret else "")
+        except AosError as error:
+            return Bad(model, error.detail, sent=False, retryable=False)
+        request = UpstreamRequest(
+            where.url,
+            where.headers,
+            upstream_body,
+            permitted=(*permitted_hosts(model.provider), *facts.hosts),
+            first_byte_seconds=model.timeout_seconds,
+        )
+        began = self._health.begin(facts.id, model)
+        try:
+            answer = await self._transport.send(request)
+        except UpstreamFailed as error:
+            self._health.failed(facts.id, model)
+            return Bad(model, error.detail, sent=error.sent, retryable=not error.sent)
+        except BaseException:
+            self._health.let_go(facts.id, model)
+            raise
+        self._health.heard(facts.id, model, answer.status, answer.headers, began=began)
+        if 200 <= answer.status < 300:
+            return Sent(model, dialect, answer, began)
+        return await self._refused(asked, model, dialect, answer)
+
+    async def _refused(self, asked: Asked, model: Model, dialect: Dialect, answer: UpstreamAnswer) -> Bad:
+        try:
+            said = await answer.read(at_most=ERROR_BYTES_MAX)
+        except UpstreamFailed:
+            said = b""
+        finally:
+            await answer.close()
+        status = answer.status if answer.status >= 400 else 502
+        passed = tuple((name, answer.headers[name]) for name in ("retry-after",) if name in answer.headers)
+        return Bad(
+            model,
+            f"model `{model.name}` answered {answer.status}",
+            sent=True,
+            retryable=answer.status in _RETRYABLE,
+            status=status,
+            body=translate_error(status, said, dialect, asked.dialect),
+            headers=passed,
+        )
