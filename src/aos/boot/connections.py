@@ -52,6 +52,6 @@ def check_connections(processes: dict[Kind, int], *, available: int) -> int:
         parts = [f"{count} {kind.value} x {SHARES[kind].total}" for kind, count in processes.items() if count]
         raise Misconfigured(
             f"the processes may hold {needed} database connections together ({', '.join(parts)}, commands "
-            f"{COMMANDS_MAX}), the server gives {available}: raise its max_connections, or lower AOS_WORKERS"
+            f"{COMMANDS_MAX}), the server gives {available}: raise its max_connections, or lower AOS_WORKERS or AOS_DATA_PLANES"
         )
     return needed

@@ -17,7 +17,7 @@ _NEEDS: Final = {
 
 def processes_of(config: Config) -> dict[Kind, int]:
     """Return how many processes of each kind are to run."""
-    wanted = {Kind.CONTROL_PLANE: 1, Kind.DATA_PLANE: 1, Kind.WORKER: config.workers}
+    wanted = {Kind.CONTROL_PLANE: 1, Kind.DATA_PLANE: config.data_planes, Kind.WORKER: config.workers}
     return {kind: count for kind, count in wanted.items() if count and find_spec(_NEEDS[kind]) is not None}
 
 

@@ -58,7 +58,7 @@ class Supervisor:
         self._environment = child_environment(config, environment, metrics=paths.metrics)
         self._postgres = Postgres(config, paths, say)
         self._spare = SpareFolders(paths)
-        self._listening: socket.socket | None = None
+        self._listening: list[socket.socket] = []
         self._control: socket.socket | None = None
         self._children: list[Child] = []
         self._served_once = False
@@ -91,12 +91,13 @@ class Supervisor:
         self._spare.hold()
         for stale in self._paths.metrics.iterdir():
             stale.unlink()
-        self._listening = listen_on(self._config.host, self._config.port, paths=self._paths)
+        processes = processes_of(self._config)
+        listeners = max(1, processes.get(Kind.DATA_PLANE, 1))
+        self._listening = listen_on(self._config.host, self._config.port, paths=self._paths, count=listeners)
         if not is_loopback(self._config.host):
             self._say(
                 f"listening on `{self._config.host}`: other machines reach it, without TLS: put an ingress before it"
             )
-        processes = processes_of(self._config)
         if Kind.CONTROL_PLANE in processes:
             self._control = listen_at(self._paths.control_socket)
         preparing = start_preparing(os.getpid(), self._environment)
@@ -131,8 +132,8 @@ class Supervisor:
 
     def _start_child(self, kind: Kind, number: int, *, count: int) -> Child:
         name = name_of(kind, number, count=count)
-        sockets = {Kind.DATA_PLANE: self._listening, Kind.CONTROL_PLANE: self._control}
-        inherited = sockets.get(kind)
+        inherited = self._listening[number] if kind is Kind.DATA_PLANE else None
+        inherited = self._control if kind is Kind.CONTROL_PLANE else inherited
         listening = inherited.fileno() if inherited is not None else -1
         logs = self._paths.logs
         child = Child(
@@ -264,8 +265,8 @@ class Supervisor:
 
     def _drain(self) -> None:
         """End the processes kind by kind, then Postgres; asked a second time, end them at once."""
-        assert self._listening is not None
-        self._listening.close()
+        for listening in self._listening:
+            listening.close()
         asked = self._wakeup.asked
         by_hand = ask_to_end([each for each in workers_by_hand(self._paths) if each.embedded])
         for name in by_hand.open:

@@ -87,6 +87,16 @@ def failed(reason: str, spent: tuple[Spent, ...], *, sent: bool, on: date, curre
     )
 
 
+def recorded_value(said: Said) -> dict[str, Json]:
+    """Return an answer as it is recorded, and as `said_before` reads it."""
+    return {
+        "status": said.status,
+        "stop_reason": said.stop_reason,
+        "media_type": said.media_type,
+        "body": said.body.decode("utf-8", "replace"),
+    }
+
+
 def said_before(value: Json) -> Said | None:
     """Return an answer from what was recorded of it, None where it was not kept whole."""
     if not isinstance(value, dict) or not isinstance(value.get("body"), str):
@@ -109,10 +119,9 @@ def _value(said: Said, spent: tuple[Spent, ...], *, keeps: bool) -> Json:
         }
         for each in spent
     ]
-    value: dict[str, Json] = {"status": said.status, "stop_reason": said.stop_reason, "used": used}
     if keeps and len(said.body) <= KEPT_BYTES_MAX:
-        value |= {"media_type": said.media_type, "body": said.body.decode("utf-8", "replace")}
-    return value
+        return {**recorded_value(said), "used": used}
+    return {"status": said.status, "stop_reason": said.stop_reason, "used": used}
 
 
 def upstream_dialect(model: Model, client: Dialect) -> Dialect | None:

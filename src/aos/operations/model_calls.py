@@ -11,7 +11,7 @@ Rules a reader must not break:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Final, TypeAlias
@@ -65,6 +65,7 @@ class Whole:
     model: str = ""
     replayed: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Streamed:
 
     action_id: UUID
     model: str
-    parts: AsyncIterator[bytes]
+    parts: AsyncGenerator[bytes, None]
 
 
 Answer: TypeAlias = Whole | Streamed | Recorded | Pending | Refused
@@ -230,11 +231,11 @@ class ModelCalls:
         if not bad.body:
             raise UpstreamFailed(bad.reason, sent=bad.sent, extra={"action_id": str(work.permit.action_id)})
         said = Said(bad.status, _JSON, bad.body)
-        return Whole(work.permit.action_id, said, bad.model.name, headers=bad.headers)
+        return Whole(work.permit.action_id, said, bad.model.name, headers=bad.headers, reason=bad.reason)
 
     # --- streams -------------------------------------------------------------------------------------------------
 
-    async def _stream(self, work: _Work, sent: Sent) -> AsyncIterator[bytes]:
+    async def _stream(self, work: _Work, sent: Sent) -> AsyncGenerator[bytes, None]:
         """Yield an answer as it comes, and its last event once the outcome is committed."""
         asked = work.call.asked
         flow = open_flow(sent.dialect, asked.dialect, drop_usage=not asked.includes_usage, model=sent.model.upstream)
