@@ -256,6 +256,8 @@ class ModelCalls:
                         work.facts = await self._gate.check_stands(work.permit.act)
                     if self._drivers.ticker.seconds() > work.until:
                         raise DeadlineExceeded(f"the answer took longer than {work.permit.timeout_seconds:.0f} seconds")
+                if not flow.finished and not flow.failed and (out := flow.close()):
+                    yield out
                 reason = flow.failed or ("" if flow.finished else "the answer ended before it was complete")
             except AosError as error:
                 reason = error.detail
@@ -279,7 +281,7 @@ class ModelCalls:
         try:
             if reason:
                 await self._conclude(work, self._failed(work, reason, spent, sent=True))
-                return error_event(asked.dialect, UpstreamFailed(reason, extra=named))
+                return flow.end() if flow.failed else error_event(asked.dialect, UpstreamFailed(reason, extra=named))
             tail = flow.end()
             body = kept.whole(tail) if kept is not None else b""
             said = Said(200, _EVENTS, body, flow.stop_reason)
