@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -125,6 +125,8 @@ class Permit:
     output_limit: int | None = None
     """How many tokens a model may answer with, of which the hold is the price."""
     timeout_seconds: float = 60
+    priced_on: date | None = None
+    """The day whose prices the hold was made of; the cost is made of the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,15 @@ from aos.kernel.tools import ToolTransport
 
 
 @dataclass(frozen=True, slots=True)
+class ModelServers:
+    """How models' servers are reached. `local_url` is where AOS serves its own model, empty where it does not."""
+
+    transport: ModelTransport
+    local_url: str = ""
+    local_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Drivers:
     """Everything outside that an operation may touch besides the store."""
 
@@ -18,5 +27,5 @@ class Drivers:
     crypto: Crypto
     keys: KeyEncryption
     tools: Mapping[ToolTransport, ToolCaller] = field(default_factory=dict)
-    models: ModelTransport | None = None
+    models: ModelServers | None = None
     """None in a process that asks no model."""

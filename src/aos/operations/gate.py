@@ -263,6 +263,7 @@ class Gate:
             models=offer.models,
             output_limit=offer.output_limit,
             timeout_seconds=offer.timeout_seconds,
+            priced_on=offer.priced_on,
         )
 
     async def _write_intent(self, decided: Decided, permit: Permit, *, asks_again: bool) -> Written | NoRoom | NoTurn:
@@ -272,7 +273,7 @@ class Gate:
         return await self._admissions.submit(member)
 
     def _less(self, decided: Decided, offer: Offer, grant: NoRoom) -> Offer | None:
-        return smaller(offer, decided.act, grant, decided.facts, now=self._facts.now())
+        return smaller(offer, decided.act, grant, decided.facts)
 
     async def _wait_for_room(
         self, decided: Decided, offer: Offer, permit: Permit, *, account: AccountKey

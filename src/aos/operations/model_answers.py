@@ -60,10 +60,10 @@ def estimate(permit: Permit, *, seen_bytes: int, known: Tokens | None) -> Tokens
 def lines_of(spent: Spent, *, on: date, currency: str) -> tuple[Line, ...]:
     """Return the usage of one model in lines; their costs add up to what the call cost."""
     model, tokens = spent.model, spent.tokens
+    priced = next((price.currency for price in model.prices), currency)
     found = [
-        Line(model.name, each.unit, each.quantity, Money(each.cost_nanos, each.currency or currency))
+        Line(model.name, each.unit, each.quantity, Money(each.cost_nanos, priced if each.cost_nanos else currency))
         for each in measures(model.prices, tokens, on=on)
-        if each.quantity
     ]
     return tuple(found) or (Line(model.name, "calls", 1, Money(0, currency)),)
 

@@ -23,7 +23,7 @@ from aos.kernel.dialects.flows import Flow, open_flow
 from aos.kernel.dialects.tokens import read_answer
 from aos.kernel.dialects.translate import translate_answer
 from aos.kernel.dialects.values import Asked, Dialect, Tokens
-from aos.kernel.errors import AosError, DeadlineExceeded, UpstreamFailed
+from aos.kernel.errors import AosError, DeadlineExceeded, OutcomeUnknown, UpstreamFailed
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.limits import MODEL_ANSWER_BYTES_MAX
@@ -91,6 +91,12 @@ class _Work:
     until: float
     spent: list[Spent] = field(default_factory=list)
     concluded: bool = False
+
+    @property
+    def on(self) -> date:
+        """Return the day whose prices count."""
+        assert self.permit.priced_on is not None
+        return self.permit.priced_on
 
     @property
     def keeps(self) -> bool:
@@ -222,7 +228,7 @@ class ModelCalls:
         if sent.dialect is not asked.dialect:
             body = translate_answer(sent.dialect, asked.dialect, body, model=sent.model.upstream)
         said = Said(sent.answer.status, _JSON, body, read.stop_reason)
-        outcome = answered(said, tuple(work.spent), keeps=work.keeps, on=self._today(), currency=self._currency(work))
+        outcome = answered(said, tuple(work.spent), keeps=work.keeps, on=work.on, currency=self._currency(work))
         await self._conclude(work, outcome)
         return Whole(work.permit.action_id, said, sent.model.name)
 
@@ -286,7 +292,7 @@ class ModelCalls:
             body = kept.whole(tail) if kept is not None else b""
             said = Said(200, _EVENTS, body, flow.stop_reason)
             keeps = bool(body)
-            outcome = answered(said, (spent,), keeps=keeps, on=self._today(), currency=self._currency(work))
+            outcome = answered(said, (spent,), keeps=keeps, on=work.on, currency=self._currency(work))
             await self._conclude(work, outcome)
         except AosError as error:
             return error_event(asked.dialect, error)
@@ -297,11 +303,14 @@ class ModelCalls:
     async def _conclude(self, work: _Work, outcome: ToolOutcome) -> None:
         """Record the outcome; raise OutcomeUnknown where the sweep recorded another meanwhile, or what kept it out."""
         work.concluded = True
-        await self._gate.conclude_shielded(work.permit, outcome)
+        recorded = await self._gate.conclude_shielded(work.permit, outcome)
+        if recorded.state is ActionState.UNKNOWN:
+            detail = "the answer came after the call had been given up; what it was is not recorded"
+            raise OutcomeUnknown(detail, extra={"action_id": str(work.permit.action_id)})
 
     def _failed(self, work: _Work, reason: str, spent: Spent | None, *, sent: bool) -> ToolOutcome:
         every = work.spent_or(spent)
-        return failed(reason, every, sent=sent, on=self._today(), currency=self._currency(work))
+        return failed(reason, every, sent=sent, on=work.on, currency=self._currency(work))
 
     def _guess(self, work: _Work, model: Model, size: int, *, known: Tokens | None) -> Spent:
         return Spent(model, estimate(work.permit, seen_bytes=size, known=known), estimated=True)
@@ -309,9 +318,6 @@ class ModelCalls:
     def _cut(self, work: _Work) -> Spent | None:
         """Return what a call is held to have used that was cut before any of its answer came; what was read counts as it is."""
         return None if work.spent else self._guess(work, work.permit.models[0], 0, known=None)
-
-    def _today(self) -> date:
-        return self._facts.now().date()
 
     def _currency(self, work: _Work) -> str:
         return work.facts.settings.currency

@@ -13,9 +13,10 @@ from aos.kernel.dialects.splice import splice
 from aos.kernel.dialects.translate import translate_request
 from aos.kernel.dialects.values import Asked, Dialect
 from aos.kernel.errors import AosError, InvalidRequest, UpstreamFailed
-from aos.kernel.models.providers import permitted_hosts, target
+from aos.kernel.models.providers import permitted_hosts, target, upstream_name
 from aos.kernel.models.values import Model
-from aos.kernel.ports import ModelTransport, UpstreamAnswer, UpstreamRequest
+from aos.kernel.ports import UpstreamAnswer, UpstreamRequest
+from aos.operations.drivers import ModelServers
 from aos.operations.facts import OrganizationFacts
 from aos.operations.model_answers import upstream_dialect
 from aos.operations.model_health import ModelHealth
@@ -57,17 +58,18 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
         raise InvalidRequest(f"model `{model.name}` does not answer {asked.dialect} requests")
     if dialect is asked.dialect:
         limit = output_limit if asked.output_limit is None else None
-        return dialect, splice(body, asked, model=model.upstream, output_limit=limit, include_usage=asked.stream)
+        return dialect, splice(body, asked, model=upstream_name(model), output_limit=limit, include_usage=asked.stream)
     return dialect, translate_request(
-        asked.dialect, dialect, body, model=model.upstream, output_limit=output_limit, stream=asked.stream
+        asked.dialect, dialect, body, model=upstream_name(model), output_limit=output_limit, stream=asked.stream
     )
 
 
 class Sender:
     """Sends requests to models' servers for one process."""
 
-    def __init__(self, transport: ModelTransport, health: ModelHealth) -> None:
-        self._transport = transport
+    def __init__(self, models: ModelServers, health: ModelHealth) -> None:
+        self._transport = models.transport
+        self._local_url = models.local_url
         self._health = health
 
     async def send(
@@ -76,14 +78,15 @@ class Sender:
         """Return the answer of one try once its head is there."""
         dialect, upstream_body = prepared(asked, body, model, output_limit=output_limit)
         try:
-            where = target(model, dialect, key=facts.secret(model.secret) if model.secret else "")
+            key = facts.secret(model.secret) if model.secret else ""
+            where = target(model, dialect, key=key, local_url=self._local_url)
         except AosError as error:
             return Bad(model, error.detail, sent=False, retryable=False)
         request = UpstreamRequest(
             where.url,
             where.headers,
             upstream_body,
-            permitted=(*permitted_hosts(model.provider), *facts.hosts),
+            permitted=permitted_hosts(model, facts.hosts, local_url=self._local_url),
             first_byte_seconds=model.timeout_seconds,
         )
         began = self._health.begin(facts.id, model)

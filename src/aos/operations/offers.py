@@ -34,6 +34,7 @@ class Offer:
     output_limit: int | None = None
     shrinks: bool = False
     """Whether the output limit is ours to choose."""
+    priced_on: date | None = None
 
 
 def offer_of(act: Act, tool: Tool | None, facts: OrganizationFacts, *, now: datetime) -> Offer:
@@ -48,19 +49,22 @@ def offer_of(act: Act, tool: Tool | None, facts: OrganizationFacts, *, now: date
     if ask.free or not models:
         return Offer(None, timeout, models)
     limit = ask.output_limit if ask.output_limit is not None else max(model.output_tokens_max for model in models)
-    price = _bound(models, ask, limit, settings=facts.settings, on=now.date())
-    return Offer(price if price.nanos else None, timeout, models, limit, shrinks=ask.output_limit is None)
+    on = now.date()
+    price = _bound(models, ask, limit, settings=facts.settings, on=on)
+    shrinks = ask.output_limit is None
+    return Offer(price if price.nanos else None, timeout, models, limit, shrinks=shrinks, priced_on=on)
 
 
-def smaller(offer: Offer, act: Act, grant: NoRoom, facts: OrganizationFacts, *, now: datetime) -> Offer | None:
+def smaller(offer: Offer, act: Act, grant: NoRoom, facts: OrganizationFacts) -> Offer | None:
     """Return an offer whose output fits the room that there is, None where that is too little to answer with."""
     ask = act.model
-    if ask is None or not offer.shrinks or offer.output_limit is None:
+    on = offer.priced_on
+    if ask is None or not offer.shrinks or offer.output_limit is None or on is None:
         return None
-    fits = min(_affordable(model, ask, grant, facts.settings, on=now.date()) for model in offer.models)
+    fits = min(_affordable(model, ask, grant, facts.settings, on=on) for model in offer.models)
     if not OUTPUT_TOKENS_LEAST <= fits < offer.output_limit:
         return None
-    price = _bound(offer.models, ask, fits, settings=facts.settings, on=now.date())
+    price = _bound(offer.models, ask, fits, settings=facts.settings, on=on)
     return replace(offer, price=price, output_limit=fits)
 
 
@@ -76,10 +80,15 @@ def _bound(models: Sequence[Model], ask: ModelAsk, limit: int, *, settings: Sett
         )
         for model in models
     ]
-    if len(prices) == 1:
+    if len(prices) == 1 and prices[0].nanos:
         return prices[0]
-    ours = sorted((in_currency(price, settings.currency, rates=settings.rates).nanos for price in prices), reverse=True)
+    ours = sorted((_ours(price, settings).nanos for price in prices), reverse=True)
     return Money(sum(ours[: ask.at_most]), settings.currency)
+
+
+def _ours(price: Money, settings: Settings) -> Money:
+    """Return a price in the organization's currency; what is free is free in every currency."""
+    return in_currency(price, settings.currency, rates=settings.rates) if price.nanos else Money(0, settings.currency)
 
 
 def _affordable(model: Model, ask: ModelAsk, grant: NoRoom, settings: Settings, *, on: date) -> int:
@@ -91,6 +100,4 @@ def _affordable(model: Model, ask: ModelAsk, grant: NoRoom, settings: Settings, 
         if grant.currency != settings.currency or not rate:
             raise BudgetSpent(f"no rate from {currency} to {grant.currency}")
         room = room * _NANOS // rate
-    return affordable_output(
-        model, Money(room, currency), input_tokens_max=ask.input_tokens_max, choices=ask.choices, on=on
-    )
+    return affordable_output(model, room, input_tokens_max=ask.input_tokens_max, choices=ask.choices, on=on)
