@@ -55,6 +55,8 @@ def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers,
     row = _row(decided, ActionState.INTENDED, arguments=arguments, shown=shown)
     row.holds = [(hold.account.budget_id, hold.account.period_start, hold.nanos) for hold in permit.holds]
     row.deadline_seconds = deadline_seconds
+    if permit.price is not None:
+        row.price_nanos, row.price_currency = permit.price.nanos, permit.price.currency
     row.limited = permit.tool is not None and permit.tool.concurrency is not None
     row.approval_id = permit.approval_id
     record = _record(decided, RecordKind.ACT_INTENDED, now=now, drivers=drivers, arguments=arguments)

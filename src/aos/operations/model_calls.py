@@ -100,7 +100,7 @@ class _Work:
 
     @property
     def keeps(self) -> bool:
-        return self.call.idempotency_key is not None or self.call.call is not None or self.facts.settings.captures
+        return self.call.idempotency_key is not None or self.call.call is not None or False
 
     def spent_or(self, spent: Spent | None) -> tuple[Spent, ...]:
         return (*self.spent, spent) if spent is not None else tuple(self.spent)
@@ -153,6 +153,10 @@ class ModelCalls:
         until = self._drivers.ticker.seconds() + admitted.timeout_seconds
         work = _Work(call, admitted, route, facts, until)
         return await self._made(work)
+
+    async def names(self, principal: Principal) -> list[str]:
+        """Return the names that a principal may ask for: models, then purposes as `purpose:NAME`, then `auto`."""
+        return await self._router.names(principal)
 
     async def _made(self, work: _Work) -> Answer:
         """Ask the candidates in their order until one answers; conclude, whatever comes of it."""
@@ -213,7 +217,12 @@ class ModelCalls:
                 raise
             finally:
                 await sent.answer.close()
-            read = read_answer(sent.dialect, body)
+            try:
+                read = read_answer(sent.dialect, body)
+            except ValueError as error:
+                spent = self._guess(work, sent.model, len(body), known=None)
+                await self._conclude(work, self._failed(work, str(error), spent, sent=True))
+                raise UpstreamFailed(str(error), extra={"action_id": str(work.permit.action_id)}) from error
             exact = read.tokens is not None
             tokens = read.tokens if read.tokens is not None else estimate(work.permit, seen_bytes=len(body), known=None)
             work.spent.append(Spent(sent.model, tokens, estimated=not exact))

@@ -14,7 +14,7 @@ from aos.kernel.dialects.translate import translate_request
 from aos.kernel.dialects.values import Asked, Dialect
 from aos.kernel.errors import AosError, InvalidRequest, UpstreamFailed
 from aos.kernel.models.providers import permitted_hosts, target, upstream_name
-from aos.kernel.models.values import Model
+from aos.kernel.models.values import Model, Provider
 from aos.kernel.ports import UpstreamAnswer, UpstreamRequest
 from aos.operations.drivers import ModelServers
 from aos.operations.facts import OrganizationFacts
@@ -70,6 +70,7 @@ class Sender:
     def __init__(self, models: ModelServers, health: ModelHealth) -> None:
         self._transport = models.transport
         self._local_url = models.local_url
+        self._local_key = models.local_key
         self._health = health
 
     async def send(
@@ -78,7 +79,7 @@ class Sender:
         """Return the answer of one try once its head is there."""
         dialect, upstream_body = prepared(asked, body, model, output_limit=output_limit)
         try:
-            key = facts.secret(model.secret) if model.secret else ""
+            key = self._key(model, facts)
             where = target(model, dialect, key=key, local_url=self._local_url)
         except AosError as error:
             return Bad(model, error.detail, sent=False, retryable=False)
@@ -102,6 +103,11 @@ class Sender:
         if 200 <= answer.status < 300:
             return Sent(model, dialect, answer, began)
         return await self._refused(asked, model, dialect, answer)
+
+    def _key(self, model: Model, facts: OrganizationFacts) -> str:
+        if model.provider is Provider.LOCAL:
+            return self._local_key
+        return facts.secret(model.secret) if model.secret else ""
 
     async def _refused(self, asked: Asked, model: Model, dialect: Dialect, answer: UpstreamAnswer) -> Bad:
         try:

@@ -47,7 +47,7 @@ def offer_of(act: Act, tool: Tool | None, facts: OrganizationFacts, *, now: date
     models = tuple(facts.models[name] for name in ask.models if name in facts.models)
     timeout = max((model.timeout_seconds for model in models), default=60)
     if ask.free or not models:
-        return Offer(None, timeout, models)
+        return Offer(None, timeout, models, priced_on=now.date())
     limit = ask.output_limit if ask.output_limit is not None else max(model.output_tokens_max for model in models)
     on = now.date()
     price = _bound(models, ask, limit, settings=facts.settings, on=on)
