@@ -25,7 +25,7 @@ from aos.kernel.models.explanation import (
 from aos.kernel.models.health import BreakerState, Health
 from aos.kernel.models.purposes import PURPOSES
 from aos.kernel.models.routing import Candidate, choose, dialect_for
-from aos.kernel.models.scores import BEST, WEIGHTS
+from aos.kernel.models.scores import BEST, PARTS, WEIGHTS
 from aos.kernel.models.values import Capability, CascadeCheck, Objective, Provider, Purpose
 from aos.kernel.models.wishes import AUTO, Wish, demand, goal_complexity, purpose_of, signs, wish_of
 
@@ -209,7 +209,7 @@ def test_left_to_aos_a_request_goes_to_what_its_signs_fit(wish: Wish, name: str,
         if each
     ]  # fmt: skip
     choice = choose(wish, candidates, None)
-    assert purpose_of(wish) == choice.purpose == name
+    assert purpose_of(wish, demand(wish)) == choice.purpose == name
     assert choice.names[0] == first
     assert choice.purpose in PURPOSES
 
@@ -261,7 +261,8 @@ def test_a_wish_says_what_the_request_needs() -> None:
 
 
 def test_the_weights_of_every_preference_make_a_hundred() -> None:
-    assert {objective: sum(weights.values()) for objective, weights in WEIGHTS.items()} == dict.fromkeys(Objective, 100)
+    assert {objective: sum(weights) for objective, weights in WEIGHTS.items()} == dict.fromkeys(Objective, 100)
+    assert all(len(weights) == len(PARTS) for weights in WEIGHTS.values())
 
 
 some_names = st.text("abcdef/-.", min_size=1, max_size=8)
@@ -326,10 +327,10 @@ def test_every_candidate_is_either_ranked_or_rejected_and_points_are_bounded(
     assert sorted([*choice.names, *(each.name for each in choice.rejected)]) == sorted(each.name for each in candidates)
     assert all(each.reason for each in choice.rejected)
     for ranked in choice.order:
-        assert ranked.points == sum(part.points for part in ranked.parts)
+        assert ranked.points == sum(ranked.parts)
+        assert all(points >= 0 for points in ranked.parts)
         assert 0 <= ranked.points <= 100 * BEST
     assert 0 <= choice.demand <= 100
-    assert sentences(choice)
 
 
 @given(some_wishes, some_candidates, some_purposes)
@@ -343,6 +344,37 @@ def test_a_recorded_choice_is_made_again_exactly(
     assert (question.wish, question.candidates, question.purpose) == (wish, candidates, some)
     assert read_choice(json.loads(json.dumps(write_choice(choice)))) == choice
     assert msgspec.json.decode(msgspec.json.encode(choice), type=type(choice)) == choice
+
+
+@given(some_wishes, some_candidates, some_purposes)
+def test_every_candidate_stands_in_the_explanation_with_its_points_or_its_reason(
+    wish: Wish, candidates: tuple[Candidate, ...], some: Purpose | None
+) -> None:
+    choice = choose(wish, candidates, some)
+    lines = sentences(read_question(write_question(wish, candidates, some)))
+    placed = [line for line in lines if line.split(".")[0].isdigit()]
+    assert [line.split(". ", 1)[1].split(", ")[0] for line in placed] == [*choice.names]
+    assert [line for line in lines if line.startswith("not ")] == [
+        f"not {each.name}: {each.reason}" for each in choice.rejected
+    ]
+
+
+def test_an_explanation_says_what_was_seen_of_each_part() -> None:
+    lines = sentences(read_question(write_question(HARD, (STRONG,), purpose())))
+    assert lines[:2] == (
+        "purpose work, which prefers balanced",
+        "demand 84 of 100: words +15, tools +15, reasoning +25, goal +24, functional agent +5",
+    )
+    assert lines[2].startswith("1. strong, 72550 points (fit 28080: ")
+    for seen in (
+        "strength 5 where 4.36 is wanted",
+        "functional agent",
+        "at most 40000000 nanos",
+        "first byte after 2500 ms, 95 % by 6000 ms",
+        "0 % of its last calls failed",
+        "candidate 1 of the purpose",
+    ):
+        assert seen in lines[2]
 
 
 @given(some_wishes, some_candidates, some_purposes, st.data())

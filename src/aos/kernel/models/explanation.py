@@ -9,9 +9,10 @@ import msgspec
 
 from aos.kernel.errors import InvalidRequest
 from aos.kernel.json import Json
-from aos.kernel.models.routing import Candidate, Choice, choose
+from aos.kernel.models.routing import Candidate, Choice, choose, seen_of
+from aos.kernel.models.scores import PARTS, describe
 from aos.kernel.models.values import Purpose
-from aos.kernel.models.wishes import Wish
+from aos.kernel.models.wishes import Wish, signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,30 @@ def replay(recorded: Json) -> Choice:
     return choose(question.wish, question.candidates, question.purpose)
 
 
-def sentences(choice: Choice) -> tuple[str, ...]:
-    """Return a choice as lines that a person reads: what led to it, the order with its points, and who could not answer."""
+def sentences(question: Question) -> tuple[str, ...]:
+    """Make a choice again and return it as lines that a person reads.
+
+    They say what led to it, the order with the points of each part and what was seen, and who could not answer.
+    """
+    wish, choice = question.wish, choose(question.wish, question.candidates, question.purpose)
     lines = list(choice.reasons)
+    if choice.purpose:
+        hard = ", ".join(f"{sign.name} {sign.points:+d}" for sign in signs(wish)) or "no sign of difficulty"
+        lines.append(f"demand {choice.demand} of 100: {hard}")
+    places = {candidate.name: place for place, candidate in enumerate(question.candidates)}
     for place, ranked in enumerate(choice.order, 1):
-        parts = "; ".join(f"{part.name} {part.points}: {part.seen}" for part in ranked.parts)
-        lines.append(f"{place}. {ranked.name}" + (f", {ranked.points} points ({parts})" if parts else ""))
-    lines += [f"not {rejected.name}: {rejected.reason}" for rejected in choice.rejected]
-    return tuple(lines)
+        line = f"{place}. {ranked.name}"
+        if ranked.parts:
+            position = places[ranked.name]
+            aim = (choice.purpose, choice.objective, choice.demand)
+            candidate = question.candidates[position]
+            seen = seen_of(wish, candidate, aim=aim, position=position, ranked_by=question.purpose)
+            parts = zip(PARTS, ranked.parts, describe(seen), strict=True)
+            line += (
+                f", {ranked.points} points ({'; '.join(f'{name} {points}: {what}' for name, points, what in parts)})"
+            )
+        lines.append(line)
+    return (*lines, *(f"not {rejected.name}: {rejected.reason}" for rejected in choice.rejected))
 
 
 def _as_json(value: Question | Choice) -> Json:

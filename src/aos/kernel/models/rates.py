@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 RESET_SECONDS: Final = 60.0
@@ -46,7 +47,6 @@ _LENGTH = re.compile(
     r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?"
 )
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
-_WHOLE = re.compile(r"\d{1,15}")
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) GMT")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -79,8 +79,6 @@ def learn_rates(
 
     A limit that the headers do not speak of stands as it was; a 429 or 529 blocks until it says, or for a second.
     """
-    if not _speaks(headers) and status not in (429, 529):
-        return room
     requests, tokens = _whole(headers, _REQUESTS_LEFT), _whole(headers, _TOKENS_LEFT)
     if requests is not None:
         until = now_seconds + _reset(headers, _REQUESTS_RESET, now)
@@ -127,14 +125,10 @@ def retry_delay(
     return full * (1 - JITTER * fraction)
 
 
-def _speaks(headers: Mapping[str, str]) -> bool:
-    return any(name in headers for name in (*_REQUESTS_LEFT, *_TOKENS_LEFT))
-
-
 def _whole(headers: Mapping[str, str], names: tuple[str, ...]) -> int | None:
     for name in names:
-        text = headers.get(name, "").strip()
-        if _WHOLE.fullmatch(text):
+        text = headers.get(name)
+        if text is not None and len(text) <= 15 and text.isascii() and text.isdigit():
             return int(text)
     return None
 
@@ -142,12 +136,13 @@ def _whole(headers: Mapping[str, str], names: tuple[str, ...]) -> int | None:
 def _reset(headers: Mapping[str, str], names: tuple[str, ...], now: datetime) -> float:
     """Return in how many seconds a limit is reset."""
     text = next((headers[name].strip() for name in names if name in headers), "")
-    found = _length(text)
+    found = _length(text) if len(text) <= 40 else None
     if found is None and (at := _rfc3339(text)):
         found = max((at - now).total_seconds(), 0.0)
     return RESET_SECONDS if found is None else min(found, RESET_SECONDS_MAX)
 
 
+@lru_cache(maxsize=1_024)
 def _length(text: str) -> float | None:
     """Return the seconds of `6m0s`, `20ms`, `1h2m3.5s` or a bare number."""
     if _NUMBER.fullmatch(text):

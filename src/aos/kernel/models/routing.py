@@ -15,9 +15,9 @@ from typing import Final
 
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.models.health import BreakerState, Health
-from aos.kernel.models.scores import Part, score
+from aos.kernel.models.scores import Seen, score
 from aos.kernel.models.values import Capability, Model, Objective, Provider, Purpose
-from aos.kernel.models.wishes import AUTO, Wish, demand, input_estimate, purpose_of, signs
+from aos.kernel.models.wishes import AUTO, Wish, demand, input_estimate, purpose_of
 
 _TRANSLATED_FROM: Final = (Dialect.CHAT, Dialect.RESPONSES, Dialect.MESSAGES)
 _TRANSLATED_TO: Final = (Dialect.CHAT, Dialect.MESSAGES)
@@ -45,11 +45,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One candidate that can answer, with the parts that its points are the sum of."""
+    """One candidate that can answer: its points, and their parts in the order of `scores.PARTS`.
+
+    Where the request names its model there are none: the order is given.
+    """
 
     name: str
-    points: int
-    parts: tuple[Part, ...]
+    points: int = 0
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,12 @@ class Choice:
 
     order: tuple[Ranked, ...]
     rejected: tuple[Rejected, ...]
-    purpose: str
-    objective: Objective
-    demand: int
+    purpose: str = ""
+    """The purpose's name; empty where the request names its model."""
+    objective: Objective = Objective.BALANCED
+    demand: int = 0
     """How hard the request looked, from 0 to 100."""
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,7 +105,6 @@ def choose(wish: Wish, candidates: Sequence[Candidate], purpose: Purpose | None)
     Without a purpose a request that says `auto` gets the one that its signs fit, and one that names a model keeps the
     candidates' order. An empty order means that none can answer: each then stands among the rejected.
     """
-    name, objective, reasons = _aim(wish, purpose)
     residency = purpose.residency if purpose else ()
     rejected, able = [], []
     for position, candidate in enumerate(candidates):
@@ -110,16 +113,24 @@ def choose(wish: Wish, candidates: Sequence[Candidate], purpose: Purpose | None)
             rejected.append(Rejected(candidate.name, reason))
         else:
             able.append((position, candidate))
-    if wish.purpose == "":
-        order = [Ranked(candidate.name, 0, ()) for _, candidate in able]
-    else:
-        order = _ranked(wish, able, objective, tag=name if purpose is None else "")
-        if purpose and purpose.cascade:
-            order = _lightest_first(order, {candidate.name: candidate for _, candidate in able})
-            reasons.append("cascade: the lightest is asked first, the next where its answer fails a check")
-        if purpose and purpose.canary:
-            order = _canary(order, purpose, wish.digest, reasons)
-    return Choice(tuple(order), tuple(rejected), name, objective, demand(wish), tuple(reasons))
+    if not wish.purpose:
+        named = tuple([Ranked(candidate.name) for _, candidate in able])
+        return Choice(named, tuple(rejected), reasons=("the request names its model; others are its fallbacks",))
+    hard = demand(wish)
+    name, objective = aim_of(wish, purpose, hard=hard)
+    reasons = [f"{'purpose' if purpose else 'the request fits'} {name}, which prefers {objective}"]
+    order = _ranked(
+        [
+            (each.name, seen_of(wish, each, aim=(name, objective, hard), position=position, ranked_by=purpose))
+            for position, each in able
+        ]
+    )
+    if purpose and purpose.cascade:
+        order = _lightest_first(order, {candidate.name: candidate for _, candidate in able})
+        reasons.append("cascade: the lightest is asked first, the next where its answer fails a check")
+    if purpose and purpose.canary:
+        order = _canary(order, purpose, wish.digest, reasons)
+    return Choice(tuple(order), tuple(rejected), name, objective, hard, tuple(reasons))
 
 
 def dialect_for(asked: Dialect, spoken: Sequence[Dialect]) -> Dialect | None:
@@ -131,17 +142,29 @@ def dialect_for(asked: Dialect, spoken: Sequence[Dialect]) -> Dialect | None:
     return None
 
 
-def _aim(wish: Wish, purpose: Purpose | None) -> tuple[str, Objective, list[str]]:
-    """Return the purpose's name, its objective, and the reasons so far."""
-    seen = ", ".join(f"{sign.name} {sign.points:+d}" for sign in signs(wish)) or "no sign of difficulty"
-    hard = f"demand {demand(wish)} of 100: {seen}"
+def aim_of(wish: Wish, purpose: Purpose | None, *, hard: int) -> tuple[str, Objective]:
+    """Return the name and the objective of the purpose that a request is for; `hard` is its demand."""
     if purpose is not None:
-        return purpose.name, purpose.objective, [f"purpose {purpose.name} prefers {purpose.objective}", hard]
-    if wish.purpose == "":
-        return "", Objective.BALANCED, ["the request names its model; others are its fallbacks"]
-    name = purpose_of(wish) if wish.purpose == AUTO else wish.purpose
-    objective = _AUTO_OBJECTIVES.get(name, Objective.BALANCED)
-    return name, objective, [f"the request fits {name}, which prefers {objective}", hard]
+        return purpose.name, purpose.objective
+    name = purpose_of(wish, hard) if wish.purpose == AUTO else wish.purpose
+    return name, _AUTO_OBJECTIVES.get(name, Objective.BALANCED)
+
+
+def seen_of(
+    wish: Wish, candidate: Candidate, *, aim: tuple[str, Objective, int], position: int, ranked_by: Purpose | None
+) -> Seen:
+    """Return what is judged of a candidate; `aim` is the purpose's name, its objective and the request's demand."""
+    name, objective, hard = aim
+    return Seen(
+        objective,
+        hard,
+        wish.agent_type,
+        candidate.strength,
+        candidate.cost_nanos,
+        candidate.health,
+        position if ranked_by else None,
+        name in candidate.tags,
+    )
 
 
 def _why_not(wish: Wish, candidate: Candidate, residency: Sequence[str]) -> str:
@@ -176,21 +199,12 @@ def _why_unable(wish: Wish, candidate: Candidate) -> str:
     return ""
 
 
-def _ranked(wish: Wish, able: Sequence[tuple[int, Candidate]], objective: Objective, *, tag: str) -> list[Ranked]:
-    found = []
-    for position, each in able:
-        parts = score(
-            objective,
-            demand=demand(wish),
-            agent_type=wish.agent_type,
-            strength=each.strength,
-            cost_nanos=each.cost_nanos,
-            health=each.health,
-            position=None if tag else position,
-            tagged=tag in each.tags,
-        )
-        found.append((-sum(part.points for part in parts), position, each.name, parts))
-    return [Ranked(name, -points, parts) for points, _, name, parts in sorted(found, key=lambda row: row[:2])]
+def _ranked(candidates: Sequence[tuple[str, Seen]]) -> list[Ranked]:
+    order = []
+    for name, seen in candidates:
+        parts = score(seen)
+        order.append(Ranked(name, sum(parts), parts))
+    return sorted(order, key=lambda each: -each.points)
 
 
 def _lightest_first(order: Sequence[Ranked], candidates: Mapping[str, Candidate]) -> list[Ranked]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from aos.kernel.agents import AgentType
@@ -21,6 +22,8 @@ AUTO: Final = "auto"
 BYTES_PER_TOKEN: Final = 4
 """Bounds count every byte as a token; an estimate takes so many bytes for one, which no usual text stays under by much."""
 
+GOAL_LENGTH_MAX: Final = 4_000
+"""How much of a goal is read."""
 HARD: Final = 60
 """From so much demand a request is for the strong."""
 EASY: Final = 20
@@ -75,21 +78,19 @@ def wish_of(
     digest: str = "",
 ) -> Wish:
     """Return what a request wishes; `purpose` is a purpose's name, `auto`, or empty where the request names a model."""
-    needs = [
-        capability
-        for capability, needed in (
-            (Capability.TOOLS, bool(asked.tools)),
-            (Capability.IMAGES, asked.images > 0),
-            (Capability.JSON_SCHEMA, asked.json_schema),
-            (Capability.REASONING, asked.reasoning),
-            (Capability.EMBEDDINGS, asked.dialect is Dialect.EMBEDDINGS),
-        )
-        if needed
-    ]
+    needs: tuple[Capability, ...] = (Capability.TOOLS,) if asked.tools else ()
+    if asked.images:
+        needs += (Capability.IMAGES,)
+    if asked.json_schema:
+        needs += (Capability.JSON_SCHEMA,)
+    if asked.reasoning:
+        needs += (Capability.REASONING,)
+    if asked.dialect is Dialect.EMBEDDINGS:
+        needs += (Capability.EMBEDDINGS,)
     return Wish(
         purpose,
         asked.dialect,
-        tuple(needs),
+        needs,
         asked.input_tokens_max,
         asked.output_limit or 0,
         agent_type,
@@ -97,14 +98,22 @@ def wish_of(
         len(asked.tools),
         asked.images,
         asked.reasoning,
-        goal_complexity(goal),
+        _goal_complexity(goal[:GOAL_LENGTH_MAX]),
         room_nanos,
         digest,
     )
 
 
 def goal_complexity(goal: str) -> int:
-    """Return how complex a goal reads, from 0 to 3: by its length, its steps, and whether it asks for judgement."""
+    """Return how complex a goal reads, from 0 to 3: by its length, its steps, and whether it asks for judgement.
+
+    Of a very long goal the first GOAL_LENGTH_MAX characters are read.
+    """
+    return _goal_complexity(goal[:GOAL_LENGTH_MAX])
+
+
+@lru_cache(maxsize=1_024)
+def _goal_complexity(goal: str) -> int:
     words = len(goal.split())
     points = (words > 12) + (words > 60) + (len(_STEPS.findall(goal)) >= 3) + bool(_DEEP.search(goal))
     return min(points, 3)
@@ -117,29 +126,32 @@ def input_estimate(wish: Wish) -> int:
 
 def signs(wish: Wish) -> tuple[Sign, ...]:
     """Return the signs of how hard the request is, those without points left out."""
-    tokens = input_estimate(wish)
-    found = (
-        Sign("words", 15 if wish.words >= 400 else 10 if wish.words >= 100 else 5 if wish.words >= 20 else 0),
-        Sign("input", 15 if tokens >= 50_000 else 10 if tokens >= 10_000 else 5 if tokens >= 1_000 else 0),
-        Sign("tools", 15 if wish.tools > 3 else 10 if wish.tools else 0),
-        Sign("images", 5 if wish.images else 0),
-        Sign("reasoning", 25 if wish.reasoning else 0),
-        Sign("goal", 8 * wish.goal_complexity),
-        Sign(f"{wish.agent_type} agent", _KINDS[wish.agent_type]),
-    )
-    return tuple(sign for sign in found if sign.points)
+    names = ("words", "input", "tools", "images", "reasoning", "goal", f"{wish.agent_type} agent")
+    return tuple(Sign(name, points) for name, points in zip(names, _points(wish), strict=True) if points)
 
 
 def demand(wish: Wish) -> int:
     """Return how hard the request is, from 0 to 100."""
-    return max(0, min(100, sum(sign.points for sign in signs(wish))))
+    return max(0, min(100, sum(_points(wish))))
 
 
-def purpose_of(wish: Wish) -> str:
-    """Return the proposed purpose that fits a request which leaves it to AOS."""
+def _points(wish: Wish) -> tuple[int, ...]:
+    tokens = input_estimate(wish)
+    return (
+        15 if wish.words >= 400 else 10 if wish.words >= 100 else 5 if wish.words >= 20 else 0,
+        15 if tokens >= 50_000 else 10 if tokens >= 10_000 else 5 if tokens >= 1_000 else 0,
+        15 if wish.tools > 3 else 10 if wish.tools else 0,
+        5 if wish.images else 0,
+        25 if wish.reasoning else 0,
+        8 * wish.goal_complexity,
+        _KINDS[wish.agent_type],
+    )
+
+
+def purpose_of(wish: Wish, hard: int) -> str:
+    """Return the proposed purpose that fits a request which leaves it to AOS; `hard` is its demand."""
     if wish.dialect is Dialect.EMBEDDINGS:
         return EMBEDDING
-    hard = demand(wish)
     if hard >= HARD and wish.agent_type is not AgentType.SUB_AGENT:
         return SPECIALIZED
     if hard <= EASY and not wish.tools:
