@@ -44,6 +44,7 @@ def told(outcomes: str, breaker: Breaker | None = None, now_seconds: float = 0.0
         ("-" * FAILURES_MAX, BreakerState.OPEN),
         ("----+----", BreakerState.CLOSED),
         ("+-" * (WINDOW_CALLS // 2), BreakerState.OPEN),
+        ("-+" * (WINDOW_CALLS // 2), BreakerState.CLOSED),
         ("+-" * (WINDOW_CALLS // 2 - 1) + "++", BreakerState.CLOSED),
         ("++-" * WINDOW_CALLS, BreakerState.CLOSED),
         ("+" * 1_000 + "-" * FAILURES_MAX, BreakerState.OPEN),
