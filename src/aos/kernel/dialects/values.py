@@ -21,13 +21,18 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What one call used. `cached` and `cache_writes` are parts of `input`, `reasoning` is a part of `output`."""
+    """What one call used.
+
+    `cached` and `cache_writes` are parts of `input`, `cache_writes_hour` (kept for an hour) is a part of `cache_writes`,
+    `reasoning` is a part of `output`.
+    """
 
     input: int = 0
     cached: int = 0
     cache_writes: int = 0
     output: int = 0
     reasoning: int = 0
+    cache_writes_hour: int = 0
 
 
 @dataclass(frozen=True, slots=True)
