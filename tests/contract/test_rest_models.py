@@ -17,6 +17,10 @@ OWN: dict[str, Any] = {
     "api_key": {"secret": "own"},
     "price": {"input_per_million": {"amount": "2.50", "currency": "EUR"}, "output_per_million": "10 EUR"},
 }
+WRITTEN = {
+    **{name: value for name, value in OWN.items() if name != "name"},
+    "price": {"input_per_million": "2.50 EUR", "output_per_million": "10 EUR"},
+}
 QUICK: dict[str, Any] = {"name": "quick", "models": ["own/small"], "residency": ["eu"]}
 
 
@@ -62,6 +66,19 @@ def test_what_a_model_leaves_out_is_shown_as_the_catalogue_has_it(plane: Plane) 
     assert (shown["provider"], shown["base_url"]) == (known.provider.value, known.base_url)
     assert (shown["context"], shown["output"]) == (known.context_tokens, known.output_tokens_max)
     assert len(shown["price"]) == len(known.prices)
+
+
+def test_a_model_that_becomes_another_has_the_others_price_and_keeps_what_was_said_of_it(plane: Plane) -> None:
+    plane.post(
+        "/models", {"name": "main", "upstream": "gpt-4-turbo", "provider": "openai", "output": 100, "tags": ["x"]}
+    )
+    plane.patch("/models/main", {"upstream": "gpt-4-32k"})
+    known, now = find("gpt-4-32k"), facts(plane).models["main"]
+    assert known is not None
+    assert (now.prices, now.context_tokens) == (known.prices, known.context_tokens)
+    assert (now.output_tokens_max, now.tags, now.upstream) == (100, ("x",), "gpt-4-32k")
+    plane.patch("/models/main", {"strength": 1})
+    assert facts(plane).models["main"].prices == known.prices
 
 
 @pytest.mark.parametrize(
@@ -143,7 +160,7 @@ def test_applying_warns_of_whatever_keeps_models_from_use(plane: Plane, develope
     document: dict[str, Any] = {
         "aos": 1,
         "models": {
-            "own/small": {**{key: OWN[key] for key in OWN if key != "name"}, "tags": ["x"]},
+            "own/small": {**WRITTEN, "tags": ["x"]},
             "gpt-4-turbo": {"api_key": {"secret": "openai"}},
         },
         "purposes": {"quick": {"models": ["own/small", "gpt-4-32k"], "residency": ["eu"]}},
@@ -165,7 +182,7 @@ def test_applying_warns_of_whatever_keeps_models_from_use(plane: Plane, develope
 def test_what_waits_in_a_manifest_waits_for_those_who_may_accept_it(plane: Plane, developer: str) -> None:
     document = {
         "aos": 1,
-        "models": {"second": {key: OWN[key] for key in OWN if key != "name"}},
+        "models": {"second": WRITTEN},
         "purposes": {"quick": {"models": ["own/small", "second"], "residency": ["eu"]}},
         "agents": {"clerk": {"type": "functional", "models": ["second"]}},
     }

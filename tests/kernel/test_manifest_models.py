@@ -54,6 +54,19 @@ def test_what_a_model_does_not_say_comes_from_the_catalogue() -> None:
     assert said.prices == (Price("USD", 2_500_000_000, 10_000_000_000),)
 
 
+def test_models_of_the_catalogue_may_be_named_before_they_are_registered() -> None:
+    document: dict[str, Any] = {
+        "aos": 1,
+        "organization": {"name": "Larkspur", "currency": "EUR"},
+        "models": {"gpt-4-turbo": {"provider": "openai", "api_key": {"secret": "openai"}}},
+        "purposes": {"high-speed": {"models": ["gpt-3.5-turbo", "local/smollm2"]}},
+        "agents": {"finance": {"type": "functional", "models": ["purpose:high-speed"]}},
+    }
+    manifest = parse_manifest(document)
+    assert [each.name for each in manifest.models] == ["gpt-4-turbo"]
+    assert manifest.purposes == (Purpose("high-speed", ("gpt-3.5-turbo", "local/smollm2")),)
+
+
 def test_whoever_else_serves_a_known_model_says_its_price_and_address() -> None:
     spec = read({**OWN, "upstream": "gpt-4-turbo"})
     known = find("gpt-4-turbo")

@@ -17,7 +17,7 @@ from aos.control_plane.shapes import PUBLISH
 from aos.kernel.models.values import Provider
 from aos.operations.documents import Fields
 from aos.operations.idempotency import Reply
-from aos.operations.model_documents import model_document
+from aos.operations.model_documents import model_document, said_document
 from aos.operations.models import (
     change_model,
     find_model,
@@ -104,7 +104,8 @@ class Versions(Endpoint):
 
 def _change(edit: Edit, key: str, patch: Fields) -> Reply:
     spec = find_model(edit.organization_id, key).spec
-    document = model_document(spec)
+    another = any(patch.get(name, getattr(spec, name)) != getattr(spec, name) for name in ("provider", "upstream"))
+    document = said_document(spec) if another else model_document(spec)
     change_model(edit, patched_part(edit, "models", spec.name, document=document, patch=patch).models[0])
     return Reply(200, model_wire.model(find_model(edit.organization_id, spec.name)))
 

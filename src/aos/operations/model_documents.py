@@ -9,6 +9,7 @@ from aos.kernel.json import Json
 from aos.kernel.manifest.models import PER_MILLION
 from aos.kernel.manifest.models_schema import FREE
 from aos.kernel.manifest.values import ModelSpec, Purpose
+from aos.kernel.models.catalogue import find
 from aos.kernel.models.spec import is_free
 from aos.kernel.models.values import Price
 from aos.kernel.money import Money
@@ -40,6 +41,35 @@ def model_document(spec: ModelSpec) -> Fields:
     if spec.concurrency is not None:
         found["concurrency"] = spec.concurrency
     return found
+
+
+def said_document(spec: ModelSpec) -> Fields:
+    """Return a model as a manifest writes it, without what its provider and the catalogue would say by themselves.
+
+    For a model that becomes another one: what was taken from the catalogue for the old one is not kept.
+    """
+    found = model_document(spec)
+    known = find(spec.upstream, spec.provider) or find(spec.name, spec.provider)
+    if known is None:
+        return found
+    filled = model_document(
+        ModelSpec(
+            name=spec.name,
+            provider=known.provider,
+            upstream=known.upstream,
+            base_url=known.base_url,
+            dialects=known.dialects,
+            context_tokens=known.context_tokens,
+            output_tokens_max=known.output_tokens_max,
+            prices=known.prices,
+            capabilities=known.capabilities,
+            tags=known.tags,
+            region=known.region,
+            strength=known.strength,
+        )
+    )
+    kept = ("provider", "upstream", "fallbacks", "timeout", "options")
+    return {name: value for name, value in found.items() if name in kept or value != filled.get(name)}
 
 
 def prices_document(prices: tuple[Price, ...]) -> Json:

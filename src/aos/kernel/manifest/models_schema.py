@@ -39,7 +39,11 @@ def model_schema() -> Json:
             "output": _tokens("How many tokens an answer may have"),
             "price": {
                 "description": "What it costs; `free`, or figures, or a list of figures where they change with time or size",
-                "anyOf": [{"type": "string", "const": FREE}, _price(), {"type": "array", "items": _price(), "minItems": 1}],
+                "anyOf": [
+                    {"type": "string", "const": FREE},
+                    _price(),
+                    {"type": "array", "items": _price(), "minItems": 1},
+                ],
             },
             "capabilities": _list(_one_of(Capability, "Something it can do"), "What requests may need of it"),
             "tags": _list(_text("A word"), "Words that it is found by"),
