@@ -21,6 +21,7 @@ from aos.operations.budgets import change_budget, create_budget, retire_budget
 from aos.operations.cron_times import check_cron
 from aos.operations.departments import change_department, create_department
 from aos.operations.hooks import change_hook, create_hook, retire_hook
+from aos.operations.model_warnings import model_warnings
 from aos.operations.models import change_model, register_model, retire_model
 from aos.operations.organizations import change_settings
 from aos.operations.people import add_member, find_member, set_roles
@@ -75,8 +76,9 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
     waits = tuple(each.name for each in changes if each.waits)
     may = [role for role, permissions in ROLE_PERMISSIONS.items() if Permission.POLICY_PUBLISH in permissions]
     people = [person.email for person in current.people if any(role in person.roles for role in may)]
-    touched = {each.name for each in changes if each.kind == "tool"}
-    warnings = echo_warnings(tool for tool in after.tools if tool.name in touched)
+    touched = {kind: {each.name for each in changes if each.kind == kind} for kind in ("tool", "model", "purpose")}
+    warnings = echo_warnings(tool for tool in after.tools if tool.name in touched["tool"])
+    warnings += model_warnings(after, touched["model"], touched["purpose"], secrets=edit.registry.secrets)
     return Applied(tuple(changes), waits, tuple(people) if waits else (), tuple(warnings))
 
 

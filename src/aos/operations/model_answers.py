@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from aos.kernel.acts import Permit
-from aos.kernel.dialects.values import Dialect, Tokens
+from aos.kernel.dialects.values import Tokens
 from aos.kernel.json import Json
 from aos.kernel.models.prices import measures
 from aos.kernel.models.values import Model
@@ -122,12 +122,3 @@ def _value(said: Said, spent: tuple[Spent, ...], *, keeps: bool) -> Json:
     if keeps and len(said.body) <= KEPT_BYTES_MAX:
         return {**recorded_value(said), "used": used}
     return {"status": said.status, "stop_reason": said.stop_reason, "used": used}
-
-
-def upstream_dialect(model: Model, client: Dialect) -> Dialect | None:
-    """Return the dialect to speak with a model's server: the caller's own where it can, else one to translate to."""
-    if client in model.dialects:
-        return client
-    if client in (Dialect.EMBEDDINGS, Dialect.COUNT_TOKENS):
-        return None
-    return next((each for each in (Dialect.CHAT, Dialect.MESSAGES) if each in model.dialects), None)

@@ -29,15 +29,30 @@ from aos.kernel.json import Json
 from aos.kernel.limits import MODEL_ANSWER_BYTES_MAX
 from aos.kernel.models.cascade import passes
 from aos.kernel.models.values import Model
-from aos.kernel.ports import ToolOutcome
+from aos.kernel.money import Money
+from aos.kernel.ports import Line, ToolOutcome
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
-from aos.operations.model_answers import KEPT_BYTES_MAX, Said, Spent, answered, estimate, failed, said_before
-from aos.operations.model_health import ModelHealth
+from aos.operations.model_answers import (
+    KEPT_BYTES_MAX,
+    Said,
+    Spent,
+    answered,
+    estimate,
+    failed,
+    recorded_value,
+    said_before,
+)
+from aos.operations.model_cache import Cached, CacheKey, ModelCache
+from aos.operations.model_health import ModelStates
 from aos.operations.model_routes import Route, Router
 from aos.operations.model_sending import Bad, Sender, Sent
 
+TRIES_MAX: Final = 2
+"""How often one model is asked for one request."""
+SOON_SECONDS: Final = 0.25
+"""Where another candidate is left, a model is asked again only if that may be sooner than this."""
 _EVENTS: Final = "text/event-stream"
 _JSON: Final = "application/json"
 
@@ -89,6 +104,7 @@ class _Work:
     route: Route
     facts: OrganizationFacts
     until: float
+    key: CacheKey
     spent: list[Spent] = field(default_factory=list)
     concluded: bool = False
 
@@ -100,7 +116,7 @@ class _Work:
 
     @property
     def keeps(self) -> bool:
-        return self.call.idempotency_key is not None or self.call.call is not None or False
+        return self.call.idempotency_key is not None or self.call.call is not None
 
     def spent_or(self, spent: Spent | None) -> tuple[Spent, ...]:
         return (*self.spent, spent) if spent is not None else tuple(self.spent)
@@ -132,9 +148,10 @@ class ModelCalls:
         self._gate = gate
         self._facts = facts
         self._drivers = drivers
-        self._health = ModelHealth(drivers.ticker)
-        self._sender = Sender(drivers.models, self._health)
-        self._router = Router(gate, facts, self._health)
+        self._states = ModelStates(facts, drivers)
+        self._cache = ModelCache(drivers.ticker)
+        self._sender = Sender(drivers.models, self._states, drivers.ticker)
+        self._router = Router(gate, facts, self._states)
 
     async def make(self, call: ModelCall) -> Answer:
         """Return the answer to a model request, or what stands instead of it.
@@ -143,20 +160,29 @@ class ModelCalls:
         and what `Gate.admit` raises: then no model was asked.
         """
         facts = await self._facts.of(call.principal.organization_id)
-        route = await self._router.route(_act(call), call.asked, facts, body=call.body, digest=call.digest)
-        admitted = await self._gate.admit(_routed(call, route))
+        route = await self._router.route(_act(call), call.asked, facts, digest=call.digest)
+        key = CacheKey(facts.id, facts.epoch, call.asked.dialect, call.digest)
+        cached = self._cache.find(key) if route.cache_seconds else None
+        admitted = await self._gate.admit(_routed(call, route, free=cached is not None))
         if isinstance(admitted, Recorded):
             said = said_before(admitted.value) if admitted.state is ActionState.PERFORMED else None
             return admitted if said is None else Whole(admitted.action_id, said, replayed=True)
         if not isinstance(admitted, Permit):
             return admitted
         until = self._drivers.ticker.seconds() + admitted.timeout_seconds
-        work = _Work(call, admitted, route, facts, until)
-        return await self._made(work)
+        work = _Work(call, admitted, route, facts, until, key)
+        return await self._made(work) if cached is None else await self._made_before(work, cached)
 
     async def names(self, principal: Principal) -> list[str]:
         """Return the names that a principal may ask for: models, then purposes as `purpose:NAME`, then `auto`."""
         return await self._router.names(principal)
+
+    async def _made_before(self, work: _Work, cached: Cached) -> Answer:
+        """Answer from what the same request was answered a while ago."""
+        nothing = Line(cached.model, "cached_calls", 1, Money(0, self._currency(work)))
+        value: Json = recorded_value(cached.said) if work.keeps else {"status": cached.said.status, "cached": True}
+        await self._conclude(work, ToolOutcome(ok=True, value=value, lines=(nothing,)))
+        return Whole(work.permit.action_id, cached.said, cached.model)
 
     async def _made(self, work: _Work) -> Answer:
         """Ask the candidates in their order until one answers; conclude, whatever comes of it."""
@@ -184,24 +210,73 @@ class ModelCalls:
 
     async def _ask(self, work: _Work, models: tuple[Model, ...]) -> Sent | Bad:
         """Return the first good head of an answer, or what the last candidate said."""
+        after = work.route.hedge_after_seconds
+        if after is None or len(models) == 1:
+            return await self._ask_in_turn(work, models)
+        return await self._ask_hedged(work, models, after_seconds=after)
+
+    async def _ask_in_turn(self, work: _Work, models: tuple[Model, ...]) -> Sent | Bad:
+        """Ask one model after another, each once more where its server says that another try may do."""
         bad: Bad | None = None
-        for tries, model in enumerate(models):
-            for again in range(2):
-                answer = await self._sender.send(
-                    work.call.asked, work.call.body, model, work.facts, output_limit=work.permit.output_limit
-                )
+        for model in models:
+            self._states.attempted(work.facts.id, model)
+            for attempt in range(1, TRIES_MAX + 1):
+                answer = await self._try(work, model)
                 if isinstance(answer, Sent):
                     return answer
                 bad = answer
-                delay = self._health.may_retry(work.facts.id, answer.status, dict(answer.headers), again=again)
-                last = tries == len(models) - 1
-                if not answer.retryable or delay is None or (again == 0 and not last and delay > 0.2):
+                if not answer.retryable or (attempt == TRIES_MAX and model is models[-1]):
                     break
+                delay = self._states.retry_seconds(
+                    work.facts.id, model, answer.status, dict(answer.headers), attempt=attempt
+                )
+                if attempt == TRIES_MAX or delay is None or (delay > SOON_SECONDS and model is not models[-1]):
+                    break  # another candidate answers sooner
                 await asyncio.sleep(delay)
             if bad is not None and not bad.retryable:
                 break
         assert bad is not None
         return bad
+
+    async def _try(self, work: _Work, model: Model) -> Sent | Bad:
+        asked, limit = work.call.asked, work.permit.output_limit if work.permit.price is not None else None
+        return await self._sender.send(asked, work.call.body, model, work.facts, output_limit=limit)
+
+    async def _ask_hedged(self, work: _Work, models: tuple[Model, ...], *, after_seconds: float) -> Sent | Bad:
+        """Ask the first model, and the next ones too where it says nothing for a while; the first good head counts.
+
+        The one that came too late is cut, and charged by estimate.
+        """
+        first = asyncio.create_task(self._ask_in_turn(work, models[:1]))
+        tasks = {first: models[0]}
+        try:
+            done, _ = await asyncio.wait(tasks, timeout=after_seconds)
+            if done and isinstance(first.result(), Sent):
+                del tasks[first]
+                return first.result()
+            tasks[asyncio.create_task(self._ask_in_turn(work, models[1:]))] = models[1]
+            bad: Sent | Bad = first.result() if done else Bad(models[0], "no answer", sent=False, retryable=True)
+            waiting = {task for task in tasks if task not in done}
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if isinstance(task.result(), Sent):
+                        del tasks[task]
+                        return task.result()
+                    bad = task.result()
+            return bad
+        finally:
+            for task, model in tasks.items():
+                await self._let_go(work, task, model)
+
+    async def _let_go(self, work: _Work, task: asyncio.Task[Sent | Bad], model: Model) -> None:
+        """End a try that lost, and charge by estimate what it was sent for."""
+        if not task.done():
+            task.cancel()
+            work.spent.append(self._guess(work, model, 0, known=None))
+        elif not task.cancelled() and task.exception() is None and isinstance(lost := task.result(), Sent):
+            await lost.answer.close()
+            work.spent.append(self._guess(work, lost.model, 0, known=None))
 
     # --- whole answers -------------------------------------------------------------------------------------------
 
@@ -239,6 +314,8 @@ class ModelCalls:
         said = Said(sent.answer.status, _JSON, body, read.stop_reason)
         outcome = answered(said, tuple(work.spent), keeps=work.keeps, on=work.on, currency=self._currency(work))
         await self._conclude(work, outcome)
+        if work.route.cache_seconds:
+            self._cache.keep(work.key, said, sent.model.name, seconds=work.route.cache_seconds)
         return Whole(work.permit.action_id, said, sent.model.name)
 
     async def _give_up(self, work: _Work, bad: Bad) -> Answer:
@@ -254,7 +331,7 @@ class ModelCalls:
         """Yield an answer as it comes, and its last event once the outcome is committed."""
         asked = work.call.asked
         flow = open_flow(sent.dialect, asked.dialect, drop_usage=not asked.includes_usage, model=sent.model.upstream)
-        kept = _Kept() if work.keeps else None
+        kept = _Kept() if work.keeps or work.route.cache_seconds else None
         reason, size = "the caller went away", 0
         try:
             try:
@@ -300,9 +377,12 @@ class ModelCalls:
             tail = flow.end()
             body = kept.whole(tail) if kept is not None else b""
             said = Said(200, _EVENTS, body, flow.stop_reason)
-            keeps = bool(body)
-            outcome = answered(said, (spent,), keeps=keeps, on=work.on, currency=self._currency(work))
+            keeps = work.keeps and bool(body)
+            spents = work.spent_or(spent)
+            outcome = answered(said, spents, keeps=keeps, on=work.on, currency=self._currency(work))
             await self._conclude(work, outcome)
+            if work.route.cache_seconds and body:
+                self._cache.keep(work.key, said, sent.model.name, seconds=work.route.cache_seconds)
         except AosError as error:
             return error_event(asked.dialect, error)
         return tail
@@ -368,15 +448,15 @@ def _act(call: ModelCall) -> Act:
     )
 
 
-def _routed(call: ModelCall, route: Route) -> Act:
+def _routed(call: ModelCall, route: Route, *, free: bool) -> Act:
     ask = ModelAsk(
         models=tuple(model.name for model in route.models),
         asked=call.asked.model,
-        input_tokens_max=call.asked.input_tokens_max,
+        input_tokens_max=route.input_tokens_max,
         output_limit=_output_limit(call.asked),
         choices=call.asked.choices,
         at_most=route.at_most,
-        free=call.asked.dialect is Dialect.COUNT_TOKENS,
+        free=free or call.asked.dialect is Dialect.COUNT_TOKENS,
         route=route.document,
     )
     return replace(_act(call), name=route.models[0].name, model=ask)

@@ -14,12 +14,12 @@ from aos.kernel.dialects.translate import translate_request
 from aos.kernel.dialects.values import Asked, Dialect
 from aos.kernel.errors import AosError, InvalidRequest, UpstreamFailed
 from aos.kernel.models.providers import permitted_hosts, target, upstream_name
+from aos.kernel.models.routing import dialect_for
 from aos.kernel.models.values import Model, Provider
-from aos.kernel.ports import UpstreamAnswer, UpstreamRequest
+from aos.kernel.ports import Ticker, UpstreamAnswer, UpstreamRequest
 from aos.operations.drivers import ModelServers
 from aos.operations.facts import OrganizationFacts
-from aos.operations.model_answers import upstream_dialect
-from aos.operations.model_health import ModelHealth
+from aos.operations.model_health import ModelStates
 
 ERROR_BYTES_MAX = 1024 * 1024
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -32,7 +32,6 @@ class Sent:
     model: Model
     dialect: Dialect
     answer: UpstreamAnswer
-    began: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
 
     Raises InvalidRequest, pointing at what cannot be carried, where the server speaks another dialect than the caller.
     """
-    dialect = upstream_dialect(model, asked.dialect)
+    dialect = dialect_for(asked.dialect, model.dialects)
     if dialect is None:
         raise InvalidRequest(f"model `{model.name}` does not answer {asked.dialect} requests")
     if dialect is asked.dialect:
@@ -67,11 +66,12 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
 class Sender:
     """Sends requests to models' servers for one process."""
 
-    def __init__(self, models: ModelServers, health: ModelHealth) -> None:
+    def __init__(self, models: ModelServers, states: ModelStates, ticker: Ticker) -> None:
         self._transport = models.transport
         self._local_url = models.local_url
         self._local_key = models.local_key
-        self._health = health
+        self._states = states
+        self._ticker = ticker
 
     async def send(
         self, asked: Asked, body: bytes, model: Model, facts: OrganizationFacts, *, output_limit: int | None
@@ -90,18 +90,18 @@ class Sender:
             permitted=permitted_hosts(model, facts.hosts, local_url=self._local_url),
             first_byte_seconds=model.timeout_seconds,
         )
-        began = self._health.begin(facts.id, model)
+        if not self._states.may_ask(facts.id, model):
+            return Bad(model, f"model `{model.name}` fails at the moment", sent=False, retryable=True, status=503)
+        began = self._ticker.seconds()
         try:
             answer = await self._transport.send(request)
         except UpstreamFailed as error:
-            self._health.failed(facts.id, model)
+            self._states.failed(facts.id, model)
             return Bad(model, error.detail, sent=error.sent, retryable=not error.sent)
-        except BaseException:
-            self._health.let_go(facts.id, model)
-            raise
-        self._health.heard(facts.id, model, answer.status, answer.headers, began=began)
+        waited = self._ticker.seconds() - began
+        self._states.heard(facts.id, model, answer.status, answer.headers, first_byte_seconds=waited)
         if 200 <= answer.status < 300:
-            return Sent(model, dialect, answer, began)
+            return Sent(model, dialect, answer)
         return await self._refused(asked, model, dialect, answer)
 
     def _key(self, model: Model, facts: OrganizationFacts) -> str:

@@ -50,7 +50,7 @@ def offer_of(act: Act, tool: Tool | None, facts: OrganizationFacts, *, now: date
         return Offer(None, timeout, models, priced_on=now.date())
     limit = ask.output_limit if ask.output_limit is not None else max(model.output_tokens_max for model in models)
     on = now.date()
-    price = _bound(models, ask, limit, settings=facts.settings, on=on)
+    price = bound_price(models, ask, limit, settings=facts.settings, on=on)
     shrinks = ask.output_limit is None
     return Offer(price if price.nanos else None, timeout, models, limit, shrinks=shrinks, priced_on=on)
 
@@ -64,12 +64,15 @@ def smaller(offer: Offer, act: Act, grant: NoRoom, facts: OrganizationFacts) -> 
     fits = min(_affordable(model, ask, grant, facts.settings, on=on) for model in offer.models)
     if not OUTPUT_TOKENS_LEAST <= fits < offer.output_limit:
         return None
-    price = _bound(offer.models, ask, fits, settings=facts.settings, on=on)
+    price = bound_price(offer.models, ask, fits, settings=facts.settings, on=on)
     return replace(offer, price=price, output_limit=fits)
 
 
-def _bound(models: Sequence[Model], ask: ModelAsk, limit: int, *, settings: Settings, on: date) -> Money:
-    """Return what the dearest of the models that may be asked cost together."""
+def bound_price(models: Sequence[Model], ask: ModelAsk, limit: int, *, settings: Settings, on: date) -> Money:
+    """Return what the dearest of the models that may be asked cost together, in the organization's currency.
+
+    Raises BudgetSpent where a currency has no rate.
+    """
     prices = [
         most(
             model,
@@ -80,8 +83,6 @@ def _bound(models: Sequence[Model], ask: ModelAsk, limit: int, *, settings: Sett
         )
         for model in models
     ]
-    if len(prices) == 1 and prices[0].nanos:
-        return prices[0]
     ours = sorted((_ours(price, settings).nanos for price in prices), reverse=True)
     return Money(sum(ours[: ask.at_most]), settings.currency)
 

@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from aos.kernel.agents import ToolPermission
-from aos.kernel.manifest.catalogued import price_text
 from aos.kernel.manifest.gains import agent_gains, model_gains, purpose_gains, tool_gains
 from aos.kernel.manifest.values import (
     AgentSpec,
@@ -28,6 +27,7 @@ from aos.kernel.manifest.values import (
     ToolSpec,
     WorkflowSpec,
 )
+from aos.kernel.models.spec import price_text
 from aos.kernel.models.values import Price
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
@@ -299,7 +299,7 @@ def _describe(new: object) -> str:
         case ToolSpec():
             return f"{new.effect}, {new.transport} {new.entry}"
         case ModelSpec():
-            return f"{new.provider}, {', '.join(price_text(each) for each in new.prices)} per million tokens"
+            return f"{new.provider}, {', '.join(price_text(each) for each in new.prices)}"
         case Purpose():
             return f"{new.objective}, {', '.join(new.models)}"
         case Rule():

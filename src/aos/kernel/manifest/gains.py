@@ -148,16 +148,18 @@ def _model_gain(name: str, old: ModelSpec, new: ModelSpec) -> list[str]:
 
 def _surely_dearer(old: tuple[Price, ...], new: tuple[Price, ...]) -> bool:
     """Say whether no call costs less: the same prices by day and size, none of their figures smaller."""
-    if len(old) != len(new):
-        return False
-    return all(
+    return len(old) == len(new) and all(
         (was.currency, was.since, was.above_tokens) == (now.currency, now.since, now.above_tokens)
-        and now.input >= was.input
-        and now.output >= was.output
-        and (now.cached == was.cached or (now.cached or 0) >= (was.cached or was.input))
-        and (now.cache_writes == was.cache_writes or (now.cache_writes or 0) >= (was.cache_writes or was.input))
+        and all(more >= less for more, less in zip(_figures(now), _figures(was), strict=True))
         for was, now in zip(old, new, strict=True)
     )
+
+
+def _figures(price: Price) -> tuple[int, ...]:
+    """Return what each sort of token costs, those named that cost as others do."""
+    writes = price.input if price.cache_writes is None else price.cache_writes
+    kept = writes if price.cache_writes_hour is None else price.cache_writes_hour
+    return price.input, price.output, price.input if price.cached is None else price.cached, writes, kept
 
 
 def purpose_gains(old: Purpose | None, new: Purpose) -> list[str]:

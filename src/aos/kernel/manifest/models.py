@@ -10,11 +10,20 @@ from typing import Final, TypeVar, cast
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.errors import InvalidRequest
 from aos.kernel.json import Json
-from aos.kernel.manifest.catalogued import DIALECTS, OWN_SERVER, Known, find_known
 from aos.kernel.manifest.models_schema import FREE
 from aos.kernel.manifest.parts import Fields, Part
+from aos.kernel.models.catalogue import find
+from aos.kernel.models.providers import DIALECTS_OF, check_base_url
 from aos.kernel.models.spec import OUTPUT_TOKENS_USUAL, ModelSpec, is_free
-from aos.kernel.models.values import Capability, CascadeCheck, Objective, Price, Provider, Purpose
+from aos.kernel.models.values import (
+    Capability,
+    CascadeCheck,
+    CatalogueModel,
+    Objective,
+    Price,
+    Provider,
+    Purpose,
+)
 from aos.kernel.money import Money, parse_money
 from aos.kernel.policy.permissions import PURPOSE_PREFIX
 
@@ -24,6 +33,8 @@ AUTO: Final = "auto"
 """What a request names as its model where the choice is left to AOS."""
 _WORDS: Final = frozenset({"publish", "versions", "test", "explain"})
 """What stands behind a model's name in a path: no name may end in it."""
+_OWN_SERVER: Final = frozenset({Provider.AZURE, Provider.COMPATIBLE})
+"""Providers of which there is no one server."""
 _OWN_SECRETS: Final = ("signing/", "hook/")
 """What the names of AOS's own secrets begin with; none of them is any provider's key."""
 
@@ -31,26 +42,25 @@ _OWN_SECRETS: Final = ("signing/", "hook/")
 def read_model(name: str, part: Part, *, currency: str) -> ModelSpec:
     """Read one model; `currency` is that of the organization, in which what is free costs nothing."""
     provider = Provider(part.text("provider")) if "provider" in part.fields else None
-    known, like = _find(name, part, provider)
+    known = _find(name, part, provider)
     if provider is None and known is None:
         part.note("provider", f"is missing: the catalogue does not know a model `{name}`")
     provider = provider or (known.provider if known else Provider.COMPATIBLE)
     _check_name(name, part)
-    upstream = part.text("upstream") or (known.upstream if known else name)
     return ModelSpec(
         name=name,
         provider=provider,
-        upstream=upstream,
+        upstream=part.text("upstream") or (known.upstream if known else name),
         base_url=_base_url(part, provider, known),
-        dialects=_closed(part, "dialects", Dialect, known.dialects if known else DIALECTS[provider]),
+        dialects=_closed(part, "dialects", Dialect, known.dialects if known else _usual_dialects(provider)),
         secret=_secret(part),
-        context_tokens=part.count("context") or (like.context_tokens if like else 0),
-        output_tokens_max=part.count("output") or (like.output_tokens_max if like else OUTPUT_TOKENS_USUAL),
+        context_tokens=part.count("context") or (known.context_tokens if known else 0),
+        output_tokens_max=part.count("output") or (known.output_tokens_max if known else OUTPUT_TOKENS_USUAL),
         prices=_read_prices(part, known.prices if known else (), currency=currency),
-        capabilities=_closed(part, "capabilities", Capability, like.capabilities if like else ()),
-        tags=part.texts("tags") if "tags" in part.fields or like is None else like.tags,
-        region=part.text("region"),
-        strength=part.count("strength") or (like.strength if like else 3),
+        capabilities=_closed(part, "capabilities", Capability, known.capabilities if known else ()),
+        tags=part.texts("tags") if "tags" in part.fields or known is None else known.tags,
+        region=part.text("region") if "region" in part.fields or known is None else known.region,
+        strength=part.count("strength") or (known.strength if known else 3),
         fallbacks=part.texts("fallbacks"),
         concurrency=part.count("concurrency"),
         timeout_seconds=_timeout(part),
@@ -80,16 +90,15 @@ def read_purpose(name: str, part: Part) -> Purpose:
     )
 
 
-def _find(name: str, part: Part, provider: Provider | None) -> tuple[Known | None, Known | None]:
-    """Return what the catalogue holds of this very model, and of one whose abilities it has.
+def _find(name: str, part: Part, provider: Provider | None) -> CatalogueModel | None:
+    """Return what the catalogue holds of the model: by its name at the provider, else by the one it has here."""
+    upstream = part.text("upstream")
+    return (find(upstream, provider) if upstream else None) or find(name, provider)
 
-    They differ where somebody else serves a known model: its abilities are the same, its price and address are not.
-    """
-    names = [each for each in (part.text("upstream"), name) if each]
-    known = next((found for each in names if (found := find_known(each, provider)) is not None), None)
-    if known is not None or provider not in OWN_SERVER:
-        return known, known
-    return None, next((found for each in names if (found := find_known(each)) is not None), None)
+
+def _usual_dialects(provider: Provider) -> tuple[Dialect, ...]:
+    """Return what a server of the provider speaks to a model that answers in words."""
+    return tuple(each for each in DIALECTS_OF[provider] if each is not Dialect.EMBEDDINGS)
 
 
 def _check_name(name: str, part: Part) -> None:
@@ -100,10 +109,15 @@ def _check_name(name: str, part: Part) -> None:
         part.note("", f"a model cannot be called `{name}`: its last part has a meaning of its own in paths")
 
 
-def _base_url(part: Part, provider: Provider, known: Known | None) -> str:
-    if "base_url" not in part.fields and provider in OWN_SERVER and known is None:
+def _base_url(part: Part, provider: Provider, known: CatalogueModel | None) -> str:
+    if "base_url" in part.fields:
+        try:
+            return check_base_url(provider, part.text("base_url"))
+        except InvalidRequest as error:
+            part.note("base_url", error.detail)
+    elif provider in _OWN_SERVER:
         part.note("base_url", f"is missing: `{provider}` has no server of its own")
-    return part.text("base_url").rstrip("/") or (known.base_url if known else "")
+    return known.base_url if known else ""
 
 
 def _secret(part: Part) -> str:
@@ -157,29 +171,32 @@ def _read_prices(part: Part, known: tuple[Price, ...], *, currency: str) -> tupl
 
 
 def _read_price(part: Part, currency: str) -> Price:
-    money = {name: _money(part, name) for name in _PER_MILLION if name in part.fields}
+    money = {name: _money(part, name) for name in PER_MILLION if name in part.fields}
     currencies = sorted({each.currency for each in money.values()})
     if len(currencies) > 1:
         part.note("", f"is in one currency, not in {' and '.join(currencies)}")
-    nanos = {_PER_MILLION[name]: each.nanos for name, each in money.items()}
+    nanos = {PER_MILLION[name]: each.nanos for name, each in money.items()}
     return Price(
         currency=currencies[0] if currencies else currency,
         input=nanos["input"],
         output=nanos.get("output", 0),
         cached=nanos.get("cached"),
         cache_writes=nanos.get("cache_writes"),
+        cache_writes_hour=nanos.get("cache_writes_hour"),
         since=_date(part, "since"),
         above_tokens=part.count("above_tokens") or 0,
         source=part.text("source"),
     )
 
 
-_PER_MILLION: Final = {
+PER_MILLION: Final = {
     "input_per_million": "input",
     "output_per_million": "output",
     "cached_per_million": "cached",
     "cache_write_per_million": "cache_writes",
+    "cache_write_hour_per_million": "cache_writes_hour",
 }
+"""The figures of a price as they are written, and as `Price` calls them."""
 
 
 def _money(part: Part, name: str) -> Money:

@@ -39,7 +39,11 @@ def model_schema() -> Json:
             "output": _tokens("How many tokens an answer may have"),
             "price": {
                 "description": "What it costs; `free`, or figures, or a list of figures where they change with time or size",
-                "anyOf": [{"const": FREE}, _price(), {"type": "array", "items": _price(), "minItems": 1}],
+                "anyOf": [
+                    {"type": "string", "const": FREE},
+                    _price(),
+                    {"type": "array", "items": _price(), "minItems": 1},
+                ],
             },
             "capabilities": _list(_one_of(Capability, "Something it can do"), "What requests may need of it"),
             "tags": _list(_text("A word"), "Words that it is found by"),
@@ -102,6 +106,7 @@ def _price() -> Json:
             "output_per_million": _ref("money", "A million tokens of output"),
             "cached_per_million": _ref("money", "A million tokens of input that the provider had cached"),
             "cache_write_per_million": _ref("money", "A million tokens of input that the provider put into its cache"),
+            "cache_write_hour_per_million": _ref("money", "A million of these to be kept for an hour"),
             "since": {"type": "string", "format": "date", "description": "The day that these figures hold from"},
             "above_tokens": _integer("The least input of a call that they hold for", 0, TOKENS_MAX, default=0),
             "source": _text("Where the figures were read"),

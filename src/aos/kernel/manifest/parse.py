@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 
 from aos.kernel.errors import FieldError, InvalidManifest
 from aos.kernel.json import Json, depth
-from aos.kernel.manifest.catalogued import known_names
 from aos.kernel.manifest.models import read_model, read_purpose
 from aos.kernel.manifest.parts import (
     Fields,
@@ -32,6 +31,8 @@ from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.manifest.starts import read_hook, read_schedule
 from aos.kernel.manifest.values import BudgetSpec, Manifest, OrganizationSpec
 from aos.kernel.manifest.workflows import read_workflow
+from aos.kernel.models import catalogue
+from aos.kernel.models.purposes import PURPOSES
 from aos.kernel.schema import check, pointer
 from aos.kernel.workflow.lanes import DEFAULT_QUEUE
 
@@ -116,8 +117,8 @@ class _Reading:
             "departments": {*self._map("departments"), *(each.name for each in known.departments)},
             "queues": {DEFAULT_QUEUE, *self._map("queues"), *(each.name for each in known.queues)},
             "tools": {*self._map("tools"), *(each.name for each in known.tools)},
-            "models": {*self._map("models"), *(each.name for each in known.models), *known_names()},
-            "purposes": {*self._map("purposes"), *(each.name for each in known.purposes)},
+            "models": {*self._map("models"), *(each.name for each in known.models), *catalogue.names()},
+            "purposes": {*self._map("purposes"), *(each.name for each in known.purposes), *PURPOSES},
             "agents": {*self._map("agents"), *(each.name for each in known.agents)},
             "workflows": {*self._map("workflows"), *(each.name for each in known.workflows)},
         }

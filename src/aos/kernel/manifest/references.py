@@ -15,6 +15,7 @@ from aos.kernel.errors import FieldError
 from aos.kernel.json_text import suggest
 from aos.kernel.manifest.templates import path_in_schema
 from aos.kernel.manifest.values import AgentSpec, BudgetScope, HookSpec, Manifest, ScheduleSpec, ToolSpec, WorkflowSpec
+from aos.kernel.models.catalogue import find
 from aos.kernel.money import Money
 from aos.kernel.policy.permissions import PURPOSE_PREFIX, glob_matches
 from aos.kernel.schema import check, pointer
@@ -34,7 +35,6 @@ _ONE: Final = {
 }
 _ACTION_KINDS: Final = {
     "tool": "tools",
-    "model": "models",
     "delegate": "agents",
     "message": "agents",
     "run": "runnable",
@@ -205,11 +205,17 @@ def _check_models(manifest: Manifest, names: Names) -> Iterator[FieldError]:
         for index, fallback in enumerate(model.fallbacks):
             if fallback == model.name:
                 yield FieldError(pointer(at, index), f"model `{model.name}` cannot fall back to itself")
-            yield from names.check("models", fallback, pointer(at, index))
+            yield from _check_model(fallback, pointer(at, index), names)
     for purpose in manifest.purposes:
         at = pointer(names.at("purposes", purpose.name), "models")
         for index, name in enumerate(purpose.models):
-            yield from names.check("models", name, pointer(at, index))
+            yield from _check_model(name, pointer(at, index), names)
+
+
+def _check_model(name: str, at: str, names: Names) -> Iterator[FieldError]:
+    """Check the name of a model, which the catalogue may know under more names than it lists."""
+    if find(name) is None:
+        yield from names.check("models", name, at)
 
 
 def _check_asked(entry: str, at: str, names: Names) -> Iterator[FieldError]:
@@ -218,7 +224,7 @@ def _check_asked(entry: str, at: str, names: Names) -> Iterator[FieldError]:
         ("purposes", entry.removeprefix(PURPOSE_PREFIX)) if entry.startswith(PURPOSE_PREFIX) else ("models", entry)
     )
     if "*" not in name:
-        yield from names.check(kind, name, at)
+        yield from names.check(kind, name, at) if kind == "purposes" else _check_model(name, at, names)
     elif not any(glob_matches(name, known) for known in names.known[kind]):
         yield FieldError(at, f"`{entry}` takes in no {_ONE[kind]}")
 
@@ -267,7 +273,9 @@ def _check_policies(manifest: Manifest, names: Names) -> Iterator[FieldError]:
             yield from _check_selector(selector, pointer(pointer(at, "agents"), index), names)
         for index, action in enumerate(policy.actions):
             kind, _, name = action.partition(":")
-            if kind in _ACTION_KINDS and "*" not in name:
+            if kind == "model" and "*" not in name:
+                yield from _check_model(name, pointer(pointer(at, "actions"), index), names)
+            elif kind in _ACTION_KINDS and "*" not in name:
                 yield from names.check(_ACTION_KINDS[kind], name, pointer(pointer(at, "actions"), index))
 
 
