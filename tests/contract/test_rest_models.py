@@ -143,6 +143,8 @@ def test_a_purpose_that_names_a_model_more_waits_and_one_that_names_fewer_does_n
     assert facts(plane).agents_by_name["finance"].purposes == (("purpose:quick", ("own/small",)),)
     publish(plane, "/purposes/quick")
     assert facts(plane).agents_by_name["finance"].purposes == (("purpose:quick", ("own/small", "second")),)
+    met = plane.get("/policies/explain?agent=finance&action=model:second").json()["rules"]
+    assert [each["id"] for each in met] == ["permission/finance/purpose:quick"]
     assert plane.patch("/purposes/quick", {"residency": None}, token=developer).json()["draft_version"] == 3
     narrower = plane.patch("/purposes/quick", {"models": ["second"], "objective": "cost"}, token=developer).json()
     assert (narrower["version"], narrower["draft_version"]) == (4, None)

@@ -111,6 +111,7 @@ def test_a_servers_dialects_are_its_providers_unless_it_says_so() -> None:
         ("m", {"base_url": ...}, "/base_url", "no server of its own"),
         ("m", {"base_url": "ftp://x"}, "/base_url", ""),
         ("m", {"base_url": "http://u:p@x/"}, "/base_url", ""),
+        ("m", {"provider": "local"}, "/base_url", "AOS's own to say"),
         ("m", {"api_key": {"secret": "signing/token/1"}}, "/api_key/secret", "a key of AOS itself"),
         ("m", {"api_key": "sk-1"}, "/api_key", "an object"),
         ("m", {"fallbacks": ["nobody"]}, "/fallbacks/0", "no model is called `nobody`"),

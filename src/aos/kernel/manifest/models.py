@@ -110,7 +110,9 @@ def _check_name(name: str, part: Part) -> None:
 
 
 def _base_url(part: Part, provider: Provider, known: CatalogueModel | None) -> str:
-    if "base_url" in part.fields:
+    if "base_url" in part.fields and provider is Provider.LOCAL:
+        part.note("base_url", "is AOS's own to say: it serves the models of `local` itself")
+    elif "base_url" in part.fields:
         try:
             return check_base_url(provider, part.text("base_url"))
         except InvalidRequest as error:

@@ -38,7 +38,9 @@ def model_schema() -> Json:
             "context": _tokens("How many tokens a request and its answer may have together"),
             "output": _tokens("How many tokens an answer may have"),
             "price": {
-                "description": "What it costs; `free`, or figures, or a list of figures where they change with time or size",
+                "description": "What it costs: `free`; or figures, `input_per_million`, `output_per_million`, `cached_per_million`, "
+                "`cache_write_per_million`, `cache_write_hour_per_million`, with `since`, `above_tokens` and `source`; or a "
+                "list of them where they change with time or size",
                 "anyOf": [
                     {"type": "string", "const": FREE},
                     _price(),
