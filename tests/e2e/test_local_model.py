@@ -17,6 +17,8 @@ from aos.boot.children import Child, Role
 from aos.boot.config import Config
 from aos.boot.connections import Kind
 from aos.boot.environment import child_environment
+from aos.boot.local_address import read_local_model
+from aos.boot.paths import find_paths
 from aos.boot.plan import LocalModel, Plan
 from aos.boot.ports import listen_near
 from aos.drivers.model_http import ModelHttp
@@ -125,6 +127,10 @@ def test_aos_up_starts_it_again_when_it_dies_and_is_governed_all_the_while() -> 
         wait_until(lambda: made.serves_again("local-model", former), "it serves again")
         found = made.status()
         assert found["ready"] is True
+        address = read_local_model(find_paths(Config(home=made.home, port=made.port), made.environment()))
+        assert address is not None
+        assert ask(address)[0] == 200
+        assert ask(LocalModel(address.base_url, "another"))[0] == 401
         wait_until(lambda: made.status()["governed"], "every process that decides was heard of")
 
 

@@ -28,6 +28,7 @@ from aos.boot.connections import OPTIONAL, Kind
 from aos.boot.environment import child_environment
 from aos.boot.files import make_home, make_private_folder
 from aos.boot.kinds import name_of, processes_of
+from aos.boot.local_address import write_local_model
 from aos.boot.own_process import close_to_others
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
@@ -106,6 +107,7 @@ class Supervisor:
             self._model = listen_near()
             base_url = f"http://127.0.0.1:{self._model.getsockname()[1]}/v1"
             self._local_model = LocalModel(base_url, secrets.token_urlsafe(32))
+        write_local_model(self._paths, self._local_model)
         preparing = start_preparing(os.getpid(), self._environment)
         try:
             for kind, count in processes.items():
@@ -246,6 +248,7 @@ class Supervisor:
         child.restart_at = None
         if self._model is not None:
             self._model.close()
+        write_local_model(self._paths, None)
         self._say(f"{child.role.name} ends again and again, now by {how}; going on without: {child.last_words()}")
 
     def _restart_what_is_due(self) -> None:
@@ -299,6 +302,7 @@ class Supervisor:
         by_hand.finish(lambda: self._wakeup.asked > asked)
         if self._model is not None:
             self._model.close()
+        write_local_model(self._paths, None)
         if self._control is not None:
             self._control.close()
             self._paths.control_socket.unlink(missing_ok=True)
