@@ -269,6 +269,14 @@ class Config:
         default=False,
         metadata=_says("flag", _flag, "Agents that say `inline` run in the worker itself, with all that it may reach."),
     )
+    local_model: bool = field(
+        default=True,
+        metadata=_says(
+            "flag",
+            _flag,
+            "Start the small model of this machine's own, where it is installed (`pip install aos[local]`).",
+        ),
+    )
     # --- what is said
     log_level: str = field(
         default="info",

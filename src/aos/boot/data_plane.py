@@ -55,7 +55,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     ending = asked_to_end()
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=0) as hosts,
-        open_models() as servers,
+        open_models(plan) as servers,
         open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, models=servers) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)

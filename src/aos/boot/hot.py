@@ -118,11 +118,11 @@ def standard_drivers(
 
 
 @asynccontextmanager
-async def open_models() -> AsyncIterator[ModelServers]:
+async def open_models(plan: Plan) -> AsyncIterator[ModelServers]:
     """Open the connections to models' servers of one process."""
-    transport = ModelHttp()
+    transport, local = ModelHttp(), plan.local_model
     try:
-        yield ModelServers(transport)
+        yield ModelServers(transport, local.base_url, local.key) if local is not None else ModelServers(transport)
     finally:
         await transport.close()
 

@@ -59,6 +59,13 @@ def listen_at(path: Path) -> socket.socket:
     return listening
 
 
+def listen_near() -> socket.socket:
+    """Return a socket that listens on a free port of the loopback address."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
 def _refused(error: OSError, host: str, port: int, *, paths: Paths) -> Misconfigured:
     if error.errno == errno.EADDRINUSE:
         who = _neighbour(port, paths) or holder_of(port)

@@ -50,7 +50,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal, *, manner: Man
     ending = asked_to_end(insist=manner.insist)
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=config.hosts) as hosts,
-        open_models() as models,
+        open_models(plan) as models,
         open_services(
             plan,
             paths.key_file,

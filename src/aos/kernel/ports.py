@@ -121,7 +121,8 @@ class UpstreamRequest:
     """One request to a model's server: always POST, the body whole.
 
     The name in `url` is resolved once; an answer that is private, loopback or link-local is refused unless the host stands
-    in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. Redirects are not followed.
+    in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. A pattern (`*.example.com`,
+    `*`) lets in hosts whose addresses are public. Redirects are not followed.
     """
 
     url: str
