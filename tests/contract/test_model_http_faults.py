@@ -330,6 +330,20 @@ def test_room_comes_back_after_every_kind_of_end(loop: str) -> None:
     with_peer(loop, test, http=lambda: ModelHttp(connections_max=1))
 
 
+def test_a_server_that_closes_whatever_it_accepts_costs_no_room(loop: str) -> None:
+    async def test(peer: Peer, http: ModelHttp) -> None:
+        async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.abort()
+
+        async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            for _ in range(30):
+                failed = await fails(http.send(peer.request(url=url, connect_seconds=2)))
+                assert "within 2 seconds" not in failed.detail
+
+    with_peer(loop, test, http=lambda: ModelHttp(connections_max=1))
+
+
 def test_a_free_connection_is_closed_when_its_time_is_up(loop: str) -> None:
     async def test(peer: Peer, http: ModelHttp) -> None:
         await (await http.send(peer.request())).read(at_most=2)

@@ -114,6 +114,8 @@ class Pool:
         """Connect in the room already taken; each address has its share of the time."""
         try:
             connection = await self._try_addresses(seconds)
+            if not connection.usable:
+                raise UpstreamFailed(f"`{self._server}` closed the connection at once", sent=False)
         except BaseException:
             self._leave_room()
             raise
