@@ -452,6 +452,7 @@ def _routed(call: ModelCall, route: Route, *, free: bool) -> Act:
     ask = ModelAsk(
         models=tuple(model.name for model in route.models),
         asked=call.asked.model,
+        request=f"{call.asked.dialect}\0{call.digest}".encode(),
         input_tokens_max=route.input_tokens_max,
         output_limit=_output_limit(call.asked),
         choices=call.asked.choices,
