@@ -183,6 +183,7 @@ def test_an_answer_that_said_why_it_ended_is_whole_without_done() -> None:
     ("dialect", "failure"),
     [
         (Dialect.CHAT, event({"error": {"message": "overloaded", "type": "server_error"}})),
+        (Dialect.CHAT, event({"object": "error", "message": "overloaded", "code": 500})),
         (Dialect.MESSAGES, event({"type": "error", "error": {"type": "x", "message": "overloaded"}}, "error")),
         (Dialect.RESPONSES, event({"type": "error", "message": "overloaded", "code": "x"}, "error")),
         (

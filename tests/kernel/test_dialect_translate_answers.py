@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aos.kernel.dialects.flows import open_flow
 from aos.kernel.dialects.tokens import Answered, read_answer
 from aos.kernel.dialects.translate.answers import translate_answer
+from aos.kernel.dialects.translate.responses_writer import COLLECTED_CHARS_MAX
 from aos.kernel.dialects.values import Dialect, Tokens
 from aos.kernel.errors import InvalidRequest
 
@@ -80,9 +81,9 @@ def chat_plain(answer: dict[str, Any]) -> bytes:
         {
             "id": f"call_{place}",
             "type": "function",
-            "function": {"name": name, "arguments": json.dumps(given) if given else ""},
+            "function": {"name": name, "arguments": json.dumps(inputs) if inputs else ""},
         }
-        for place, (name, given) in enumerate(answer["calls"])
+        for place, (name, inputs) in enumerate(answer["calls"])
     ]
     message = {"role": "assistant", "content": "".join(answer["texts"]) or None, "tool_calls": calls or None}
     choice = {"index": 0, "message": message, "finish_reason": answer["stop"]}
@@ -92,26 +93,31 @@ def chat_plain(answer: dict[str, Any]) -> bytes:
 def chat_stream(answer: dict[str, Any]) -> bytes:
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": piece} for text in answer["texts"] for piece in pieces(text)]
-    for place, (name, given) in enumerate(answer["calls"]):
+    for place, (name, inputs) in enumerate(answer["calls"]):
         function = {"name": name, "arguments": ""}
         deltas.append(
             {"tool_calls": [{"index": place, "id": f"call_{place}", "type": "function", "function": function}]}
         )
-        for piece in pieces(json.dumps(given) if given else ""):
+        for piece in pieces(json.dumps(inputs) if inputs else ""):
             deltas.append({"tool_calls": [{"index": place, "function": {"arguments": piece}}]})
-    chunks = [{"id": "c1", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    chunks: list[dict[str, Any]] = [
+        {"id": "c1", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
     chunks.append({"id": "c1", "choices": [{"index": 0, "delta": {}, "finish_reason": answer["stop"]}]})
     chunks.append({"id": "c1", "choices": [], "usage": chat_usage(answer["tokens"])})
     return b"".join(map(data, chunks)) + b"data: [DONE]\n\n"
 
 
 def blocks_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    blocks = [{"type": "thinking", "thinking": each, "signature": f"sig-{each}"} for each in answer["thoughts"]]
-    blocks += [{"type": "text", "text": text} for text in answer["texts"][:1]]
-    return blocks + [
-        {"type": "tool_use", "id": f"call_{place}", "name": name, "input": given}
-        for place, (name, given) in enumerate(answer["calls"])
+    blocks: list[dict[str, Any]] = [
+        {"type": "thinking", "thinking": each, "signature": f"sig-{each}"} for each in answer["thoughts"]
     ]
+    blocks += [{"type": "text", "text": text} for text in answer["texts"]]
+    blocks += [
+        {"type": "tool_use", "id": f"call_{place}", "name": name, "input": inputs}
+        for place, (name, inputs) in enumerate(answer["calls"])
+    ]
+    return blocks + [{"type": "text", "text": text} for text in answer["texts"][2:]]
 
 
 def messages_plain(answer: dict[str, Any]) -> bytes:
@@ -126,7 +132,12 @@ def messages_stream(answer: dict[str, Any]) -> bytes:
     ]
     for index, block in enumerate(blocks_of(answer)):
         kind = block["type"]
-        empty = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}[kind]
+        blanks: dict[str, Any] = {
+            "text": {"text": ""},
+            "thinking": {"thinking": "", "signature": ""},
+            "tool_use": {"input": {}},
+        }
+        empty = blanks[kind]
         events.append({"type": "content_block_start", "index": index, "content_block": {**block, **empty}})
         if kind == "tool_use":
             whole = json.dumps(block["input"]) if block["input"] else ""
@@ -156,6 +167,7 @@ def events_of(stream: bytes) -> list[dict[str, Any]]:
 def assemble_chat(stream: bytes) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     whole: dict[str, Any] = {}
+    reason = None
     for chunk in events_of(stream):
         whole = {**whole, **chunk, "object": "chat.completion"}
         for choice in chunk["choices"]:
@@ -194,6 +206,8 @@ def assemble_messages(stream: bytes) -> dict[str, Any]:
                 assert opened.pop() == event["index"]
             case "message_delta":
                 whole |= {**event["delta"], "usage": event["usage"]}
+            case _:
+                pass
     for index, text in json_texts.items():
         whole["content"][index]["input"] = json.loads(text)
     return whole
@@ -278,7 +292,13 @@ def test_calls_keep_ids_names_and_arguments() -> None:
 
 
 def test_a_stop_sequence_is_named_where_messages_is_spoken() -> None:
-    body = {"id": "c", "content": [], "stop_reason": "stop_sequence", "stop_sequence": "###", "usage": None}
+    body: dict[str, Any] = {
+        "id": "c",
+        "content": [],
+        "stop_reason": "stop_sequence",
+        "stop_sequence": "###",
+        "usage": None,
+    }
     told = json.loads(translate_answer(json.dumps(body).encode(), Dialect.MESSAGES, Dialect.CHAT, model="m"))
     assert told["choices"][0]["finish_reason"] == "stop"
 
@@ -289,6 +309,26 @@ def test_usage_that_was_not_asked_for_is_not_streamed_but_read() -> None:
     sent = flow.feed(messages_stream(answer))
     assert b"usage" not in sent
     assert flow.tokens == answer["tokens"]
+
+
+def test_an_answer_past_its_limit_fails_where_it_must_be_repeated() -> None:
+    flow = open_flow(Dialect.CHAT, Dialect.RESPONSES, drop_usage=False, model="m")
+    part = data({"id": "c", "choices": [{"delta": {"content": "x" * 100_000}}]})
+    for _ in range(COLLECTED_CHARS_MAX // 100_000 + 1):
+        flow.feed(part)
+    assert "characters" in flow.failed
+    assert flow.feed(part) == b""
+
+
+def test_calls_that_come_interleaved_stay_whole() -> None:
+    begun = [{"index": place, "id": str(place), "function": {"name": "x", "arguments": ""}} for place in range(2)]
+    bits = [(0, '{"a"'), (1, '{"b"'), (0, ":1}"), (1, ":2}")]
+    calls = [*begun, *({"index": place, "function": {"arguments": text}} for place, text in bits)]
+    stream = b"".join(data({"id": "c", "choices": [{"delta": {"tool_calls": [call]}}]}) for call in calls)
+    stream += data({"id": "c", "choices": [{"delta": {}, "finish_reason": "tool_calls"}]}) + b"data: [DONE]\n\n"
+    flow = open_flow(Dialect.CHAT, Dialect.RESPONSES, drop_usage=False, model="m")
+    output = assemble_responses(flow.feed(stream) + flow.end())["output"]
+    assert [item["arguments"] for item in output] == ['{"a":1}', '{"b":2}']
 
 
 @pytest.mark.parametrize(("upstream", "client"), PAIRS)

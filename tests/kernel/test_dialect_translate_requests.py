@@ -341,6 +341,7 @@ TO_MESSAGES: list[tuple[Dialect, dict[str, Any], str]] = [
     ),
     (Dialect.CHAT, {"messages": [{"role": "tool", "content": "x"}]}, "/messages/0/tool_call_id"),
     (Dialect.CHAT, {"messages": [{"role": "system", "content": "x"}]}, "/messages"),
+    (Dialect.RESPONSES, {"input": [{"role": "system", "content": "x"}]}, "/input"),
     (Dialect.RESPONSES, {"previous_response_id": "r"}, "/previous_response_id"),
     (Dialect.RESPONSES, {"conversation": "c"}, "/conversation"),
     (Dialect.RESPONSES, {"prompt": {"id": "p"}}, "/prompt"),

@@ -31,6 +31,7 @@ class _ChatEvent(Struct):
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     error: msgspec.Raw = msgspec.Raw(b"null")
+    object: str | None = None
 
 
 class _Stop(Struct):
@@ -193,7 +194,7 @@ class ChatFlow(PassedFlow):
             for choice in event.choices:
                 if choice.finish_reason is not None:
                     self.stop_reason = plain_stop(choice.finish_reason)
-        elif bytes(event.error) != b"null":
+        elif bytes(event.error) != b"null" or event.object == "error":
             self.failed = read_error(data)[0]
             return self.KEEP
         return self.GO

@@ -111,7 +111,7 @@ def _read_messages(read: Mapping[str, Json], tokens: Tokens | None) -> Answer:
     for each in _objects(read["content"]):
         match each.get("type"):
             case "text":
-                blocks.append(Text(_text(each["text"])))
+                _add_text(blocks, _text(each["text"]))
             case "thinking":
                 blocks.append(Thought(_text(each["thinking"]), _text(each.get("signature") or "")))
             case "redacted_thinking":
@@ -128,6 +128,15 @@ def _read_messages(read: Mapping[str, Json], tokens: Tokens | None) -> Answer:
         stop_sequence=sequence if isinstance(sequence, str) else None,
         tokens=tokens,
     )
+
+
+def _add_text(blocks: list[Block], text: str) -> None:
+    """Add a text; texts that stand side by side are one, as they are in a stream, and an empty one is none."""
+    last = blocks[-1] if blocks else None
+    if text and isinstance(last, Text):
+        blocks[-1] = Text(last.text + text)
+    elif text:
+        blocks.append(Text(text))
 
 
 def _as_chat(answer: Answer, model: str, created: int) -> dict[str, object]:
@@ -153,7 +162,7 @@ def _as_chat(answer: Answer, model: str, created: int) -> dict[str, object]:
 def _as_responses(answer: Answer, model: str, created: int) -> dict[str, object]:
     response, status = response_id(answer.id), response_status(answer.stop)
     state = status.partition(":")[0]
-    shown = [block for block in answer.blocks if not (isinstance(block, Text) and not block.text)]
+    shown = answer.blocks
     return response_of(
         response=response,
         model=model,

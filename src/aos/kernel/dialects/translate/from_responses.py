@@ -77,6 +77,7 @@ def read_responses(read: Mapping[str, Json]) -> Ask:
     use, use_name = _use(read.get("tool_choice"))
     return Ask(
         _turns(read),
+        turns_pointer="/input",
         functions=tuple(
             _function(each, f"/tools/{index}") for index, each in enumerate(list_at(read.get("tools"), "/tools"))
         ),

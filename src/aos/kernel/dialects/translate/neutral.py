@@ -121,6 +121,7 @@ class Ask:
     """A request for one answer."""
 
     turns: tuple[Turn, ...]
+    turns_pointer: str = "/messages"
     functions: tuple[Function, ...] = ()
     use: Use | None = None
     use_name: str = ""

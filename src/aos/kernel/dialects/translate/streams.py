@@ -52,6 +52,7 @@ class _ChatEvent(Struct):
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     error: Raw = _NOTHING
+    object: str | None = None
 
 
 class _Message(Struct):
@@ -186,7 +187,7 @@ class FromChat(TranslatedFlow):
         if data.startswith(DONE):
             return self._end_all()
         event = _CHAT.decode(data)
-        if not event.choices and bytes(event.error) != b"null":
+        if not event.choices and (bytes(event.error) != b"null" or event.object == "error"):
             return self._fail(data)
         if event.usage is not None:
             self.tokens = tokens_of(Dialect.CHAT, event.usage) or self.tokens

@@ -84,7 +84,7 @@ def _turns(ask: Ask) -> list[dict[str, object]]:
         else:
             joined.append((turn.role, list(turn.blocks)))
     if not joined:
-        raise refuse_field("/messages", "at least one message that is not the system's is wanted")
+        raise refuse_field(ask.turns_pointer, "at least one message that is not the system's is wanted")
     written: list[dict[str, object]] = []
     for role, blocks in joined:
         # Sorting is stable: within the results and within the rest the order stays.
