@@ -8,7 +8,6 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-
 AHEAD_BYTES = 4_096
 """How much of the operating system's generator is read at once: each reading is a system call."""
 
@@ -20,15 +19,8 @@ class _Ahead(threading.local):
     taken = 0
 
 
-_ahead = _Ahead()
-
-
-def _forget() -> None:
-    global _ahead
-    _ahead = _Ahead()
-
-
-os.register_at_fork(after_in_child=_forget)
+_AHEAD = _Ahead()
+os.register_at_fork(after_in_child=lambda: setattr(_AHEAD, "unread", b""))
 
 
 class StandardIds:
@@ -40,7 +32,7 @@ class StandardIds:
 
     def random_bytes(self, length: int) -> bytes:
         """Return bytes of the operating system's generator, no byte of them twice."""
-        ahead = _ahead
+        ahead = _AHEAD
         begun = ahead.taken
         if begun + length > len(ahead.unread):
             if length > AHEAD_BYTES:

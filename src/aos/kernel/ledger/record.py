@@ -10,7 +10,6 @@ check of every field then run in C, which is what keeps a record at a few micros
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -56,13 +55,14 @@ Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_.-]{0,63}\Z")]
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Currency = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{3}\Z")]
-_NANOS_PATTERN = r"\A(?:0|-?[1-9][0-9]{0,18})\Z"
-_INSTANT_PATTERN = (
-    r"\A[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z\Z"
-)
-Nanos = Annotated[str, msgspec.Meta(pattern=_NANOS_PATTERN)]
-Instant = Annotated[str, msgspec.Meta(pattern=_INSTANT_PATTERN)]
+Nanos = Annotated[str, msgspec.Meta(pattern=r"\A(?:0|-?[1-9][0-9]{0,18})\Z")]
+Instant = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"\A[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+        r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z\Z"
+    ),
+]
 Count = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
 
 
@@ -185,10 +185,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
-_INSTANT: Final = re.compile(_INSTANT_PATTERN)
-_NANOS: Final = re.compile(_NANOS_PATTERN)
-_HEX: Final = frozenset("0123456789abcdef")
-_DIGEST_LENGTH: Final = 64
 
 
 def record_bytes(record: Record) -> bytes:
@@ -198,73 +194,13 @@ def record_bytes(record: Record) -> bytes:
     """
     try:
         data = _encode(record)
-        form = _form(record)
-        if form is None or form not in _checked:
-            _decode(data)
-            _check_required(record)
-            _remember(form)
+        _decode(data)
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
         raise InvalidRequest(
             f"the ledger record `{record.id}` does not fit its schema: {misfit_text(error)}"
         ) from error
+    _check_required(record)
     return data
-
-
-_FORMS_MAX: Final = 10_000
-_checked: set[tuple[object, ...]] = set()
-"""Forms that were checked whole; the check of one record costs as much as all else that makes it."""
-
-
-def _form(record: Record) -> tuple[object, ...] | None:
-    """Return all of a record but what differs from one to the next and fits by what is looked at here: ids, times, digests,
-    amounts and quantities. None where one of those does not fit, or where it has a field that is rare.
-    """
-    ids = (record.id, record.action_id, record.approval_id, record.args_id, record.result_id, record.run_id, record.task_id)
-    digests = (record.args_digest, record.result_digest)
-    fits = (
-        all([each is None or type(each) is UUID for each in ids])
-        and all([each is None or (len(each) == _DIGEST_LENGTH and _HEX.issuperset(each)) for each in digests])
-        and _INSTANT.fullmatch(record.at) is not None
-        and record.clock is None
-        and record.change is None
-        and record.subject is None
-        and record.status is None
-        and record.call_digest is None
-        and record.subject_digest is None
-        and all([_NANOS.fullmatch(each.nanos) for each in record.amounts])
-        and all([type(each.quantity) is int and 0 <= each.quantity <= INTEGER_MAX for each in record.usage])
-    )
-    if not fits:
-        return None
-    return (
-        record.kind,
-        record.act_kind,
-        record.act_name,
-        record.agent_version,
-        record.attempt,
-        record.decision,
-        record.epoch,
-        record.error,
-        record.finding,
-        record.format,
-        record.organization_id,
-        record.parent_action_id,
-        record.permit_id,
-        record.principal,
-        record.rules,
-        record.subject_version,
-        tuple([(each.role, each.currency) for each in record.amounts]),
-        tuple([each.unit for each in record.usage]),
-        tuple([each is None for each in ids]),
-        tuple([each is None for each in digests]),
-    )
-
-
-def _remember(form: tuple[object, ...] | None) -> None:
-    if form is not None:
-        if len(_checked) >= _FORMS_MAX:
-            _checked.clear()
-        _checked.add(form)
 
 
 def parse_record(data: bytes) -> Record:

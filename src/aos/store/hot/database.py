@@ -136,10 +136,7 @@ class Database:
                 await self._plans.renew(connection)
                 began = clock.time()
                 async with connection.pipeline(), connection.transaction():
-                    cursors = [
-                        await execute(connection, name, params)
-                        for name, params in statements
-                    ]
+                    cursors = [await execute(connection, name, params) for name, params in statements]
                 rows = await cursors[-1].fetchall()
                 self._plans.ran(clock.time(), clock.time() - began)
                 return rows
@@ -177,7 +174,10 @@ class Database:
         """Return a connection of the machine role outside the pools, for what lasts as long as a session; closed by the caller."""
         try:
             return await AsyncConnection.connect(
-                self.config.machine_dsn, autocommit=True, row_factory=dict_row, connect_timeout=5,
+                self.config.machine_dsn,
+                autocommit=True,
+                row_factory=dict_row,
+                connect_timeout=5,
                 cursor_factory=AsyncRawCursor,
             )
         except psycopg.OperationalError as error:
