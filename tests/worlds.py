@@ -20,6 +20,7 @@ from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
+from aos.drivers.model_http import ModelHttp
 from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentStatus, AgentType, Runtime, ToolPermission
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
@@ -30,7 +31,7 @@ from aos.kernel.policy.values import Rule
 from aos.kernel.ports import ToolCaller, ToolOutcome
 from aos.kernel.specs import spec_digest, spec_of
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport, default_repeat
-from aos.operations.drivers import Drivers
+from aos.operations.drivers import Drivers, ModelServers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
 from aos.operations.run_facts import RunFactsCache
@@ -152,13 +153,14 @@ class World:
     @asynccontextmanager
     async def running(self, caller: ToolCaller | None = None, *, dsn: str | None = None) -> AsyncIterator[Running]:
         """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock)."""
-        used = caller or Caller()
+        used, transport = caller or Caller(), ModelHttp()
         drivers = Drivers(
             ids=IDS,
             ticker=MonotonicTicker(),
             crypto=StandardCrypto(),
             keys=self.keys,
             tools={ToolTransport.PYTHON: used},
+            models=ModelServers(transport),
         )
         database = Database(DatabaseConfig(self.test_database.app, dsn or self.test_database.machine))
         await database.open()
@@ -170,6 +172,7 @@ class World:
         finally:
             await gate.drain()
             await database.close()
+            await transport.close()
 
     def principal(self, name: str) -> Principal:
         """Return the principal of an agent that acts for its owner."""

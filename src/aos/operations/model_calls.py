@@ -121,6 +121,10 @@ class _Work:
         return self.call.idempotency_key is not None or self.call.call is not None
 
     def spent_or(self, spent: Spent | None) -> tuple[Spent, ...]:
+        """Return what counts: nothing of a request that is free, such as one that only counts tokens."""
+        ask = self.permit.act.model
+        if ask is not None and ask.free:
+            return ()
         return (*self.spent, spent) if spent is not None else tuple(self.spent)
 
 
@@ -319,7 +323,7 @@ class ModelCalls:
             except ValueError as error:
                 raise UpstreamFailed(str(error)) from error
         said = Said(sent.answer.status, _JSON, body, read.stop_reason)
-        outcome = answered(said, tuple(work.spent), keeps=work.keeps, on=work.on, currency=self._currency(work))
+        outcome = answered(said, work.spent_or(None), keeps=work.keeps, on=work.on, currency=self._currency(work))
         await self._conclude(work, outcome)
         if work.route.cache_seconds:
             self._cache.keep(work.key, said, sent.model.name, seconds=work.route.cache_seconds)
