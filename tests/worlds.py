@@ -155,14 +155,14 @@ class World:
         self, caller: ToolCaller | None = None, *, dsn: str | None = None, models: ModelTransport | None = None
     ) -> AsyncIterator[Running]:
         """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock), `models` answers for models."""
-        used, transport = caller or Caller(), models or ModelHttp()
+        used, transport = caller or Caller(), ModelHttp()
         drivers = Drivers(
             ids=IDS,
             ticker=MonotonicTicker(),
             crypto=StandardCrypto(),
             keys=self.keys,
             tools={ToolTransport.PYTHON: used},
-            models=ModelServers(transport),
+            models=ModelServers(models or transport),
         )
         database = Database(DatabaseConfig(self.test_database.app, dsn or self.test_database.machine))
         await database.open()
