@@ -1,49 +1,79 @@
 """A model's server for benchmarks: answers chat completions at once, whole or streamed, and costs next to nothing itself.
 
-Standard output carries its port, then nothing. `max_tokens` says how many chunks a stream has. Nothing of AOS is imported.
+Standard output carries its port, then nothing. `max_tokens` says how many parts a stream has, `"user": "pace=2"` that they
+come 2 ms apart and not as fast as they are taken. What it reported as used differs from call to call and is added up:
+`GET /totals`. Nothing of AOS is imported.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import sys
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import uvloop
 
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _LIMIT: Final = re.compile(rb'"max_(?:completion_)?tokens": ?(\d+)')
-_USAGE: Final = {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
+_STREAM: Final = re.compile(rb'"stream": ?true')
+_PACE: Final = re.compile(rb'"user": ?"pace=(\d+)"')
 _ID: Final = {"id": "chatcmpl-bench", "created": 1, "model": "bench"}
-_WRITE_BYTES: Final = 65_536
+_CONTENT: Final = "The quick brown fox jumps over the lazy dog."
+PARTS: Final = 10
+INPUTS: Final = (17, 18, 19, 20, 21, 22, 23)
+"""Input tokens reported, in turn."""
 
 
-def _whole() -> bytes:
-    message = {"role": "assistant", "content": "The quick brown fox jumps over the lazy dog."}
+def _usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+    total = input_tokens + output_tokens
+    return {"prompt_tokens": input_tokens, "completion_tokens": output_tokens, "total_tokens": total, **details}
+
+
+def _whole(input_tokens: int) -> bytes:
+    message = {"role": "assistant", "content": _CONTENT}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    body = json.dumps({**_ID, "object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
-    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    said = {**_ID, "object": "chat.completion", "choices": [choice], "usage": _usage(input_tokens, PARTS)}
+    body = json.dumps(said).encode()
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def _event(delta: dict[str, str], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    chunk = {**_ID, "object": "chat.completion.chunk", "choices": [choice]}
-    return _chunk(b"data: %s\n\n" % json.dumps(chunk).encode())
+def _event(choices: list[dict[str, Any]], **more: Any) -> bytes:
+    return _chunk(json.dumps({**_ID, "object": "chat.completion.chunk", "choices": choices, **more}).encode())
 
 
 def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
+    event = b"data: %b\n\n" % data
+    return b"%x\r\n%b\r\n" % (len(event), event)
 
 
-WHOLE: Final = _whole()
+def _tail(input_tokens: int, output_tokens: int) -> bytes:
+    stop = _event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    return stop + _event([], usage=_usage(input_tokens, output_tokens)) + _chunk(b"[DONE]") + b"0\r\n\r\n"
+
+
+WHOLE: Final = {each: _whole(each) for each in INPUTS}
 HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-PART: Final = _event({"content": " word"})
-USAGE: Final = _chunk(
-    b"data: %s\n\n" % json.dumps({**_ID, "object": "chat.completion.chunk", "choices": [], "usage": _USAGE}).encode()
-)
-TAIL: Final = _event({}, "stop") + USAGE + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+PART: Final = _event([{"index": 0, "delta": {"content": " word"}, "finish_reason": None}])
+TAILS: Final = {each: _tail(each, PARTS) for each in INPUTS}
+
+totals = {"calls": 0, "input_tokens": 0, "output_tokens": 0}
+inputs = itertools.cycle(INPUTS)
+
+
+def _report(output_tokens: int) -> int:
+    """Count a call and return the input tokens it reports."""
+    used = next(inputs)
+    totals["calls"] += 1
+    totals["input_tokens"] += used
+    totals["output_tokens"] += output_tokens
+    return used
 
 
 class Server(asyncio.Protocol):
@@ -58,6 +88,10 @@ class Server(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.streaming is not None:
+            self.streaming.cancel()
+
     def pause_writing(self) -> None:
         self.writable.clear()
 
@@ -68,24 +102,29 @@ class Server(asyncio.Protocol):
         self.buffer += data
         head, found, body = self.buffer.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
-        if not found or length is None or len(body) < int(length[1]):
+        if not found or len(body) < (int(length[1]) if length else 0):
             return
         self.buffer = b""
-        if b'"stream":true' in body or b'"stream": true' in body:
-            limit = _LIMIT.search(body)
-            self.streaming = asyncio.create_task(self.stream(int(limit[1]) if limit else 10))
+        if head.startswith(b"GET "):
+            said = json.dumps(totals).encode()
+            self.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(said), said))
+        elif _STREAM.search(body):
+            limit, pace = _LIMIT.search(body), _PACE.search(body)
+            parts = int(limit[1]) if limit else PARTS
+            self.streaming = asyncio.create_task(self.stream(parts, int(pace[1]) / 1e3 if pace else 0))
         else:
-            self.transport.write(WHOLE)
+            self.transport.write(WHOLE[_report(PARTS)])
 
-    async def stream(self, parts: int) -> None:
-        """Send so many parts, a few at a time where there are many, as fast as they are taken."""
+    async def stream(self, parts: int, pace_seconds: float) -> None:
+        """Send so many parts, each on its own: so long apart, or as fast as they are taken."""
         self.transport.write(HEAD)
-        group = 1 if parts <= 1_000 else 20
-        for begun in range(0, parts, group):
-            await self.writable.wait()
-            self.transport.write(PART * min(group, parts - begun))
-            await asyncio.sleep(0)
-        self.transport.write(TAIL)
+        for _ in range(parts):
+            if not self.writable.is_set():
+                await self.writable.wait()
+            self.transport.write(PART)
+            await asyncio.sleep(pace_seconds)
+        used = _report(parts)
+        self.transport.write(TAILS[used] if parts == PARTS else _tail(used, parts))
 
 
 async def serve() -> None:

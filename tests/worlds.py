@@ -28,7 +28,7 @@ from aos.kernel.json import Json
 from aos.kernel.models.values import Model, Purpose
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Rule
-from aos.kernel.ports import ToolCaller, ToolOutcome
+from aos.kernel.ports import ModelTransport, ToolCaller, ToolOutcome
 from aos.kernel.specs import spec_digest, spec_of
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport, default_repeat
 from aos.operations.drivers import Drivers, ModelServers
@@ -151,8 +151,10 @@ class World:
     keys: KeyFile
 
     @asynccontextmanager
-    async def running(self, caller: ToolCaller | None = None, *, dsn: str | None = None) -> AsyncIterator[Running]:
-        """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock)."""
+    async def running(
+        self, caller: ToolCaller | None = None, *, dsn: str | None = None, models: ModelTransport | None = None
+    ) -> AsyncIterator[Running]:
+        """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock), `models` answers for models."""
         used, transport = caller or Caller(), ModelHttp()
         drivers = Drivers(
             ids=IDS,
@@ -160,7 +162,7 @@ class World:
             crypto=StandardCrypto(),
             keys=self.keys,
             tools={ToolTransport.PYTHON: used},
-            models=ModelServers(transport),
+            models=ModelServers(models or transport),
         )
         database = Database(DatabaseConfig(self.test_database.app, dsn or self.test_database.machine))
         await database.open()

@@ -167,14 +167,23 @@ def test_a_stream_that_is_cut_is_not_finished() -> None:
     flow.feed(b"".join(MESSAGES[:3]))
     assert flow.close() == b""
     assert not flow.finished
-    assert not flow.failed
+    assert "before its last event" in flow.failed
     assert flow.tokens == Tokens(15, 3, 2, 1, 0)
+    assert b"api_error" in flow.end()
+
+
+def test_an_answer_that_said_why_it_ended_is_whole_without_done() -> None:
+    flow = flow_of(Dialect.CHAT)
+    flow.feed(b"".join(CHAT[:-1]))
+    flow.close()
+    assert (flow.finished, flow.failed, flow.end()) == (True, "", b"")
 
 
 @pytest.mark.parametrize(
     ("dialect", "failure"),
     [
         (Dialect.CHAT, event({"error": {"message": "overloaded", "type": "server_error"}})),
+        (Dialect.CHAT, event({"object": "error", "message": "overloaded", "code": 500})),
         (Dialect.MESSAGES, event({"type": "error", "error": {"type": "x", "message": "overloaded"}}, "error")),
         (Dialect.RESPONSES, event({"type": "error", "message": "overloaded", "code": "x"}, "error")),
         (

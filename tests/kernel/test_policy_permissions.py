@@ -182,7 +182,11 @@ def test_a_chain_of_delegations_has_an_end(length, allowed):
         (("operator",), ActKind.TOOL, False),
         (("developer",), ActKind.TOOL, False),
         (("viewer", "admin"), ActKind.TOOL, True),
-        (("admin",), ActKind.MODEL, False),
+        (("viewer",), ActKind.MODEL, False),
+        (("approver",), ActKind.MODEL, False),
+        (("operator",), ActKind.MODEL, True),
+        (("developer",), ActKind.MODEL, True),
+        (("admin",), ActKind.MODEL, True),
         (("admin",), ActKind.MESSAGE, True),
     ],
 )

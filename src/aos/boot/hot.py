@@ -107,10 +107,11 @@ def standard_drivers(
     models: ModelServers | None = None,
 ) -> Drivers:
     """Return the drivers that every process acts through."""
+    ids = StandardIds()
     return Drivers(
-        ids=StandardIds(),
+        ids=ids,
         ticker=MonotonicTicker(),
-        crypto=StandardCrypto(),
+        crypto=StandardCrypto(ids.random_bytes),
         keys=keys,
         tools=tools or {},
         models=models,

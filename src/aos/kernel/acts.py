@@ -60,6 +60,8 @@ class ModelAsk:
     models: tuple[str, ...]
     asked: str
     input_tokens_max: int
+    request: bytes = b""
+    """What tells one request from another: its dialect, and the digest of its body."""
     output_limit: int | None = None
     choices: int = 1
     at_most: int = 1
@@ -93,8 +95,9 @@ class Act:
     @property
     def digest(self) -> bytes:
         """Return what makes two acts the same: of a model act what was asked for, wherever it was sent."""
-        name = self.name if self.model is None else self.model.asked
-        return act_digest(self.kind, name, arguments=self.arguments)
+        if self.model is not None:
+            return hashlib.sha256(b"model\0%b\0%b" % (self.model.asked.encode(), self.model.request)).digest()
+        return act_digest(self.kind, self.name, arguments=self.arguments)
 
 
 def act_digest(kind: ActKind, name: str, *, arguments: Json) -> bytes:

@@ -95,6 +95,8 @@ class ToolOutcome:
     unknown: bool = False
     lines: tuple[Line, ...] = ()
     estimated: bool = False
+    kept: bool = True
+    """Whether what it says is kept as content; its figures always are."""
 
 
 class ToolCaller(Protocol):

@@ -61,19 +61,22 @@ def conclusion(
     """
     state = _state(outcome)
     recorded = _recorded(permit, outcome, state)
-    sealed = seal_content(
-        outcome.value if outcome.ok else {"detail": outcome.error},
-        purpose="outcome",
-        organization_id=facts.id,
-        keys=facts.data_keys,
-        crypto=drivers.crypto,
-        ids=drivers.ids,
-    )
+    sealed = None
+    if outcome.kept:
+        sealed = seal_content(
+            outcome.value if outcome.ok else {"detail": outcome.error},
+            purpose="outcome",
+            organization_id=facts.id,
+            keys=facts.data_keys,
+            crypto=drivers.crypto,
+            ids=drivers.ids,
+        )
     charges = _charges(permit, outcome, facts)
     cost = Money(sum(charge.cost.nanos for charge in charges), facts.settings.currency)
     record = _record(permit, state, sealed, charges=charges, cost=cost, facts=facts, now=now, drivers=drivers)
     member = Conclusion(_row(permit, state, sealed, cost=cost, error=recorded.error))
-    member.contents.append(sealed.row)
+    if sealed is not None:
+        member.contents.append(sealed.row)
     member.records.append(record_row(record))
     member.settlements = _settlements(permit, outcome, cost, facts)
     estimated = outcome.unknown or outcome.estimated
@@ -129,7 +132,7 @@ def _settlements(permit: Permit, outcome: ToolOutcome, cost: Money, facts: Organ
     return [(hold, (hold.nanos * cost.nanos + whole // 2) // whole if whole else 0) for hold in permit.holds]
 
 
-def _row(permit: Permit, state: ActionState, sealed: Sealed, *, cost: Money, error: str) -> ConcludeRow:
+def _row(permit: Permit, state: ActionState, sealed: Sealed | None, *, cost: Money, error: str) -> ConcludeRow:
     act = permit.act
     claim = act.principal.claim
     return ConcludeRow(
@@ -137,7 +140,7 @@ def _row(permit: Permit, state: ActionState, sealed: Sealed, *, cost: Money, err
         organization_id=act.principal.organization_id,
         action_id=permit.action_id,
         state=state.value,
-        outcome_content_id=sealed.row.id,
+        outcome_content_id=sealed.row.id if sealed is not None else None,
         error_code=error or None,
         cost_nanos=cost.nanos,
         currency=cost.currency,
@@ -156,7 +159,7 @@ def _row(permit: Permit, state: ActionState, sealed: Sealed, *, cost: Money, err
 def _record(
     permit: Permit,
     state: ActionState,
-    sealed: Sealed,
+    sealed: Sealed | None,
     *,
     charges: Sequence[Charge],
     cost: Money,
@@ -172,8 +175,8 @@ def _record(
         at=record_time(now),
         action_id=permit.action_id,
         attempt=claim.attempt if claim else None,
-        result_digest=sealed.digest,
-        result_id=sealed.row.id,
+        result_digest=sealed.digest if sealed is not None else None,
+        result_id=sealed.row.id if sealed is not None else None,
         run_id=claim.run_id if claim else None,
         task_id=claim.task_id if claim else None,
         usage=tuple(Usage(quantity=charge.quantity, unit=charge.unit) for charge in charges),

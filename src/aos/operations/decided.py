@@ -51,7 +51,8 @@ def chain_json(chain: tuple[ChainLink, ...]) -> Any:
 
 def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers, deadline_seconds: float) -> Admission:
     """Return the admission of an allowed act: its intent, its arguments, its holds; a used approval where it had one."""
-    arguments, shown = _contents(decided, drivers)
+    arguments = _seal(decided.act.arguments, "arguments", decided, drivers)
+    shown = None if _tells_itself(decided) else _seal_shown(decided, drivers)
     row = _row(decided, ActionState.INTENDED, arguments=arguments, shown=shown)
     row.holds = [(hold.account.budget_id, hold.account.period_start, hold.nanos) for hold in permit.holds]
     row.deadline_seconds = deadline_seconds
@@ -71,7 +72,8 @@ def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers,
         decision = replace(decided.decision, outcome=Outcome.DENY, reason=str(grant))
         return refusal(replace(decided, decision=decision, error="budget-spent"), now=now, drivers=drivers)
 
-    return Admission(row, [arguments.row, shown.row], records, holds=permit.holds, refuse=refuse)
+    contents = [arguments.row] if shown is None else [arguments.row, shown.row]
+    return Admission(row, contents, records, holds=permit.holds, refuse=refuse)
 
 
 def escalation(
@@ -159,10 +161,20 @@ def shown_of(act: Act, decision: Decision) -> Json:
 
 def _contents(decided: Decided, drivers: Drivers) -> tuple[Sealed, Sealed]:
     act = decided.act
-    return (
-        _seal(act.arguments, "arguments", decided, drivers),
-        _seal(shown_of(act, decided.decision), "decision", decided, drivers),
-    )
+    return _seal(act.arguments, "arguments", decided, drivers), _seal_shown(decided, drivers)
+
+
+def _seal_shown(decided: Decided, drivers: Drivers) -> Sealed:
+    return _seal(shown_of(decided.act, decided.decision), "decision", decided, drivers)
+
+
+def _tells_itself(decided: Decided) -> bool:
+    """Say whether a decision is told by its rules and the arguments alone, which are kept anyway: a model call that was allowed
+    on nothing else. There are thousands of them a second."""
+    act = decided.act
+    if act.model is None or act.model.route is not None:
+        return False
+    return all(name.startswith("args.") for name in decided.decision.read)
 
 
 def _seal(value: Json, purpose: str, decided: Decided, drivers: Drivers) -> Sealed:
@@ -176,7 +188,7 @@ def _seal(value: Json, purpose: str, decided: Decided, drivers: Drivers) -> Seal
     )
 
 
-def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Sealed) -> AdmitRow:
+def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Sealed | None) -> AdmitRow:
     act, agent, decision = decided.act, decided.agent, decided.decision
     claim = act.principal.claim
     return AdmitRow(
@@ -204,7 +216,7 @@ def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Seal
         tool_version=decided.tool_version,
         digest=hex_bytes(act.digest),
         arguments_content_id=arguments.row.id,
-        decision_content_id=shown.row.id,
+        decision_content_id=shown.row.id if shown is not None else None,
         clock=decision.clock if act.clock is not None else None,
         idempotency_principal=act.principal.actor.id if act.idempotency_key else None,
         idempotency_key=act.idempotency_key,

@@ -107,7 +107,11 @@ class Gate:
 
     async def conclude_shielded(self, permit: Permit, outcome: ToolOutcome) -> Recorded:
         """Record the outcome of a permit, even where the caller stops waiting; as `conclude`."""
-        return await asyncio.shield(self._concluded(permit, self.conclude(permit, outcome)))
+        try:
+            return await self.conclude(permit, outcome)
+        except asyncio.CancelledError:
+            self.conclude_soon(permit, outcome)  # written once, whichever of the two comes first
+            raise
 
     def conclude_soon(self, permit: Permit, outcome: ToolOutcome) -> None:
         """Record the outcome of a permit whose caller is gone already; what goes wrong then is the sweep's."""

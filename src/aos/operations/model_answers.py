@@ -19,6 +19,8 @@ from aos.kernel.ports import Line, ToolOutcome
 
 KEPT_BYTES_MAX = 4 * 1024 * 1024
 """Largest answer that is kept for being asked for again."""
+_USUAL_ENDS = frozenset({"stop", "tool_calls"})
+"""Why answers end of which nothing is worth keeping but the figures."""
 _BYTES_PER_TOKEN_IN = 3
 _BYTES_PER_TOKEN_OUT = 4
 """What a token has at least, in text as people write it: for estimates only, never for holds."""
@@ -75,6 +77,7 @@ def answered(said: Said, spent: tuple[Spent, ...], *, keeps: bool, on: date, cur
         value=_value(said, spent, keeps=keeps),
         lines=tuple(line for each in spent for line in lines_of(each, on=on, currency=currency)),
         estimated=any(each.estimated for each in spent),
+        kept=keeps or said.stop_reason not in _USUAL_ENDS,
     )
 
 

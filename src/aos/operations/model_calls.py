@@ -21,7 +21,7 @@ from aos.kernel.acts import Act, ActionState, ActKind, CallKey, ModelAsk, Pendin
 from aos.kernel.dialects.errors import error_event
 from aos.kernel.dialects.flows import Flow, open_flow
 from aos.kernel.dialects.tokens import read_answer
-from aos.kernel.dialects.translate import translate_answer
+from aos.kernel.dialects.translate.answers import translate_answer
 from aos.kernel.dialects.values import Asked, Dialect, Tokens
 from aos.kernel.errors import AosError, DeadlineExceeded, OutcomeUnknown, UpstreamFailed
 from aos.kernel.identity import Principal
@@ -105,6 +105,8 @@ class _Work:
     facts: OrganizationFacts
     until: float
     key: CacheKey
+    created: int
+    """When it was asked for, in seconds of Unix time."""
     spent: list[Spent] = field(default_factory=list)
     concluded: bool = False
 
@@ -164,7 +166,7 @@ class ModelCalls:
         and what `Gate.admit` raises: then no model was asked.
         """
         facts = await self._facts.of(call.principal.organization_id)
-        route = await self._router.route(_act(call), call.asked, facts, digest=call.digest)
+        route = await self._router.route(_act(call), call.asked, facts, body=call.body, digest=call.digest)
         key = CacheKey(facts.id, facts.epoch, call.asked.dialect, call.digest)
         cached = self._cache.find(key) if route.cache_seconds else None
         admitted = await self._gate.admit(_routed(call, route, free=cached is not None))
@@ -174,7 +176,8 @@ class ModelCalls:
         if not isinstance(admitted, Permit):
             return admitted
         until = self._drivers.ticker.seconds() + admitted.timeout_seconds
-        work = _Work(call, admitted, route, facts, until, key)
+        created = int(self._facts.now().timestamp())
+        work = _Work(call, admitted, route, facts, until, key, created)
         return await self._made(work) if cached is None else await self._made_before(work, cached)
 
     async def names(self, principal: Principal) -> list[str]:
@@ -200,6 +203,7 @@ class ModelCalls:
             await self._conclude(work, self._failed(work, reason, self._cut(work), sent=True))
             raise DeadlineExceeded(reason, extra={"action_id": str(work.permit.action_id)}) from None
         except AosError as error:
+            error.extra.setdefault("action_id", str(work.permit.action_id))
             if not work.concluded:
                 await self._conclude(work, self._failed(work, error.detail, None, sent=bool(work.spent)))
             raise
@@ -289,19 +293,17 @@ class ModelCalls:
         while True:
             try:
                 body = await sent.answer.read(at_most=MODEL_ANSWER_BYTES_MAX)
-            except UpstreamFailed as error:
-                spent = self._guess(work, sent.model, 0, known=None)
-                await self._conclude(work, self._failed(work, error.detail, spent, sent=True))
-                error.extra["action_id"] = str(work.permit.action_id)
+            except UpstreamFailed:
+                self._states.failed(work.facts.id, sent.model)
+                work.spent.append(self._guess(work, sent.model, 0, known=None))
                 raise
             finally:
                 await sent.answer.close()
             try:
                 read = read_answer(sent.dialect, body)
             except ValueError as error:
-                spent = self._guess(work, sent.model, len(body), known=None)
-                await self._conclude(work, self._failed(work, str(error), spent, sent=True))
-                raise UpstreamFailed(str(error), extra={"action_id": str(work.permit.action_id)}) from error
+                work.spent.append(self._guess(work, sent.model, len(body), known=None))
+                raise UpstreamFailed(str(error)) from error
             exact = read.tokens is not None
             tokens = read.tokens if read.tokens is not None else estimate(work.permit, seen_bytes=len(body), known=None)
             work.spent.append(Spent(sent.model, tokens, estimated=not exact))
@@ -314,7 +316,12 @@ class ModelCalls:
             sent = next_sent
         asked = work.call.asked
         if sent.dialect is not asked.dialect:
-            body = translate_answer(sent.dialect, asked.dialect, body, model=sent.model.upstream)
+            try:
+                body = translate_answer(
+                    body, sent.dialect, asked.dialect, model=sent.model.upstream, created=work.created
+                )
+            except ValueError as error:
+                raise UpstreamFailed(str(error)) from error
         said = Said(sent.answer.status, _JSON, body, read.stop_reason)
         outcome = answered(said, work.spent_or(None), keeps=work.keeps, on=work.on, currency=self._currency(work))
         await self._conclude(work, outcome)
@@ -334,7 +341,13 @@ class ModelCalls:
     async def _stream(self, work: _Work, sent: Sent) -> AsyncGenerator[bytes, None]:
         """Yield an answer as it comes, and its last event once the outcome is committed."""
         asked = work.call.asked
-        flow = open_flow(sent.dialect, asked.dialect, drop_usage=not asked.includes_usage, model=sent.model.upstream)
+        flow = open_flow(
+            sent.dialect,
+            asked.dialect,
+            drop_usage=not asked.includes_usage,
+            model=sent.model.upstream,
+            created=work.created,
+        )
         kept = _Kept() if work.keeps or work.route.cache_seconds else None
         reason, size = "the caller went away", 0
         try:
@@ -456,6 +469,7 @@ def _routed(call: ModelCall, route: Route, *, free: bool) -> Act:
     ask = ModelAsk(
         models=tuple(model.name for model in route.models),
         asked=call.asked.model,
+        request=f"{call.asked.dialect}\0{call.digest}".encode(),
         input_tokens_max=route.input_tokens_max,
         output_limit=_output_limit(call.asked),
         choices=call.asked.choices,

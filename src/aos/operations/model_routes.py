@@ -27,6 +27,7 @@ from aos.kernel.policy.values import Outcome
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
 from aos.operations.model_health import ModelStates
+from aos.operations.model_sending import prepared
 from aos.operations.offers import bound_price
 
 PURPOSE: Final = "purpose:"
@@ -61,13 +62,14 @@ class Router:
         self._facts = facts
         self._states = states
 
-    async def route(self, act: Act, asked: Asked, facts: OrganizationFacts, *, digest: str) -> Route:
+    async def route(self, act: Act, asked: Asked, facts: OrganizationFacts, *, body: bytes, digest: str) -> Route:
         """Return the models that may answer.
 
         Raises NotFound for a name that stands for none, InvalidRequest where none of them can do what is asked, Unavailable
         where those that can do not answer at the moment.
         """
         models, purpose, name = _candidates(asked.model, facts)
+        models = _translatable(models, asked, body)
         if len(models) > 1:
             models = await self._allowed(act, models, facts)
         tokens = asked.input_tokens_max // BYTES_PER_TOKEN
@@ -133,6 +135,26 @@ def _candidates(name: str, facts: OrganizationFacts) -> tuple[list[Model], Purpo
     if model is None:
         raise _unknown(f"there is no model `{name[:80]}`: `GET /v1/models` lists those you may ask")
     return [model, *(facts.models[each] for each in model.fallbacks if each in facts.models)], None, ""
+
+
+def _translatable(models: list[Model], asked: Asked, body: bytes) -> list[Model]:
+    """Return the models into whose server's dialect a request can be brought; raise InvalidRequest where that is none.
+
+    What cannot be carried over is known before anything is held or sent.
+    """
+    found, refused = [], None
+    for model in models:
+        dialect = dialect_for(asked.dialect, model.dialects)
+        if dialect is not None and dialect is not asked.dialect:
+            try:
+                prepared(asked, body, model, output_limit=None)
+            except InvalidRequest as error:
+                refused = error
+                continue
+        found.append(model)
+    if refused is not None and not found:
+        raise refused
+    return found
 
 
 def _unknown(detail: str) -> NotFound:

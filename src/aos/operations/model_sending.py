@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aos.kernel.dialects.errors import translate_error
 from aos.kernel.dialects.splice import splice
-from aos.kernel.dialects.translate import translate_request
+from aos.kernel.dialects.translate.requests import translate_request
 from aos.kernel.dialects.values import Asked, Dialect
 from aos.kernel.errors import AosError, InvalidRequest, UpstreamFailed
 from aos.kernel.models.providers import permitted_hosts, target, upstream_name
@@ -24,6 +24,8 @@ from aos.operations.model_health import ModelStates
 ERROR_BYTES_MAX = 1024 * 1024
 _KEY_BYTES_MIN = 8
 """A shorter key is none that could be told from other text."""
+_NEWER_LIMIT = frozenset({Provider.OPENAI, Provider.AZURE})
+"""Who knows `max_completion_tokens`; the others read `max_tokens` alone."""
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
@@ -57,11 +59,22 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
     dialect = dialect_for(asked.dialect, model.dialects)
     if dialect is None:
         raise InvalidRequest(f"model `{model.name}` does not answer {asked.dialect} requests")
+    name = upstream_name(model)
+    field = "" if model.provider in _NEWER_LIMIT else "max_tokens"
     if dialect is asked.dialect:
         limit = output_limit if asked.output_limit is None else None
-        return dialect, splice(body, asked, model=upstream_name(model), output_limit=limit, include_usage=asked.stream)
+        field = field if asked.dialect is Dialect.CHAT else ""
+        return dialect, splice(
+            body, asked, model=name, output_limit=limit, include_usage=asked.stream, limit_field=field
+        )
     return dialect, translate_request(
-        asked.dialect, dialect, body, model=upstream_name(model), output_limit=output_limit, stream=asked.stream
+        body,
+        asked,
+        dialect,
+        model=name,
+        output_limit=output_limit,
+        include_usage=asked.stream,
+        limit_field=field or "max_completion_tokens",
     )
 
 

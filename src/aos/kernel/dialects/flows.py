@@ -11,6 +11,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from aos.kernel.dialects.passing import ChatFlow, MessagesFlow, ResponsesFlow
+from aos.kernel.dialects.translate.responses_writer import ResponsesWriter
+from aos.kernel.dialects.translate.streams import FromChat, FromMessages
+from aos.kernel.dialects.translate.writers import ChatWriter, MessagesWriter, Writer
 from aos.kernel.dialects.values import Dialect, Tokens
 from aos.kernel.errors import InvalidRequest
 
@@ -32,7 +35,10 @@ class Flow(Protocol):
         ...
 
     def close(self) -> bytes:
-        """Take note that the upstream's body is at its end, and return what may still go: a last event may lack its blank line."""
+        """Take note that the upstream's body is at its end, and return what may still go: a last event may lack its blank line.
+
+        Afterwards the flow is finished or failed.
+        """
         ...
 
     def end(self) -> bytes:
@@ -40,10 +46,11 @@ class Flow(Protocol):
         ...
 
 
-def open_flow(upstream: Dialect, client: Dialect, *, drop_usage: bool, model: str) -> Flow:
+def open_flow(upstream: Dialect, client: Dialect, *, drop_usage: bool, model: str, created: int = 0) -> Flow:
     """Return the flow for a stream that `upstream` speaks and `client` reads.
 
-    `drop_usage` leaves out the usage chunk that a chat client did not ask for; `model` is the name that chunks made here bear.
+    `drop_usage` leaves out the usage chunk that a chat client did not ask for; `model` and `created` (seconds)
+    are what chunks made here bear.
 
     Raises:
         InvalidRequest: one of the dialects has no streams, or nothing translates between them.
@@ -55,6 +62,17 @@ def open_flow(upstream: Dialect, client: Dialect, *, drop_usage: bool, model: st
             return MessagesFlow()
         case Dialect.RESPONSES, Dialect.RESPONSES:
             return ResponsesFlow()
+        case (Dialect.CHAT, Dialect.MESSAGES | Dialect.RESPONSES):
+            return FromChat(client, _writer(client, drop_usage=drop_usage, model=model, created=created))
+        case (Dialect.MESSAGES, Dialect.CHAT | Dialect.RESPONSES):
+            return FromMessages(client, _writer(client, drop_usage=drop_usage, model=model, created=created))
         case _:
-            pass
-    raise InvalidRequest(f"a stream of `{upstream}` cannot be given as `{client}`")
+            raise InvalidRequest(f"a stream of `{upstream}` cannot be given as `{client}`")
+
+
+def _writer(client: Dialect, *, drop_usage: bool, model: str, created: int) -> Writer:
+    if client is Dialect.CHAT:
+        return ChatWriter(model=model, created=created, drop_usage=drop_usage)
+    if client is Dialect.RESPONSES:
+        return ResponsesWriter(model=model, created=created)
+    return MessagesWriter(model=model)

@@ -20,6 +20,7 @@ AFTER_END_BYTES_MAX: Final = 65_536
 """What may come after the terminal event; more is a broken form."""
 
 DONE: Final = b"[DONE]"
+CUT: Final = "the model's server ended its answer before its last event"
 
 
 class _Choice(Struct):
@@ -30,6 +31,7 @@ class _ChatEvent(Struct):
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     error: msgspec.Raw = msgspec.Raw(b"null")
+    object: str | None = None
 
 
 class _Stop(Struct):
@@ -112,11 +114,15 @@ class PassedFlow:
         return self._pass(whole, ends)
 
     def close(self) -> bytes:
-        """Take what is left as the last event."""
-        left = self._cutter.rest()
-        if not left.strip() or self.finished or self.failed:
+        """Take what is left as the last event; without a terminal event the answer was cut."""
+        if self.finished or self.failed:
             return b""
-        return self._pass(left, [len(left)])
+        left = self._cutter.rest()
+        out = self._pass(left, [len(left)]) if left.strip() else b""
+        self.finished = self.finished or (self._is_whole() and not self.failed)
+        if not self.finished and not self.failed:
+            self.failed = CUT
+        return out
 
     def end(self) -> bytes:
         """Return what was kept back, or the event of the failure where the upstream sent none."""
@@ -147,6 +153,10 @@ class PassedFlow:
     def _judge(self, data: bytes) -> int:
         raise AssertionError("a subclass judges")
 
+    def _is_whole(self) -> bool:
+        """Tell whether the answer is whole although no terminal event came."""
+        return False
+
     def _break(self, why: str) -> bytes:
         self.failed = why
         return b""
@@ -165,6 +175,10 @@ class ChatFlow(PassedFlow):
         super().__init__(Dialect.CHAT)
         self._drop_usage = drop_usage
 
+    def _is_whole(self) -> bool:
+        """Tell whether the answer said why it ended: some servers send no `[DONE]`."""
+        return bool(self.stop_reason)
+
     def _judge(self, data: bytes) -> int:
         if not data:
             return self.GO
@@ -180,7 +194,7 @@ class ChatFlow(PassedFlow):
             for choice in event.choices:
                 if choice.finish_reason is not None:
                     self.stop_reason = plain_stop(choice.finish_reason)
-        elif bytes(event.error) != b"null":
+        elif bytes(event.error) != b"null" or event.object == "error":
             self.failed = read_error(data)[0]
             return self.KEEP
         return self.GO

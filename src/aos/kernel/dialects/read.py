@@ -71,11 +71,6 @@ def refuse_field(pointer: str, detail: str) -> InvalidRequest:
     return InvalidRequest(f"`{pointer}`: {detail}", errors=[FieldError(pointer, detail)])
 
 
-def read_shape(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
-    """Return a body as a decoder's type; raise InvalidRequest with the pointer of what does not fit."""
-    return _decode(decoder, body)
-
-
 @dataclass(slots=True)
 class _Seen:
     """What was found in the parts of messages so far."""

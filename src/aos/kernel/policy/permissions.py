@@ -31,14 +31,15 @@ from aos.kernel.policy.values import Matched, Outcome, Rule, RuleSource
 from aos.kernel.tools import Effect, Tool
 
 MAY_BY_ROLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "admin": ("delegate:*", "message:*", "run:*", "tool:*"),
-    "developer": ("delegate:*", "message:*", "run:*"),
-    "operator": ("delegate:*", "message:*", "run:*"),
+    "admin": ("delegate:*", "message:*", "model:*", "run:*", "tool:*"),
+    "developer": ("delegate:*", "message:*", "model:*", "run:*"),
+    "operator": ("delegate:*", "message:*", "model:*", "run:*"),
     "schedule": ("delegate:*", "message:*", "run:*"),
 }
 """What a person may do by role; a schedule, made by somebody who may, has the role `schedule`.
 
-`delegate:*` is what a run does for the one who started it: each of its tasks is a delegation to an agent.
+`delegate:*` is what a run does for the one who started it: each of its tasks is a delegation to an agent. Whoever may start
+runs, which cost money too, may try a model: budgets and policies count for them as for agents.
 """
 
 
