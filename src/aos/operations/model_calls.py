@@ -247,8 +247,12 @@ class ModelCalls:
         return bad
 
     async def _try(self, work: _Work, model: Model) -> Sent | Bad:
+        """Ask a model once; what was sent and never answered is held to have used its input."""
         asked, limit = work.call.asked, work.permit.output_limit if work.permit.price is not None else None
-        return await self._sender.send(asked, work.call.body, model, work.facts, output_limit=limit)
+        answer = await self._sender.send(asked, work.call.body, model, work.facts, output_limit=limit)
+        if isinstance(answer, Bad) and answer.sent and not answer.body:
+            work.spent.append(self._guess(work, model, 0, known=None))
+        return answer
 
     async def _ask_hedged(self, work: _Work, models: tuple[Model, ...], *, after_seconds: float) -> Sent | Bad:
         """Ask the first model, and the next ones too where it says nothing for a while; the first good head counts.
@@ -330,7 +334,7 @@ class ModelCalls:
         return Whole(work.permit.action_id, said, sent.model.name)
 
     async def _give_up(self, work: _Work, bad: Bad) -> Answer:
-        await self._conclude(work, self._failed(work, bad.reason, None, sent=False))
+        await self._conclude(work, self._failed(work, bad.reason, None, sent=bool(work.spent)))
         if not bad.body:
             raise UpstreamFailed(bad.reason, sent=bad.sent, extra={"action_id": str(work.permit.action_id)})
         said = Said(bad.status, _JSON, bad.body)
