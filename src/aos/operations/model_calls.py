@@ -359,14 +359,14 @@ class ModelCalls:
                 async for part in sent.answer.parts():
                     size += len(part)
                     out = flow.feed(part)
+                    if self._facts.epoch_of(work.facts.id) != work.facts.epoch:
+                        work.facts = await self._gate.check_stands(work.permit.act)
                     if out:
                         if kept is not None:
                             kept.add(out)
                         yield out
                     if flow.failed or flow.finished:
                         break
-                    if self._facts.epoch_of(work.facts.id) != work.facts.epoch:
-                        work.facts = await self._gate.check_stands(work.permit.act)
                     if self._drivers.ticker.seconds() > work.until:
                         raise DeadlineExceeded(f"the answer took longer than {work.permit.timeout_seconds:.0f} seconds")
                 if not flow.finished and not flow.failed and (out := flow.close()):
