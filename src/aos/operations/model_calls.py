@@ -370,10 +370,14 @@ class ModelCalls:
                     if self._drivers.ticker.seconds() > work.until:
                         raise DeadlineExceeded(f"the answer took longer than {work.permit.timeout_seconds:.0f} seconds")
                 if not flow.finished and not flow.failed and (out := flow.close()):
+                    if kept is not None:
+                        kept.add(out)
                     yield out
                 reason = flow.failed or ("" if flow.finished else "the answer ended before it was complete")
             except AosError as error:
                 reason = error.detail
+                if isinstance(error, UpstreamFailed):
+                    self._states.failed(work.facts.id, sent.model)
             tail = await self._end_stream(work, sent, flow, kept, size=size, reason=reason)
             yield tail
         finally:
