@@ -62,8 +62,10 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
     name = upstream_name(model)
     field = "" if model.provider in _NEWER_LIMIT else "max_tokens"
     if dialect is asked.dialect:
-        limit = output_limit if asked.output_limit is None else None
         field = field if asked.dialect is Dialect.CHAT else ""
+        limit = output_limit
+        if asked.output_limit is not None:  # it stays as it is, unless the server would not read it
+            limit = asked.output_limit if field and field not in asked.members else None
         return dialect, splice(
             body, asked, model=name, output_limit=limit, include_usage=asked.stream, limit_field=field
         )
