@@ -250,10 +250,14 @@ class ModelCalls:
         return bad
 
     async def _try(self, work: _Work, model: Model) -> Sent | Bad:
+        """Ask a model once; what was sent and never answered is held to have used its input."""
         call, limit = work.call, work.permit.output_limit if work.permit.price is not None else None
-        return await self._sender.send(
+        answer = await self._sender.send(
             call.asked, call.body, model, work.facts, output_limit=limit, headers=call.headers
         )
+        if isinstance(answer, Bad) and answer.sent and not answer.body:
+            work.spent.append(self._guess(work, model, 0, known=None))
+        return answer
 
     async def _ask_hedged(self, work: _Work, models: tuple[Model, ...], *, after_seconds: float) -> Sent | Bad:
         """Ask the first model, and the next ones too where it says nothing for a while; the first good head counts.
@@ -335,7 +339,7 @@ class ModelCalls:
         return Whole(work.permit.action_id, said, sent.model.name)
 
     async def _give_up(self, work: _Work, bad: Bad) -> Answer:
-        await self._conclude(work, self._failed(work, bad.reason, None, sent=False))
+        await self._conclude(work, self._failed(work, bad.reason, None, sent=bool(work.spent)))
         if not bad.body:
             raise UpstreamFailed(bad.reason, sent=bad.sent, extra={"action_id": str(work.permit.action_id)})
         said = Said(bad.status, _JSON, bad.body)
@@ -360,21 +364,25 @@ class ModelCalls:
                 async for part in sent.answer.parts():
                     size += len(part)
                     out = flow.feed(part)
+                    if self._facts.epoch_of(work.facts.id) != work.facts.epoch:
+                        work.facts = await self._gate.check_stands(work.permit.act)
                     if out:
                         if kept is not None:
                             kept.add(out)
                         yield out
                     if flow.failed or flow.finished:
                         break
-                    if self._facts.epoch_of(work.facts.id) != work.facts.epoch:
-                        work.facts = await self._gate.check_stands(work.permit.act)
                     if self._drivers.ticker.seconds() > work.until:
                         raise DeadlineExceeded(f"the answer took longer than {work.permit.timeout_seconds:.0f} seconds")
                 if not flow.finished and not flow.failed and (out := flow.close()):
+                    if kept is not None:
+                        kept.add(out)
                     yield out
                 reason = flow.failed or ("" if flow.finished else "the answer ended before it was complete")
             except AosError as error:
                 reason = error.detail
+                if isinstance(error, UpstreamFailed):
+                    self._states.failed(work.facts.id, sent.model)
             tail = await self._end_stream(work, sent, flow, kept, size=size, reason=reason)
             yield tail
         finally:

@@ -23,6 +23,8 @@ from aos.operations.facts import OrganizationFacts
 from aos.operations.model_health import ModelStates
 
 ERROR_BYTES_MAX = 1024 * 1024
+_KEY_BYTES_MIN = 8
+"""A shorter key is none that could be told from other text."""
 _NEWER_LIMIT = frozenset({Provider.OPENAI, Provider.AZURE})
 """Who knows `max_completion_tokens`; the others read `max_tokens` alone."""
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -64,8 +66,10 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
     name = upstream_name(model)
     field = "" if model.provider in _NEWER_LIMIT else "max_tokens"
     if dialect is asked.dialect:
-        limit = output_limit if asked.output_limit is None else None
         field = field if asked.dialect is Dialect.CHAT else ""
+        limit = output_limit
+        if asked.output_limit is not None:  # it stays as it is, unless the server would not read it
+            limit = asked.output_limit if field and field not in asked.members else None
         return dialect, splice(
             body, asked, model=name, output_limit=limit, include_usage=asked.stream, limit_field=field
         )
@@ -126,16 +130,16 @@ class Sender:
         self._states.heard(facts.id, model, answer.status, answer.headers, first_byte_seconds=waited)
         if 200 <= answer.status < 300:
             return Sent(model, dialect, answer)
-        return await self._refused(asked, model, dialect, answer)
+        return await self._refused(asked, model, dialect, answer, key=key)
 
     def _key(self, model: Model, facts: OrganizationFacts) -> str:
         if model.provider is Provider.LOCAL:
             return self._local_key
         return facts.secret(model.secret) if model.secret else ""
 
-    async def _refused(self, asked: Asked, model: Model, dialect: Dialect, answer: UpstreamAnswer) -> Bad:
+    async def _refused(self, asked: Asked, model: Model, dialect: Dialect, answer: UpstreamAnswer, *, key: str) -> Bad:
         try:
-            said = await answer.read(at_most=ERROR_BYTES_MAX)
+            said = _without_key(await answer.read(at_most=ERROR_BYTES_MAX), key)
         except UpstreamFailed:
             said = b""
         finally:
@@ -151,3 +155,8 @@ class Sender:
             body=translate_error(status, said, dialect, asked.dialect),
             headers=passed,
         )
+
+
+def _without_key(said: bytes, key: str) -> bytes:
+    """Return an error without the key that it was asked with, which servers quote where they do not know it."""
+    return said.replace(key.encode(), b"[key]") if len(key) >= _KEY_BYTES_MIN else said
