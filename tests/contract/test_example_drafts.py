@@ -71,14 +71,9 @@ def test_a_prompt_shows_a_model_nothing_of_the_invoice_and_every_kind_has_one(ki
 
 
 def test_a_key_in_the_environment_goes_before_the_model_of_this_machine_and_nothing_is_asked_without_either() -> None:
-    keyed = find_drafter({"OPENAI_API_KEY": "sk-o", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1/"}, UP)
+    keyed = find_drafter({"OPENAI_API_KEY": "sk-o"}, UP)
     assert keyed is not None
-    assert (keyed.provider, keyed.variable, keyed.key, keyed.base_url) == (
-        "openai",
-        "OPENAI_API_KEY",
-        "sk-o",
-        "http://127.0.0.1:9/v1",
-    )
+    assert (keyed.provider, keyed.variable, keyed.key) == ("openai", "OPENAI_API_KEY", "sk-o")
     assert "sk-o" not in repr(keyed)
     hosted = find_drafter({"ANTHROPIC_API_KEY": "sk-a"}, WITHOUT_LOCAL)
     assert hosted is not None
@@ -89,11 +84,10 @@ def test_a_key_in_the_environment_goes_before_the_model_of_this_machine_and_noth
 
 
 def test_the_manifest_names_the_one_model_that_drafts_and_never_its_key(tmp_path: Path) -> None:
-    drafter = Drafter("gpt-4.1-mini", "openai", "OPENAI_API_KEY", "http://127.0.0.1:9/v1", "sk-o")
+    drafter = Drafter("gpt-4.1-mini", "openai", "OPENAI_API_KEY", "sk-o")
     manifest = read_manifest(tmp_path, owner=MARIA, drafter=drafter)
     assert list(manifest["models"]) == manifest["purposes"]["letters"]["models"] == ["gpt-4.1-mini"]
     assert manifest["models"]["gpt-4.1-mini"]["api_key"] == {"secret": "openai"}
-    assert manifest["organization"]["hosts"] == ["127.0.0.1:9"]
     assert "sk-o" not in repr(manifest)
     assert drafter.labels == {LABEL: ASKED}
     without = read_manifest(tmp_path, owner=MARIA)
