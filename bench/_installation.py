@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +60,12 @@ class Installation:
     def pids(self) -> dict[str, list[int]]:
         """Return the pids of each kind of process: data_plane, hosts, worker, control_plane, postgres."""
         state = json.loads((self.home / "aos/state.json").read_bytes())
-        named = {each["kind"].replace("-", "_"): each["pid"] for each in state["processes"]}
         children = _children()
         postgres = state["postgres"]["pid"]
-        found = {kind: [pid] for kind, pid in named.items()}
-        found["hosts"] = [below for pid in named.values() for below in _below(pid, children)]
+        found: dict[str, list[int]] = {}
+        for each in state["processes"]:
+            found.setdefault(each["kind"].replace("-", "_"), []).append(each["pid"])
+        found["hosts"] = [below for each in state["processes"] for below in _below(each["pid"], children)]
         found["postgres"] = [postgres, *_below(postgres, children)]
         return found
 
@@ -73,9 +74,27 @@ class Installation:
         return {kind: sum(map(_cpu_seconds, pids)) for kind, pids in self.pids().items()}
 
     def rss_mb(self, kind: str) -> float:
-        """Return the memory of a kind of process."""
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids()[kind])
+        """Return the memory of a kind of process: of the largest where there are several."""
+        pages = max(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids()[kind])
         return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        """Register what a manifest says."""
+        file = self.folder / "aos.json"
+        file.write_text(json.dumps(manifest))
+        server = {"AOS_URL": f"http://127.0.0.1:{self.port}", "AOS_TOKEN": self.token}
+        _aos({**self.environment, **server}, "apply", "--yes", "-f", str(file))
+
+    def commit_us(self) -> float:
+        """Return the median time of one commit of one row, its way to the server included."""
+        taken = []
+        with self.owner() as connection:
+            connection.execute("create table if not exists bench_commit (number integer)")
+            for number in range(FSYNC_TIMES):
+                started = time.perf_counter()
+                connection.execute("insert into bench_commit values (%s)", (number,))
+                taken.append(time.perf_counter() - started)
+        return round(statistics.median(taken) * 1e6, 1)
 
     def fdatasync_us(self) -> float:
         """Return the median time of making one page durable where the database lies."""
@@ -90,7 +109,7 @@ class Installation:
 
 
 @contextmanager
-def installed(modules: dict[str, str]) -> Iterator[Installation]:
+def installed(modules: dict[str, str], settings: Mapping[str, str] | None = None) -> Iterator[Installation]:
     """Start AOS with these Python modules for its hosts, and stop it at the end of the block."""
     folder = new_folder("bench")
     code = folder / "code"
@@ -104,6 +123,7 @@ def installed(modules: dict[str, str]) -> Iterator[Installation]:
         "AOS_HOME": str(folder / "home"),
         "AOS_PORT": str(port),
         "AOS_AGENT_PATH": str(code),
+        **(settings or {}),
     }
     try:
         said = _aos(environment, "up", "--detach")

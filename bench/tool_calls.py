@@ -69,7 +69,7 @@ def call(aos: Installation, key: str, tool: str, *, callers: int, seconds: float
     ]  # fmt: skip
     asked = {"port": aos.port, "request": "\r\n".join([*head, "", body]), "callers": callers, "seconds": seconds}
     done = subprocess.run(
-        [sys.executable, CLIENT],
+        [sys.executable, "-P", CLIENT],
         input=json.dumps(asked),
         stdout=subprocess.PIPE,
         text=True,

@@ -32,6 +32,7 @@ from aos.data_plane.front import Front
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.hook_calls import HookCalls
+from aos.operations.model_calls import ModelCalls
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_facts import RunFactsCache
 from aos.operations.run_feeds import RunFeeds
@@ -272,7 +273,8 @@ async def _serve(
         signals = Signals(running.database, running.facts, known, acts, drivers=running.drivers)
         hooks = HookCalls(running.database, running.facts, runs, running.drivers, signals=signals)
         feeds = RunFeeds(running.database)
-        services = Services(running.gate, authenticator, running.facts, bell, feeds, front, hooks)
+        models = ModelCalls(running.gate, running.facts, running.drivers)
+        services = Services(running.gate, authenticator, running.facts, bell, feeds, front, hooks, models)
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
         listening = socket.create_server(("127.0.0.1", 0))
         serving = asyncio.create_task(server.serve(sockets=[listening]))

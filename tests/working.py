@@ -21,6 +21,7 @@ from psycopg.types.json import Jsonb
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.people import Actor, Role
+from aos.kernel.ports import ModelTransport
 from aos.kernel.specs import spec_digest
 from aos.kernel.workflow.spec import WorkflowSpec, workflow_spec
 from aos.operations.approvals import Answer
@@ -146,10 +147,15 @@ class Working:
 
 @asynccontextmanager
 async def working(
-    world: World, caller: Caller | None = None, *, config: WorkerConfig | None = None, started: bool = True
+    world: World,
+    caller: Caller | None = None,
+    *,
+    config: WorkerConfig | None = None,
+    started: bool = True,
+    models: ModelTransport | None = None,
 ) -> AsyncIterator[Working]:
     """Run a worker beside a gate, on the world's database."""
-    async with world.running(caller) as running:
+    async with world.running(caller, models=models) as running:
         bell = Bell(running.database)
         do = orchestration(running.database, running.facts, running.gate, running.drivers)
         runners = Runners(hosts=None, inline=InlineRunner())

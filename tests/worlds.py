@@ -20,16 +20,18 @@ from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
+from aos.drivers.model_http import ModelHttp
 from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentStatus, AgentType, Runtime, ToolPermission
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
+from aos.kernel.models.values import Model, Purpose
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Rule
-from aos.kernel.ports import ToolCaller, ToolOutcome
+from aos.kernel.ports import ModelTransport, ToolCaller, ToolOutcome
 from aos.kernel.specs import spec_digest, spec_of
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport, default_repeat
-from aos.operations.drivers import Drivers
+from aos.operations.drivers import Drivers, ModelServers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
 from aos.operations.run_facts import RunFactsCache
@@ -149,15 +151,18 @@ class World:
     keys: KeyFile
 
     @asynccontextmanager
-    async def running(self, caller: ToolCaller | None = None, *, dsn: str | None = None) -> AsyncIterator[Running]:
-        """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock)."""
-        used = caller or Caller()
+    async def running(
+        self, caller: ToolCaller | None = None, *, dsn: str | None = None, models: ModelTransport | None = None
+    ) -> AsyncIterator[Running]:
+        """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock), `models` answers for models."""
+        used, transport = caller or Caller(), ModelHttp()
         drivers = Drivers(
             ids=IDS,
             ticker=MonotonicTicker(),
             crypto=StandardCrypto(),
             keys=self.keys,
             tools={ToolTransport.PYTHON: used},
+            models=ModelServers(models or transport),
         )
         database = Database(DatabaseConfig(self.test_database.app, dsn or self.test_database.machine))
         await database.open()
@@ -169,6 +174,7 @@ class World:
         finally:
             await gate.drain()
             await database.close()
+            await transport.close()
 
     def principal(self, name: str) -> Principal:
         """Return the principal of an agent that acts for its owner."""
@@ -209,10 +215,14 @@ def make_world(
     rules: Sequence[Rule] = (),
     budgets: Sequence[tuple[str, str, Money]] = (),
     keys: KeyFile | None = None,
+    models: Sequence[Model] = (),
+    purposes: Sequence[Purpose] = (),
+    secrets: Mapping[str, str] | None = None,
+    hosts: Sequence[str] = (),
 ) -> World:
     """Create the organization; `budgets` are (name, scope of an agent or `organization`, limit a month).
 
-    A second organization of one deployment shares the `keys` of the first.
+    `secrets` are values by name, `hosts` where models may be reached. A second organization of one deployment shares the `keys` of the first.
     """
     keys = keys or KeyFile(new_folder("keys") / "kek")
     organization_id, person_id = IDS.new(), IDS.new()
@@ -225,7 +235,11 @@ def make_world(
         keys,
     )
     with psycopg.connect(database.owner) as connection:
-        _write_organization(connection, world)
+        _write_organization(connection, world, secrets or {}, hosts=hosts)
+        for model in models:
+            _write_versioned(connection, world, "model", name=model.name, id=model.id, spec=spec_of(model))
+        for purpose in purposes:
+            _write_versioned(connection, world, "purpose", name=purpose.name, id=IDS.new(), spec=spec_of(purpose))
         for each in agents:
             _write_agent(connection, world, each)
         for tool in tools:
@@ -243,11 +257,16 @@ def make_world(
     return world
 
 
-def _write_organization(connection: psycopg.Connection[Any], world: World) -> None:
+def _write_organization(
+    connection: psycopg.Connection[Any], world: World, secrets: Mapping[str, str], *, hosts: Sequence[str]
+) -> None:
     org, crypto = world.organization_id, StandardCrypto()
     run = connection.execute
     run("insert into organization (id, name) values (%s, %s)", (org, f"larkspur-{org}"))
-    run("insert into organization_settings (organization_id, currency) values (%s, 'EUR')", (org,))
+    run(
+        "insert into organization_settings (organization_id, currency, hosts) values (%s, 'EUR', %s)",
+        (org, list(hosts)),
+    )
     run(
         "insert into person (id, email, name) values (%s, %s, 'Maria')",
         (world.person_id, f"maria-{org}@larkspur.example"),
@@ -271,7 +290,29 @@ def _write_organization(connection: psycopg.Connection[Any], world: World) -> No
             " values (%s, %s, %s, 'current', %s, %s)",
             (org, IDS.new(), purpose, public if purpose == "checkpoint" else None, secret_id),
         )
+    for name, value in secrets.items():
+        secret_id = IDS.new()
+        sealed = crypto.seal(data_key, value.encode(), bound_to=org.bytes + secret_id.bytes)
+        run(
+            "insert into secret (organization_id, id, name, data_key_id, sealed) values (%s, %s, %s, %s, %s)",
+            (org, secret_id, name, data_key_id, sealed),
+        )
     run("insert into ledger_head (organization_id) values (%s)", (org,))
+
+
+def _write_versioned(
+    connection: psycopg.Connection[Any], world: World, kind: str, *, name: str, id: UUID, spec: dict[str, Any]
+) -> None:
+    """Write version 1 of a model or a purpose, in force."""
+    connection.execute(
+        f"insert into {kind} (organization_id, id, name, version) values (%s, %s, %s, 1)".encode(),
+        (world.organization_id, id, name),
+    )
+    connection.execute(
+        f"insert into {kind}_version (organization_id, {kind}_id, version, id, spec, digest)"
+        " values (%s, %s, 1, %s, %s, %s)".encode(),
+        (world.organization_id, id, IDS.new(), Jsonb(spec), spec_digest(spec)),
+    )
 
 
 def _write_agent(connection: psycopg.Connection[Any], world: World, agent: Agent) -> None:

@@ -111,6 +111,24 @@ class Context(TaskFacts):
         """
         return self._call("tool", name, arguments=shapes.tool_arguments(name, arguments, named=named), key=key)
 
+    def complete(
+        self,
+        prompt: str | Sequence[Mapping[str, object]],
+        /,
+        *,
+        model: str = "auto",
+        key: str | None = None,
+        **parameters: object,
+    ) -> shapes.Completion:
+        """Ask a model through the gate and return its answer.
+
+        `prompt` is a text, or messages as chat/completions has them; `model` is a model's name, `purpose:NAME` or `auto`.
+        `parameters` are those of chat/completions: `max_tokens`, `tools`, `response_format`, `temperature` ... An answer that
+        was given once is given again by every later pass, and not paid twice. Raises as `tool` does.
+        """
+        arguments = shapes.completion_arguments(prompt, parameters)
+        return shapes.read_completion(self._call("complete", model, arguments=arguments, key=key))
+
     def spawn(
         self,
         agent: str,
@@ -206,6 +224,24 @@ class AsyncContext(TaskFacts):
         refusal or failure is a retry of it; an explicit `key` names the call for ever.
         """
         return await self._call("tool", name, arguments=shapes.tool_arguments(name, arguments, named=named), key=key)
+
+    async def complete(
+        self,
+        prompt: str | Sequence[Mapping[str, object]],
+        /,
+        *,
+        model: str = "auto",
+        key: str | None = None,
+        **parameters: object,
+    ) -> shapes.Completion:
+        """Ask a model through the gate and return its answer.
+
+        `prompt` is a text, or messages as chat/completions has them; `model` is a model's name, `purpose:NAME` or `auto`.
+        `parameters` are those of chat/completions: `max_tokens`, `tools`, `response_format`, `temperature` ... An answer that
+        was given once is given again by every later pass, and not paid twice. Raises as `tool` does.
+        """
+        arguments = shapes.completion_arguments(prompt, parameters)
+        return shapes.read_completion(await self._call("complete", model, arguments=arguments, key=key))
 
     async def spawn(
         self,

@@ -40,7 +40,7 @@ TRIES_ANY: Final = -1
 _LENGTH: Final = struct.Struct(">I")
 
 State: TypeAlias = Literal["performed", "failed", "refused", "unknown"]
-CallKind: TypeAlias = Literal["tool", "spawn", "children", "report", "step", "timer", "signal", "kpis"]
+CallKind: TypeAlias = Literal["tool", "spawn", "children", "report", "step", "timer", "signal", "kpis", "complete"]
 
 
 class ProtocolError(Exception):

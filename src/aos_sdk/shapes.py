@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,21 @@ TRACEBACK_LENGTH_MAX = 8_000
 MESSAGE_LENGTH_MAX = 2_000
 Join: TypeAlias = Literal["all", "any"] | int
 """How many of some tasks must have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A model's answer: its text, the tools it asks for as chat/completions has them, and why it ended.
+
+    `message` can stand in the next prompt as it is; `model` is the name that the server gave; `tokens` are input and output.
+    """
+
+    text: str
+    tool_calls: list[dict[str, Any]]
+    stop_reason: str
+    message: dict[str, Any]
+    model: str
+    tokens: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,34 @@ def tool_arguments(name: str, given: Mapping[str, object] | None, *, named: Mapp
         raise InvalidCall(f"argument `{twice[0]}` of tool `{name}` is given twice", slug="invalid-call")
     arguments: dict[str, Json] = plain_json({**(given or {}), **named}, f"arguments of tool `{name}`")
     return arguments
+
+
+def completion_arguments(
+    prompt: str | Sequence[Mapping[str, object]], parameters: Mapping[str, object]
+) -> dict[str, Json]:
+    """Return the arguments of a question to a model: its messages and parameters; raises `InvalidCall` for what it cannot take."""
+    for name in ("messages", "model", "stream", "stream_options"):
+        if name in parameters:
+            detail = f"`{name}` is not a parameter of `complete`: messages come first, and the answer comes whole"
+            raise InvalidCall(detail, slug="invalid-call")
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(each) for each in prompt]
+    arguments: dict[str, Json] = plain_json({"messages": messages, **parameters}, "the question to a model")
+    return arguments
+
+
+def read_completion(value: Json) -> Completion:
+    """Return the answer that is recorded of a question to a model."""
+    said = json.loads(value["body"])
+    choice = said["choices"][0]
+    message, usage = choice["message"], said.get("usage") or {}
+    return Completion(
+        text=message.get("content") or "",
+        tool_calls=message.get("tool_calls") or [],
+        stop_reason=choice.get("finish_reason") or "",
+        message=message,
+        model=said.get("model", ""),
+        tokens=(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0)),
+    )
 
 
 def spawn_arguments(

@@ -41,6 +41,8 @@ class Peer:
     url: str = ""
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """What every answer carries besides."""
 
     def give(self, request: str, body: Any = None, *, status: int = 200, type: str = "application/json") -> None:
         """Answer `METHOD /path` with a body; several calls give one answer after the other."""
@@ -92,6 +94,8 @@ def serving() -> Iterator[Peer]:
             self.send_response(status)
             self.send_header("Content-Type", type)
             self.send_header("Content-Length", str(len(text)))
+            for name, value in peer.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text)
 

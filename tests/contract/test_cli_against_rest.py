@@ -151,3 +151,23 @@ def test_what_nothing_happened_in_is_said_calmly(real: Cli) -> None:
         assert done(real, *command).strip()
         assert isinstance(json.loads(done(real, *command, "--json")), dict)
     assert real("trace").status == 3
+
+
+def test_models_and_purposes_are_listed_shown_accepted_and_retired(real: Cli, plane: Plane, tmp_path: Path) -> None:
+    path = tmp_path / "aos.yaml"
+    path.write_text(
+        "aos: 1\nmodels:\n  own/small: {provider: openai-compatible, base_url: 'http://127.0.0.1:1/v1', price: free}\n"
+        "purposes:\n  quick: {models: [own/small]}\n"
+    )
+    developer = Cli(
+        real.peer, tmp_path / "dan", real.capture, token=plane.as_person("dan@larkspur.example", "developer")
+    )
+    done(developer, "apply", "-f", str(path), "--yes")
+    assert "waits" in developer("models", "publish", "own/small").err
+    done(real, "models", "publish", "own/small", "--version", "1")
+    done(real, "purpose", "publish", "quick", "--version", "1")
+    assert "own/small" in done(real, "models", "list", "--where", "provider=openai-compatible")
+    assert json.loads(done(real, "model", "show", "own/small", "--json"))["version"] == 1
+    assert json.loads(done(real, "purposes", "versions", "quick", "--json"))["items"][0]["models"] == ["own/small"]
+    assert done(real, "models", "retire", "own/small", "--yes") == "model own/small is retired\n"
+    assert done(real, "purposes", "retire", "quick", "--yes") == "purpose quick is retired\n"

@@ -109,7 +109,7 @@ def test_what_takes_nothing_from_the_rules_counts_at_once(plane: Plane, develope
     [
         {"tools": ["payments.create"]},
         {"tools": ["*"]},
-        {"models": ["gpt"]},
+        {"models": ["gpt-4-turbo"]},
         {"delegates": ["finance"]},
         {"permissions": ["content.read"]},
         {"roles": ["payer"]},

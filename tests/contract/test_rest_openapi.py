@@ -15,6 +15,7 @@ from aos.control_plane.urls import urlpatterns
 from tests.contract.test_rest_registry import MANIFEST
 from tests.planes import ADMIN, Plane
 
+FIGURES = [{"input_per_million": {"amount": "0.10", "currency": "EUR"}, "since": "2026-01-01"}]
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
@@ -70,6 +71,12 @@ def test_what_is_answered_is_what_the_document_says(plane: Plane, document: dict
         ("post", "/secrets", "/secrets", {"name": "openai", "value": "x"}),
         ("post", "/organizations", "/organizations", {"name": "Second"}),
         ("post", "/tools", "/tools", {"name": "x", "type": "y"}),
+        ("post", "/models", "/models", {"name": "local/own", "provider": "local", "price": "free"}),
+        ("post", "/models", "/models", {"name": "gpt-4-turbo", "provider": "openai"}),
+        ("patch", "/models/{key}", "/models/local/own", {"tags": ["small"], "price": FIGURES}),
+        ("delete", "/models/{key}", "/models/local/own", None),
+        ("post", "/purposes", "/purposes", {"name": "quick", "models": ["gpt-4-turbo"], "hedge_after": "2s"}),
+        ("patch", "/purposes/{key}", "/purposes/quick", {"cache": "1m", "hedge_after": None}),
         ("post", "/schedules", "/schedules", {"name": "nightly", "agent": "finance", "cron": "0 6 * * *"}),
         ("patch", "/schedules/{key}", "/schedules/nightly", {"enabled": False}),
         ("post", "/hooks", "/hooks", {"name": "invoices", "agent": "finance"}),
@@ -78,7 +85,7 @@ def test_what_is_answered_is_what_the_document_says(plane: Plane, document: dict
     here = {"AOS_Organization": "Larkspur"}
     names = {"agents": "finance", "tools": "payments.create", "policies": "large-payments", "budgets": "finance-month"}
     names |= {"workflows": "month-end", "departments": "finance", "people": ADMIN, "organizations": "Larkspur"}
-    names |= {"schedules": "nightly", "hooks": "invoices"}
+    names |= {"schedules": "nightly", "hooks": "invoices", "models": "local/own", "purposes": "quick"}
     for place, methods in document["paths"].items():
         if "get" in methods and place not in ("/audit/export", "/docs", "/openapi.json", "/manifest.schema.json"):
             noun = place.split("/")[1]

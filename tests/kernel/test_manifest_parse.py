@@ -65,7 +65,7 @@ def test_a_reference_to_a_task_implies_after_and_orders_the_tasks() -> None:
         ("/aos", 2, "/aos", "must be `1`"),
         ("/aos", ..., "", "`aos` is missing"),
         ("/agnts", {}, "/agnts", "unknown field `agnts`; did you mean `agents`?"),
-        ("/models", {}, "/models", "unknown field `models`"),
+        ("/alerts", {}, "/alerts", "unknown field `alerts`"),
         ("/agents/finance/llm", {}, "/agents/finance/llm", "unknown field `llm`"),
         ("/agents/finance/type", "boss", "/agents/finance/type", "must be one of `executive`"),
         ("/agents/finance/department", "fin", "/agents/finance/department", "no department is called `fin`"),

@@ -136,6 +136,24 @@ def test_a_sub_agent_may_do_no_more_than_the_agents_that_spawned_it(above, allow
     assert ("built-in/narrowed" in ids(decision)) is not allowed
 
 
+@pytest.mark.parametrize(("model", "allowed"), [("small", True), ("large", False), ("own", True)])
+def test_a_purpose_permits_the_models_it_names_and_narrows_those_who_are_spawned(model, allowed):
+    purposes = (("purpose:quick", ("small",)),)
+    agent = an_agent("finance", number=1, models=("purpose:quick", "own"), purposes=purposes)
+    decision = decided([], act=an_agents_act(agent, ActKind.MODEL, model), agents=(agent,), no_tool=True)
+    assert bool(decision) is allowed
+    child = an_agent("child", number=2, type=AgentType.SUB_AGENT, **EVERYTHING)
+    act = an_act(a_person(), link(agent), link(child), kind=ActKind.MODEL, name=model)
+    spawned = decided([], act=act, agents=(agent, child), no_tool=True)
+    assert bool(spawned) is allowed
+    assert ("built-in/narrowed" in ids(spawned)) is not allowed
+
+
+def test_a_purpose_without_models_permits_nothing_else():
+    rules = permission_rules(an_agent(models=("purpose:gone",), purposes=(("purpose:gone", ()),)))
+    assert rules[-1].actions == ("model:purpose:gone",)
+
+
 def test_a_sub_agent_whose_spawner_is_unknown_is_denied():
     child = an_agent("child", number=99, type=AgentType.SUB_AGENT)
     act = an_act(link(an_agent("gone", number=5)), link(child))
@@ -164,7 +182,11 @@ def test_a_chain_of_delegations_has_an_end(length, allowed):
         (("operator",), ActKind.TOOL, False),
         (("developer",), ActKind.TOOL, False),
         (("viewer", "admin"), ActKind.TOOL, True),
-        (("admin",), ActKind.MODEL, False),
+        (("viewer",), ActKind.MODEL, False),
+        (("approver",), ActKind.MODEL, False),
+        (("operator",), ActKind.MODEL, True),
+        (("developer",), ActKind.MODEL, True),
+        (("admin",), ActKind.MODEL, True),
         (("admin",), ActKind.MESSAGE, True),
     ],
 )

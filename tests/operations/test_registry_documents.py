@@ -19,6 +19,7 @@ from aos.operations.documents import (
     tool_document,
     workflow_document,
 )
+from aos.operations.model_documents import model_document, purpose_document
 
 FULL: dict[str, Any] = {
     "aos": 1,
@@ -56,6 +57,51 @@ FULL: dict[str, Any] = {
             "concurrency": 2,
         },
     },
+    "models": {
+        "local/small": {"provider": "local", "price": "free"},
+        "ours": {
+            "provider": "azure",
+            "api_key": {"secret": "azure"},
+            "upstream": "gpt-4-turbo",
+            "base_url": "https://larkspur.openai.azure.com",
+            "dialects": ["openai-chat"],
+            "context": 64_000,
+            "output": 2_000,
+            "price": [
+                {
+                    "input_per_million": "2.50 USD",
+                    "output_per_million": "10 USD",
+                    "cached_per_million": "1.25 USD",
+                    "cache_write_per_million": "3 USD",
+                    "cache_write_hour_per_million": "5 USD",
+                    "since": "2026-01-01",
+                    "above_tokens": 1_000,
+                    "source": "the contract",
+                },
+                {"input_per_million": "0 USD", "output_per_million": "0 USD"},
+            ],
+            "capabilities": ["tools"],
+            "tags": ["general"],
+            "region": "eu",
+            "strength": 5,
+            "fallbacks": ["local/small"],
+            "concurrency": 4,
+            "timeout": "90s",
+            "options": {"deployment": "main"},
+        },
+    },
+    "purposes": {
+        "quick": {
+            "models": ["local/small", "ours"],
+            "objective": "cost",
+            "residency": ["eu"],
+            "canary": {"ours": 5},
+            "hedge_after": "1500ms",
+            "cascade": ["json", "finished"],
+            "cache": "10m",
+            "attempts": 3,
+        }
+    },
     "agents": {
         "finance": {
             "type": "functional",
@@ -65,7 +111,7 @@ FULL: dict[str, Any] = {
             "objectives": [{"name": "on time", "kpi": "days", "target": "<= 3"}],
             "runtime": {"python": "example.agents:finance", "inline": True},
             "tools": [{"tools": "erp.*", "effects": ["read"]}, "payments.create"],
-            "models": ["gpt-4-turbo"],
+            "models": ["ours", "purpose:quick"],
             "delegates": ["helper"],
             "roles": ["clerk"],
             "permissions": ["run.start"],
@@ -133,6 +179,8 @@ def written_back(manifest: Manifest) -> Json:
         "departments": FULL["departments"],
         "queues": FULL["queues"],
         "tools": {spec.name: tool_document(spec) for spec in manifest.tools},
+        "models": {spec.name: model_document(spec) for spec in manifest.models},
+        "purposes": {spec.name: purpose_document(spec) for spec in manifest.purposes},
         "agents": {spec.name: agent_document(spec) for spec in manifest.agents},
         "policies": [{"id": rule.id, **policy_document(rule)} for rule in manifest.policies],
         "budgets": [{"id": spec.id, **budget_document(spec)} for spec in manifest.budgets],
@@ -152,6 +200,9 @@ def test_the_sample_leaves_no_field_at_its_default() -> None:
     samples: list[Any] = [
         tool,
         agent,
+        manifest.models[1],
+        manifest.models[1].prices[0],
+        manifest.purposes[0],
         manifest.policies[0],
         manifest.budgets[0],
         manifest.workflows[0],

@@ -29,6 +29,8 @@ TOOL = {"name": "erp.read", "python": "example.erp:read", "effect": "read"}
 AGENT = {"name": "finance", "type": "functional"}
 BUDGET = {"name": "month", "scope": "organization", "limit": "5 EUR", "per": "month"}
 RULE = {"name": "no-reads", "actions": ["tool:erp.read"], "outcome": "deny"}
+MODEL = {"name": "local/small", "provider": "local", "price": "free"}
+PURPOSE = {"name": "quick", "models": ["local/small"]}
 FLOW = {"name": "close", "tasks": {"only": {"agent": "finance"}}}
 
 # Each write by its method, path and body, and the kind of record it leaves; each needs those before it.
@@ -37,6 +39,12 @@ WRITES: list[tuple[str, str, Any, str, str]] = [
     ("PATCH", "/departments/finance", {"cost_center": "CC"}, "registry.changed", "department.changed"),
     ("POST", "/tools", TOOL, "registry.changed", "tool.registered"),
     ("PATCH", "/tools/erp.read", {"description": "reads"}, "registry.changed", "tool.changed"),
+    ("POST", "/models", MODEL, "registry.changed", "model.registered"),
+    ("PATCH", "/models/local/small", {"region": "eu"}, "registry.changed", "model.changed"),
+    ("POST", "/purposes", PURPOSE, "registry.changed", "purpose.registered"),
+    ("PATCH", "/purposes/quick", {"cache": "1m"}, "registry.changed", "purpose.changed"),
+    ("DELETE", "/purposes/quick", None, "registry.changed", "purpose.retired"),
+    ("DELETE", "/models/local/small", None, "registry.changed", "model.retired"),
     ("POST", "/agents", AGENT, "agent.changed", "registered"),
     ("PATCH", "/agents/finance", {"goal": "pay"}, "agent.changed", "changed"),
     ("POST", "/agents/finance/pause", None, "agent.changed", "paused"),

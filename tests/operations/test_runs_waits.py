@@ -21,7 +21,7 @@ from aos.kernel.agents import Agent, Runtime
 from aos.kernel.errors import Conflict, IdempotencyMismatch, InvalidRequest, NotFound
 from aos.kernel.json import Json
 from aos.kernel.limits import HISTORY_CALLS_MAX
-from aos.kernel.ports import ToolOutcome
+from aos.kernel.ports import ModelTransport, ToolOutcome
 from aos.kernel.tools import Repeat
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
 from aos.operations.signals import SignalRequest, SignalSent
@@ -61,7 +61,7 @@ def company(database: Database) -> World:
 
 @asynccontextmanager
 async def at_work(
-    world: World, caller: Caller | None = None, *, hosts: int = 1
+    world: World, caller: Caller | None = None, *, hosts: int = 1, models: ModelTransport | None = None
 ) -> AsyncIterator[tuple[Working, HostPool]]:
     """Run a worker with hosts of its own."""
     folder = new_folder("hosts")
@@ -69,7 +69,7 @@ async def at_work(
     pool = HostPool(replace(config, folder=ROOT))
     await pool.start()
     try:
-        async with working(world, caller, started=False) as aos:
+        async with working(world, caller, started=False, models=models) as aos:
             worker = Worker(
                 aos.do,
                 Runners(hosts=pool, inline=InlineRunner()),

@@ -151,6 +151,13 @@ class Config:
     port: int = field(
         default=8470, metadata=_says("number", _whole(1, 65_535), "Port of REST, the agents' doors and the console.")
     )
+    data_planes: int = field(
+        default_factory=lambda: max(1, min(8, (os.cpu_count() or 1) - 1)),
+        metadata=_says(
+            "number", _whole(1, 64), "Processes that serve the agents' doors, each on its own share of the connections.",
+            shown_default="one for each core but one, at most 8",
+        ),
+    )  # fmt: skip
     # --- the work
     workers: int = field(
         default=1, metadata=_says("number", _whole(0, 64), "Worker processes that run tasks and the background duties.")
@@ -261,6 +268,14 @@ class Config:
     allow_inline: bool = field(
         default=False,
         metadata=_says("flag", _flag, "Agents that say `inline` run in the worker itself, with all that it may reach."),
+    )
+    local_model: bool = field(
+        default=True,
+        metadata=_says(
+            "flag",
+            _flag,
+            "Start the small model of this machine's own, where it is installed (`pip install aos[local]`).",
+        ),
     )
     # --- what is said
     log_level: str = field(

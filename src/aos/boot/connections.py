@@ -18,6 +18,11 @@ class Kind(StrEnum):
     CONTROL_PLANE = "control-plane"
     DATA_PLANE = "data-plane"
     WORKER = "worker"
+    LOCAL_MODEL = "local-model"
+
+
+OPTIONAL: Final = frozenset({Kind.LOCAL_MODEL})
+"""Kinds that AOS is ready and governed without: they hold nothing up, decide nothing, and touch no database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ SHARES: Final = {
     Kind.CONTROL_PLANE: Share(app=2, machine=3, cold=6),
     Kind.DATA_PLANE: Share(app=4, machine=6),
     Kind.WORKER: Share(app=4, machine=8, listening=2),  # one of them may tell the others of tasks
+    Kind.LOCAL_MODEL: Share(app=0, machine=0, listening=0),
 }
 
 
@@ -49,9 +55,13 @@ def check_connections(processes: dict[Kind, int], *, available: int) -> int:
     """
     needed = COMMANDS_MAX + sum(SHARES[kind].total * count for kind, count in processes.items())
     if needed > available:
-        parts = [f"{count} {kind.value} x {SHARES[kind].total}" for kind, count in processes.items() if count]
+        parts = [
+            f"{count} {kind.value} x {SHARES[kind].total}"
+            for kind, count in processes.items()
+            if count and SHARES[kind].total
+        ]
         raise Misconfigured(
             f"the processes may hold {needed} database connections together ({', '.join(parts)}, commands "
-            f"{COMMANDS_MAX}), the server gives {available}: raise its max_connections, or lower AOS_WORKERS"
+            f"{COMMANDS_MAX}), the server gives {available}: raise its max_connections, or lower AOS_WORKERS or AOS_DATA_PLANES"
         )
     return needed

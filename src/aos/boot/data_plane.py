@@ -18,7 +18,7 @@ from aos.boot.config import Config
 from aos.boot.ending import asked_to_end
 from aos.boot.garbage import settle_garbage
 from aos.boot.hosts import open_hosts
-from aos.boot.hot import open_services
+from aos.boot.hot import open_models, open_services
 from aos.boot.measured import measure
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
@@ -30,12 +30,13 @@ from aos.drivers.hosts.python_tools import PythonTools
 from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
 from aos.operations.hook_calls import HookCalls
+from aos.operations.model_calls import ModelCalls
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
 from aos.operations.signals import Signals
 
-DRAIN_SECONDS: Final = 10
+DRAIN_SECONDS: Final = 60
 """How long requests that are being answered may take when the process is asked to end."""
 OWN_FILES: Final = 256
 """Open files that are no client's: the database's connections, hosts, logs."""
@@ -54,7 +55,8 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     ending = asked_to_end()
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=0) as hosts,
-        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}) as hot,
+        open_models(plan) as servers,
+        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, models=servers) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
         acts = OwnActs(hot.database, hot.facts, hot.gate, hot.drivers)
@@ -62,7 +64,8 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         signals = Signals(hot.database, hot.facts, hot.runs, acts, drivers=hot.drivers)
         hooks = HookCalls(hot.database, hot.facts, runs, hot.drivers, signals=signals)
         feeds = RunFeeds(hot.database)
-        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks))
+        models = ModelCalls(hot.gate, hot.facts, hot.drivers)
+        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks, models))
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         settle_garbage()
         listening = socket.socket(fileno=plan.listen_fd)

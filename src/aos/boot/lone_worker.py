@@ -20,6 +20,7 @@ from aos.boot.config import Config
 from aos.boot.connections import Kind
 from aos.boot.environment import child_environment
 from aos.boot.files import make_home, make_private_folder
+from aos.boot.local_address import read_local_model
 from aos.boot.own_process import close_to_others
 from aos.boot.owner import owner_login
 from aos.boot.passwords import load_passwords
@@ -54,7 +55,8 @@ def run_worker(config: Config, paths: Paths, environment: Mapping[str, str], *, 
     name = f"worker-{os.getpid()}"
     configure_logging(level=config.log_level, form=config.log_format, process=name)
     logins = prepared.app_dsn, prepared.machine_dsn
-    plan = Plan(Kind.WORKER, name, 0, config.host, config.port, *logins, broker=broker)
+    local_model = read_local_model(paths)
+    plan = Plan(Kind.WORKER, name, 0, config.host, config.port, *logins, broker=broker, local_model=local_model)
     spare = SpareFolders(paths)
     spare.hold()
     try:

@@ -11,11 +11,19 @@ from aos.boot.connections import Kind
 
 
 @dataclass(frozen=True, slots=True)
+class LocalModel:
+    """Where the local model of this machine is asked, and with which key: both are new at every start."""
+
+    base_url: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What one process needs beyond the settings in its environment.
 
     `listen_fd` is the listening socket it inherits, -1 where it listens on none; `log` is empty for standard error;
-    `broker` is that of a worker whose engine needs one.
+    `broker` is that of a worker whose engine needs one. `local_model` is None where none is started here.
     """
 
     kind: Kind
@@ -28,6 +36,7 @@ class Plan:
     listen_fd: int = -1
     log: str = ""
     broker: str = field(default="", repr=False)
+    local_model: LocalModel | None = None
 
 
 @dataclass(frozen=True, slots=True)

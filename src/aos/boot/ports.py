@@ -16,22 +16,34 @@ from aos.kernel.errors import Misconfigured
 BACKLOG: Final = 1024
 
 
-def listen_on(host: str, port: int, *, paths: Paths) -> socket.socket:
-    """Return a socket that listens on the address. Raises Misconfigured, naming who holds the port where it is taken."""
+def listen_on(host: str, port: int, *, paths: Paths, count: int = 1) -> list[socket.socket]:
+    """Return sockets that listen on one address together, each with its own share of the connections made.
+
+    Raises Misconfigured, naming who holds the port where it is taken. The first is bound alone, so that nobody else's process
+    is joined; the kernel gives each connection to one of the sockets by its addresses (SO_REUSEPORT).
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
         raise Misconfigured(f"AOS_HOST `{host}` is no address of this machine: {error.strerror}") from None
-    listening = socket.socket(family, kind, protocol)
+    opened: list[socket.socket] = []
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
+        for number in range(count):
+            listening = socket.socket(family, kind, protocol)
+            opened.append(listening)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if number:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listening.bind(address)
+            # Set after the bind, it lets the next ones in and would not have let this one in beside another's.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listening.listen(BACKLOG)
+            listening.setblocking(False)
     except OSError as error:
-        listening.close()
+        for each in opened:
+            each.close()
         raise _refused(error, host, port, paths=paths) from None
-    listening.setblocking(False)
-    return listening
+    return opened
 
 
 def listen_at(path: Path) -> socket.socket:
@@ -44,6 +56,13 @@ def listen_at(path: Path) -> socket.socket:
     finally:
         os.umask(umask)
     listening.listen(BACKLOG)
+    return listening
+
+
+def listen_near() -> socket.socket:
+    """Return a socket that listens on a free port of the loopback address."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+    listening.setblocking(False)
     return listening
 
 

@@ -24,6 +24,7 @@ MODULES: Final = {
     Kind.CONTROL_PLANE: "aos.boot.control_plane",
     Kind.DATA_PLANE: "aos.boot.data_plane",
     Kind.WORKER: "aos.boot.worker",
+    Kind.LOCAL_MODEL: "aos.boot.local_model",
 }
 _FAILED: Final = 1
 

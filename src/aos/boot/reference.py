@@ -1,6 +1,6 @@
 """`python -m aos.boot.reference`: writes the pages of the reference that follow from the code.
 
-They are those on settings, errors, the manifest, the commands, and the states of tasks and runs.
+They are those on settings, errors, the manifest, the commands, the catalogue of models, and the states of tasks and runs.
 
 A test holds the pages to what this module would write.
 """
@@ -20,6 +20,10 @@ from aos.boot.installation import installation_root
 from aos.cli.app import build
 from aos.cli.reference import cli_reference, manifest_reference
 from aos.kernel.errors import error_table
+from aos.kernel.models.catalogue import models
+from aos.kernel.models.purposes import MEANINGS, PURPOSES
+from aos.kernel.models.values import CatalogueModel, Price
+from aos.kernel.money import format_amount
 from aos.kernel.workflow.states import (
     FINAL,
     RUN_FINAL,
@@ -44,6 +48,7 @@ def pages() -> dict[str, str]:
         "docs/reference/config.md": config_page(),
         "docs/reference/errors.md": errors_page(),
         "docs/reference/manifest.md": f"{manifest_reference().rstrip()}\n",
+        "docs/reference/models.md": models_page(),
         "docs/reference/states.md": states_page(),
     }
 
@@ -98,6 +103,60 @@ def errors_page() -> str:
         again = "yes" if error.retryable else ""
         lines.append(f"| `{error.slug}` | {error.title} | {error.status} | `{error.grpc}` | {again} | {meaning} |")
     return "\n".join(lines) + "\n"
+
+
+def models_page() -> str:
+    """Return the page of the models that AOS knows, and of the purposes that it proposes."""
+    sources = sorted({price.source for model in models() for price in model.prices})
+    lines = [
+        "# Models that AOS knows",
+        "",
+        NOTE,
+        "",
+        "A model that is registered under one of these names, or whose `name` is one of them, takes from here what its",
+        "registration does not say. Prices are for a million tokens of input and of output, in brackets of input read from",
+        "the provider's cache and written to it; `from` names the day or the length of the input from which a price holds.",
+        "Strength is AOS's own judgement, from 1 (light) to 5 (strongest). A model that its provider no longer serves may",
+        "still be served by Azure or by another server.",
+        "",
+        "| model | provider | input and output | context | longest output | strength | can | good for | served until |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(_model_row(model) for model in models()),
+        "",
+        "Prices were read from:",
+        "",
+        *(f"- {source}" for source in sources),
+        "",
+        "## Purposes that AOS proposes",
+        "",
+        "| purpose | for | prefers | candidates, in order |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, purpose in PURPOSES.items():
+        candidates = ", ".join(f"`{model}`" for model in purpose.models)
+        lines.append(f"| `{name}` | {MEANINGS[name]} | `{purpose.objective}` | {candidates} |")
+    return "\n".join(lines) + "\n"
+
+
+def _model_row(model: CatalogueModel) -> str:
+    names = ", ".join(f"`{name}`" for name in (model.name, *model.aliases))
+    can = ", ".join(model.capabilities)
+    prices = "; ".join(_price_shown(price) for price in model.prices)
+    until = str(model.ends) if model.ends else ""
+    sizes = f"{model.context_tokens:,} | {model.output_tokens_max:,}"
+    tags = ", ".join(model.tags)
+    return f"| {names} | {model.provider} | {prices} | {sizes} | {model.strength} | {can} | {tags} | {until} |"
+
+
+def _price_shown(price: Price) -> str:
+    if not price.input and not price.output:
+        return "free"
+    cached = [format_amount(rate) for rate in (price.cached, price.cache_writes) if rate is not None]
+    conditions = [str(price.since)] if price.since.year > 1970 else []
+    conditions += [f"{price.above_tokens:,} tokens"] if price.above_tokens else []
+    shown = f"{format_amount(price.input)} and {format_amount(price.output)}"
+    shown += f" ({', '.join(cached)})" if cached else ""
+    return f"{shown} {price.currency}" + (f" from {' and '.join(conditions)}" if conditions else "")
 
 
 def states_page() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aos.boot.by_hand import workers_by_hand
 from aos.boot.config import Config
+from aos.boot.connections import OPTIONAL
 from aos.boot.owner import owner_login
 from aos.boot.paths import Paths
 from aos.boot.state import ProcessState, State, read_state
@@ -45,7 +46,8 @@ def read_status(config: Config, paths: Paths) -> Status:
     by_hand = tuple(each.process for each in workers_by_hand(paths))
     if state is None or not state.supervisor.alive:
         return _not_running(paths, state, by_hand)
-    ready = state.ready and all(each.ready and each.alive for each in state.processes)
+    needed = [each for each in state.processes if each.kind not in OPTIONAL]
+    ready = state.ready and all(each.ready and each.alive for each in needed)
     status = Status(running=True, ready=ready, governed=False, state=state, by_hand=by_hand)
     try:
         # Django-free: the owner's login is used by this short command alone.
@@ -54,7 +56,7 @@ def read_status(config: Config, paths: Paths) -> Status:
         seen = list_processes(owner_login(config, paths))
     except AosError as error:
         return replace(status, note=error.detail)
-    here = {each.pid for each in state.processes}
+    here = {each.pid for each in needed}
     heard = {each.pid for each in seen if each.host == socket.gethostname()}
     governed = bool(seen) and here <= heard and all(each.governed for each in seen)
     ready_by_hand = tuple(replace(each, ready=each.pid in heard) for each in by_hand)

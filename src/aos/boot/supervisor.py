@@ -9,6 +9,7 @@ Rules a reader must not break:
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import socket
 import time
@@ -23,15 +24,16 @@ from aos.boot.broker import broker_of
 from aos.boot.by_hand import ask_to_end, workers_by_hand
 from aos.boot.children import Child, Role, pause_seconds
 from aos.boot.config import Config
-from aos.boot.connections import Kind
+from aos.boot.connections import OPTIONAL, Kind
 from aos.boot.environment import child_environment
 from aos.boot.files import make_home, make_private_folder
 from aos.boot.kinds import name_of, processes_of
+from aos.boot.local_address import write_local_model
 from aos.boot.own_process import close_to_others
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
-from aos.boot.plan import Plan
-from aos.boot.ports import listen_at, listen_on
+from aos.boot.plan import LocalModel, Plan
+from aos.boot.ports import listen_at, listen_near, listen_on
 from aos.boot.postgres import Postgres, Say, start_preparing
 from aos.boot.program import program_name
 from aos.boot.spare_folders import SpareFolders
@@ -43,7 +45,7 @@ START_SECONDS: Final = 60.0
 """How long all processes together may take to serve for the first time."""
 START_DEATHS_MAX: Final = 5
 """A process that ends this often before it ever serves is not tried again: what is wrong does not pass."""
-DRAIN_SECONDS: Final = {Kind.DATA_PLANE: 15.0, Kind.WORKER: 30.0, Kind.CONTROL_PLANE: 15.0}
+DRAIN_SECONDS: Final = {Kind.DATA_PLANE: 65.0, Kind.WORKER: 30.0, Kind.LOCAL_MODEL: 10.0, Kind.CONTROL_PLANE: 15.0}
 """In this order processes are asked to end, each kind within its time."""
 _LOOK_AGAIN_SECONDS: Final = 5.0
 
@@ -58,8 +60,10 @@ class Supervisor:
         self._environment = child_environment(config, environment, metrics=paths.metrics)
         self._postgres = Postgres(config, paths, say)
         self._spare = SpareFolders(paths)
-        self._listening: socket.socket | None = None
+        self._listening: list[socket.socket] = []
         self._control: socket.socket | None = None
+        self._model: socket.socket | None = None
+        self._local_model: LocalModel | None = None
         self._children: list[Child] = []
         self._served_once = False
         self._postgres_restart_at: float | None = None
@@ -91,14 +95,20 @@ class Supervisor:
         self._spare.hold()
         for stale in self._paths.metrics.iterdir():
             stale.unlink()
-        self._listening = listen_on(self._config.host, self._config.port, paths=self._paths)
+        processes = processes_of(self._config)
+        listeners = max(1, processes.get(Kind.DATA_PLANE, 1))
+        self._listening = listen_on(self._config.host, self._config.port, paths=self._paths, count=listeners)
         if not is_loopback(self._config.host):
             self._say(
                 f"listening on `{self._config.host}`: other machines reach it, without TLS: put an ingress before it"
             )
-        processes = processes_of(self._config)
         if Kind.CONTROL_PLANE in processes:
             self._control = listen_at(self._paths.control_socket)
+        if Kind.LOCAL_MODEL in processes:
+            self._model = listen_near()
+            base_url = f"http://127.0.0.1:{self._model.getsockname()[1]}/v1"
+            self._local_model = LocalModel(base_url, secrets.token_urlsafe(32))
+        write_local_model(self._paths, self._local_model)
         preparing = start_preparing(os.getpid(), self._environment)
         try:
             for kind, count in processes.items():
@@ -127,12 +137,16 @@ class Supervisor:
 
     def governed(self) -> bool:
         """Say whether every process that decides saw all canary acts refused."""
-        return all(child.ready is not None and child.ready.governed for child in self._children)
+        return all(child.ready is not None and child.ready.governed for child in self._needed)
+
+    @property
+    def _needed(self) -> list[Child]:
+        return [child for child in self._children if child.role.kind not in OPTIONAL]
 
     def _start_child(self, kind: Kind, number: int, *, count: int) -> Child:
         name = name_of(kind, number, count=count)
-        sockets = {Kind.DATA_PLANE: self._listening, Kind.CONTROL_PLANE: self._control}
-        inherited = sockets.get(kind)
+        alone = {Kind.CONTROL_PLANE: self._control, Kind.LOCAL_MODEL: self._model}
+        inherited = self._listening[number] if kind is Kind.DATA_PLANE else alone.get(kind)
         listening = inherited.fileno() if inherited is not None else -1
         logs = self._paths.logs
         child = Child(
@@ -146,18 +160,20 @@ class Supervisor:
         role, prepared = child.role, self._postgres.prepared
         return Plan(
             role.kind, role.name, role.number, self._config.host, self._config.port,
-            prepared.app_dsn, prepared.machine_dsn, listen_fd=role.listening, log=str(role.log),
+            *(("", "") if role.kind in OPTIONAL else (prepared.app_dsn, prepared.machine_dsn)),
+            listen_fd=role.listening, log=str(role.log),
             broker=broker_of(self._config) if role.kind is Kind.WORKER else "",
+            local_model=None if role.kind is Kind.CONTROL_PLANE else self._local_model,
         )  # fmt: skip
 
     def _wait_until_served(self, deadline: float) -> None:
-        while not all(child.ready for child in self._children):
+        while not all(child.ready for child in self._needed):
             if self._wakeup.asked:
                 raise Unavailable("asked to end before everything was ready")
-            late = [child.role.name for child in self._children if child.ready is None]
+            late = [child.role.name for child in self._needed if child.ready is None]
             if time.monotonic() > deadline:
                 raise Unavailable(f"{', '.join(late)} not ready within {START_SECONDS:g} s: see `{self._paths.logs}`")
-            for child in self._children:
+            for child in self._needed:
                 if child.deaths_in_row >= START_DEATHS_MAX:
                     raise Unavailable(f"{child.role.name} ends again and again: {child.last_words()}")
             self._step()
@@ -219,9 +235,20 @@ class Supervisor:
         child.kill()  # what it started in its group goes with it
         code = child.bury()
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        pause = max(0.0, (child.restart_at or 0.0) - time.monotonic())
-        self._say(f"{child.role.name} (pid {pid}) ended by {how}; starting it again in {pause:.1f} s")
+        if child.role.kind in OPTIONAL and child.deaths_in_row >= START_DEATHS_MAX:
+            self._give_up(child, how)
+        else:
+            pause = max(0.0, (child.restart_at or 0.0) - time.monotonic())
+            self._say(f"{child.role.name} (pid {pid}) ended by {how}; starting it again in {pause:.1f} s")
         self._save()
+
+    def _give_up(self, child: Child, how: str) -> None:
+        """Go on without a process that AOS does not need; who asks for it is refused at once."""
+        child.restart_at = None
+        if self._model is not None:
+            self._model.close()
+        write_local_model(self._paths, None)
+        self._say(f"{child.role.name} ends again and again, now by {how}; going on without: {child.last_words()}")
 
     def _restart_what_is_due(self) -> None:
         now = time.monotonic()
@@ -264,14 +291,17 @@ class Supervisor:
 
     def _drain(self) -> None:
         """End the processes kind by kind, then Postgres; asked a second time, end them at once."""
-        assert self._listening is not None
-        self._listening.close()
+        for listening in self._listening:
+            listening.close()
         asked = self._wakeup.asked
         by_hand = ask_to_end([each for each in workers_by_hand(self._paths) if each.embedded])
         for name in by_hand.open:
             self._say(f"{name}, which was started by hand, ends with it: it works on this Postgres")
         self._end_children(at_once=False)
         by_hand.finish(lambda: self._wakeup.asked > asked)
+        if self._model is not None:
+            self._model.close()
+        write_local_model(self._paths, None)
         if self._control is not None:
             self._control.close()
             self._paths.control_socket.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from aos.boot.ending import asked_to_end
 from aos.boot.engines import open_engine
 from aos.boot.garbage import settle_garbage
 from aos.boot.hosts import open_hosts
-from aos.boot.hot import open_services
+from aos.boot.hot import open_models, open_services
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, ReadySignal
 from aos.drivers.hosts.python_tools import PythonTools
@@ -50,7 +50,14 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal, *, manner: Man
     ending = asked_to_end(insist=manner.insist)
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=config.hosts) as hosts,
-        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, keeps_fresh=False) as hot,
+        open_models(plan) as models,
+        open_services(
+            plan,
+            paths.key_file,
+            tools={ToolTransport.PYTHON: PythonTools(hosts)},
+            models=models,
+            keeps_fresh=False,
+        ) as hot,
     ):
         do = orchestration(hot.database, hot.facts, hot.gate, hot.drivers)
         inline = InlineRunner() if config.allow_inline else None

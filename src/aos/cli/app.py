@@ -45,6 +45,8 @@ _GROUPS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     ("secrets", "secret"): ("secrets", "SECRETS", "group"),
     ("runs", "run"): ("runs_steering", "RUNS", "group"),
     ("approvals", "approval"): ("approvals", "APPROVALS", "group"),
+    ("models", "model"): ("models", "MODELS", "models"),
+    ("purposes", "purpose"): ("models", "PURPOSES", "purposes"),
     ("schedules", "schedule"): ("schedules", "SCHEDULES", "group"),
     ("hooks", "hook"): ("hooks", "HOOKS", "group"),
 }

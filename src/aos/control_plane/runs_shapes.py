@@ -151,6 +151,7 @@ def run_components() -> dict[str, Schema]:
         "Approval": _approval(),
         "Action": closed(_action()),
         "ActionDetail": closed({**_action(), "result": {}}),
+        "ModelChoice": closed(_model_choice()),
         "Trace": closed({"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "next": maybe(TEXT)}),
         "Tree": closed(
             {"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}
@@ -306,6 +307,21 @@ def _approval() -> Schema:
             "expires_at": INSTANT,
         }
     )
+
+
+def _model_choice() -> dict[str, Schema]:
+    return {
+        "action_id": UUID,
+        "asked": {**TEXT, "description": "What the request asked for: a model, `purpose:NAME` or `auto`"},
+        "dialect": TEXT,
+        "model": {**TEXT, "description": "The model that the choice put first"},
+        "state": {"enum": [each.value for each in ActionState]},
+        "used": {**list_of(TEXT), "description": "The models that were used; the last of them gave the answer"},
+        "question": maybe({**ANY_OBJECT, "description": "What the choice was made of; null where one model was named"}),
+        "order": list_of(TEXT),
+        "reasons": {**list_of(TEXT), "description": "The choice made again, as lines that a person reads"},
+        "agrees": {"type": "boolean", "description": "Whether the choice made again begins with `model`"},
+    }
 
 
 def _action() -> dict[str, Schema]:

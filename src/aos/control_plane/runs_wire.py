@@ -14,6 +14,7 @@ from aos.kernel.money import Money
 from aos.operations.actions import ActionView, RuleMet
 from aos.operations.approval_views import ApprovalView
 from aos.operations.budget_use import BudgetUse
+from aos.operations.model_choices import ModelChoice
 from aos.operations.report_views import ReportView
 from aos.operations.run_steering import Steered
 from aos.operations.run_views import RunDetail, RunView, TaskDetail, TaskView
@@ -231,6 +232,22 @@ def action(view: ActionView) -> Shown:
 def action_detail(view: ActionView) -> Shown:
     """Show an action with its whole outcome."""
     return {**action(view), "result": view.result}
+
+
+def model_choice(found: ModelChoice) -> Shown:
+    """Show the choice of a model with what it was made of."""
+    return {
+        "action_id": found.action_id,
+        "asked": found.asked,
+        "dialect": found.dialect,
+        "model": found.model,
+        "state": found.state,
+        "used": list(found.used),
+        "question": found.question,
+        "order": list(found.order),
+        "reasons": list(found.reasons),
+        "agrees": found.agrees,
+    }
 
 
 def trace(found: Trace) -> Shown:

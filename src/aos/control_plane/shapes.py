@@ -13,6 +13,7 @@ from aos.kernel.agents import AgentStatus
 from aos.kernel.errors import error_table
 from aos.kernel.limits import NAME_LENGTH_MAX
 from aos.kernel.manifest.diff import Mark
+from aos.kernel.manifest.models import PER_MILLION
 from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome, RuleSource
@@ -89,9 +90,19 @@ def part_of(kind: str) -> Schema:
             inner = inner.get(step, {}).get("properties", {})
         if place[-1] in inner:
             inner[place[-1]] = {"anyOf": [ref("Money"), inner[place[-1]]]}
+    if kind == "models":
+        _take_money_objects(part["properties"]["price"])
     part["properties"].pop("id", None)
     part["required"] = [name for name in part.get("required", []) if name != "id"]
     return part
+
+
+def _take_money_objects(price: Schema) -> None:
+    """Let the figures of a model's price be objects as well as texts, in one price and in a list of them."""
+    _, one, many = price["anyOf"]
+    for each in (one, many["items"]):
+        for name in PER_MILLION:
+            each["properties"][name] = {"anyOf": [ref("Money"), each["properties"][name]]}
 
 
 def new_of(kind: str, **more: Schema) -> Schema:
@@ -125,11 +136,11 @@ def _shown(kind: str, *, optional: tuple[str, ...] = (), **columns: Schema) -> S
     return closed({**columns, **fields}, optional=optional)
 
 
-_VERSION: Final[Schema] = {"version": NUMBER, "digest": TEXT, "created_by": maybe(UUID), "created_at": INSTANT}
+VERSION: Final[Schema] = {"version": NUMBER, "digest": TEXT, "created_by": maybe(UUID), "created_at": INSTANT}
 _JWK: Final[Schema] = closed(
     {"kty": {"const": "OKP"}, "crv": {"const": "Ed25519"}, "x": TEXT}, description="An Ed25519 key as JWK (RFC 8037)"
 )
-_MADE: Final[Schema] = {"created_at": INSTANT, "updated_at": INSTANT, "retired_at": maybe(INSTANT)}
+MADE: Final[Schema] = {"created_at": INSTANT, "updated_at": INSTANT, "retired_at": maybe(INSTANT)}
 _AGENT_COLUMNS: Final[Schema] = {
     "id": UUID,
     "name": TEXT,
@@ -137,7 +148,7 @@ _AGENT_COLUMNS: Final[Schema] = {
     "version": NUMBER,
     "draft_version": maybe(NUMBER),
     "identity": closed({"id": TEXT, "keys": list_of(ref("IdentityKey"))}),
-    **_MADE,
+    **MADE,
 }
 _WIRE_WORKFLOW: Final[Schema] = {"description": TEXT, "input": {}, "output": {}, "tasks": ANY_OBJECT}
 
@@ -198,7 +209,7 @@ def components() -> dict[str, Schema]:
 def _registry_components() -> dict[str, Schema]:
     transports = {"enum": [each.value for each in ToolTransport]}
     numbers: Schema = {"version": NUMBER, "draft_version": maybe(NUMBER)}
-    tool = _shown("tools", id=UUID, name=TEXT, transport=transports, **numbers, **_MADE)
+    tool = _shown("tools", id=UUID, name=TEXT, transport=transports, **numbers, **MADE)
     policy_columns: Schema = {"id": UUID, "name": TEXT, "version": NUMBER, "state": TEXT}
     return {
         "AgentNew": new_of("agents", public_key=_JWK, proof={**TEXT, "description": PROOF_TEXT}),
@@ -215,7 +226,7 @@ def _registry_components() -> dict[str, Schema]:
             },
             note=TEXT,
         ),
-        "AgentVersion": _shown("agents", **_VERSION),
+        "AgentVersion": _shown("agents", **VERSION),
         "AgentKey": closed(
             {
                 "id": UUID,
@@ -237,11 +248,11 @@ def _registry_components() -> dict[str, Schema]:
         "ToolNew": new_of("tools"),
         "ToolPatch": patch_of("tools"),
         "Tool": tool,
-        "ToolVersion": _shown("tools", **_VERSION),
+        "ToolVersion": _shown("tools", **VERSION),
         "PolicyNew": new_of("policies"),
         "PolicyPatch": patch_of("policies"),
-        "Policy": _shown("policies", **policy_columns, active_version=maybe(NUMBER), **_MADE),
-        "PolicyVersion": _shown("policies", state=TEXT, activated_at=maybe(INSTANT), **_VERSION),
+        "Policy": _shown("policies", **policy_columns, active_version=maybe(NUMBER), **MADE),
+        "PolicyVersion": _shown("policies", state=TEXT, activated_at=maybe(INSTANT), **VERSION),
         "Publish": closed(_PUBLISHED),
         "MetRule": _shown("policies", id=TEXT, version=NUMBER, source={"enum": [each.value for each in RuleSource]}),
         "Explained": closed(
@@ -252,8 +263,8 @@ def _registry_components() -> dict[str, Schema]:
         "Budget": _shown("budgets", id=UUID, name=TEXT, revision=NUMBER, created_at=INSTANT, retired_at=maybe(INSTANT)),
         "WorkflowNew": new_of("workflows"),
         "WorkflowPatch": patch_of("workflows"),
-        "Workflow": closed({"id": UUID, "name": TEXT, **numbers, **_WIRE_WORKFLOW, **_MADE}),
-        "WorkflowVersion": closed({**_WIRE_WORKFLOW, **_VERSION}),
+        "Workflow": closed({"id": UUID, "name": TEXT, **numbers, **_WIRE_WORKFLOW, **MADE}),
+        "WorkflowVersion": closed({**_WIRE_WORKFLOW, **VERSION}),
         **_shared_components(),
     }
 

@@ -18,6 +18,7 @@ from aos.control_plane.runs import RUN_FILTERS, first_to_last
 from aos.kernel.acts import ActionState, ActKind
 from aos.kernel.policy.values import Outcome
 from aos.operations.actions import list_actions, show_action
+from aos.operations.model_choices import show_choice
 from aos.operations.traces import TRACE_ACTIONS_DEFAULT, TRACE_ACTIONS_MAX, list_traces, show_trace, show_tree
 
 TRACE_FILTERS: Final[dict[str, Reader]] = {
@@ -90,10 +91,25 @@ class Action(Endpoint):
         return json_response(runs_wire.action_detail(found))
 
 
+class Route(Endpoint):
+    """The choice of a model in one action."""
+
+    @operation(
+        "show_action_route",
+        "Show why a model was asked: the recorded choice, made again from what it was made of",
+        answer="ModelChoice",
+    )
+    def get(self, request: Request, id: str) -> HttpResponse:
+        read_query(request._request, {})
+        found = show_choice(services().drivers, self.actor(request), read_id("action", id))
+        return json_response(runs_wire.model_choice(found))
+
+
 urlpatterns = [
     path("traces", Traces.as_view()),
     path("traces/<str:id>", Trace.as_view()),
     path("traces/<str:id>/tree", Tree.as_view()),
     path("actions", Actions.as_view()),
     path("actions/<str:id>", Action.as_view()),
+    path("actions/<str:id>/route", Route.as_view()),
 ]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from aos.kernel.errors import FieldError
 from aos.kernel.json import Json
+from aos.kernel.manifest.models import PER_MILLION
 from aos.kernel.manifest.values import AgentSpec, ToolSpec, WorkflowSpec
 from aos.kernel.money import Money, format_amount
 from aos.kernel.people import ROLE_PERMISSIONS, Role
@@ -65,7 +66,23 @@ def written_part(fields: Fields) -> Fields:
             part[name] = text
         else:
             part[place[0]] = {**inner, name: text}
+    price = part.get("price")
+    if isinstance(price, dict):
+        part["price"] = _written_figures(price, "/price")
+    elif isinstance(price, list):
+        part["price"] = [
+            _written_figures(each, f"/price/{index}") if isinstance(each, dict) else each
+            for index, each in enumerate(price)
+        ]
     return part
+
+
+def _written_figures(price: Fields, at: str) -> Fields:
+    """Return the figures of a model's price as a manifest writes them."""
+    return {
+        name: _money_text(value, f"{at}/{name}") if name in PER_MILLION and isinstance(value, dict) else value
+        for name, value in price.items()
+    }
 
 
 def _money_text(value: Json, at: str) -> str:
@@ -127,7 +144,7 @@ def agent_fields(spec: AgentSpec) -> Shown:
 
 def agent_version(version: AgentVersion) -> Shown:
     """Show one version of an agent."""
-    return {"version": version.version, **agent_fields(version.spec), **_made(version.digest, version)}
+    return {"version": version.version, **agent_fields(version.spec), **made_of(version.digest, version)}
 
 
 def tool(detail: ToolDetail) -> Shown:
@@ -156,7 +173,7 @@ def tool_fields(spec: ToolSpec) -> Shown:
 
 def tool_version(version: ToolVersion) -> Shown:
     """Show one version of a tool."""
-    return {"version": version.version, **tool_fields(version.spec), **_made(version.digest, version)}
+    return {"version": version.version, **tool_fields(version.spec), **made_of(version.digest, version)}
 
 
 def policy(detail: PolicyDetail) -> Shown:
@@ -185,7 +202,7 @@ def policy_version(version: PolicyVersion) -> Shown:
         "version": version.rule.version,
         "state": version.state,
         **policy_fields(version.rule),
-        **_made(version.digest, version),
+        **made_of(version.digest, version),
         "activated_at": instant(version.activated_at),
     }
 
@@ -229,7 +246,7 @@ def workflow_fields(spec: WorkflowSpec) -> Shown:
 
 def workflow_version(version: WorkflowVersion) -> Shown:
     """Show one version of a workflow."""
-    return {"version": version.version, **workflow_fields(version.spec), **_made(version.digest, version)}
+    return {"version": version.version, **workflow_fields(version.spec), **made_of(version.digest, version)}
 
 
 def department(detail: Department) -> Shown:
@@ -341,5 +358,15 @@ def names(items: Iterable[Role]) -> list[str]:
     return sorted(item.value for item in items)
 
 
-def _made(digest: bytes, version: AgentVersion | ToolVersion | PolicyVersion | WorkflowVersion) -> Shown:
+class _Made(Protocol):
+    """A version, as far as it says who made it when."""
+
+    @property
+    def created_by(self) -> UUID | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+
+
+def made_of(digest: bytes, version: _Made) -> Shown:
+    """Show who made a version when, and its digest."""
     return {"digest": digest.hex(), "created_by": version.created_by, "created_at": instant(version.created_at)}

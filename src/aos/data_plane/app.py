@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from aos.data_plane.binding import Services
 from aos.data_plane.hooks import take_message
 from aos.data_plane.http import Receive, Response, Scope, Send, problem, read_request, respond
+from aos.data_plane.models import is_model_path, model_door
 from aos.data_plane.streams import stream_run_events
 from aos.data_plane.tools import call_tool
 from aos.kernel.errors import AosError, MethodNotAllowed
@@ -43,6 +44,9 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         started = True
         await send(message)  # type: ignore[arg-type]
 
+    if is_model_path(scope["path"]):
+        await model_door(services, scope, receive, send)
+        return
     try:
         tool = _between(scope, "tools", "call")
         run = _between(scope, "runs", "events") if tool is None and scope["method"] == "GET" else None

@@ -10,6 +10,7 @@ from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
 from aos.operations.hook_calls import HookCalls
+from aos.operations.model_calls import ModelCalls
 from aos.operations.run_feeds import RunFeeds
 
 
@@ -24,3 +25,4 @@ class Services:
     feeds: RunFeeds
     front: Front
     hooks: HookCalls
+    models: ModelCalls

@@ -73,10 +73,7 @@ class Request:
 
     def bearer(self) -> str | None:
         """Return the token of `Authorization: Bearer` or `x-api-key`; None where there is neither."""
-        scheme, _, token = self.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and token:
-            return token.strip()
-        return self.headers.get("x-api-key")
+        return bearer_of(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,14 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
+def bearer_of(headers: Mapping[str, str]) -> str | None:
+    """Return the token of `Authorization: Bearer` or `x-api-key`; None where there is neither."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return headers.get("x-api-key")
+
+
 async def read_request(scope: Scope, receive: Receive) -> Request:
     """Read a request and its body; raise TooLarge as soon as the body passes the limit."""
     headers = headers_of(scope)
@@ -129,11 +134,11 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
     return Request(scope["method"], scope["path"], scope["query_string"], headers, body)
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
+async def read_body(scope: Scope, receive: Receive, *, at_most: int = BODY_BYTES_MAX) -> bytes:
     """Read a request's body; raise TooLarge as soon as it passes the limit, at once where its length says so."""
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value[:20]) > BODY_BYTES_MAX:
-            raise TooLarge(f"the body has {int(value[:20])} bytes, at most {BODY_BYTES_MAX} are read")
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > at_most:
+            raise TooLarge(f"the body has {int(value[:20])} bytes, at most {at_most} are read")
     chunks, size = [], 0
     more = True
     while more:
@@ -142,8 +147,8 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
             raise InvalidRequest("the client went away before its body was complete")
         chunk = message.get("body", b"")
         size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise TooLarge(f"the body is over {BODY_BYTES_MAX} bytes")
+        if size > at_most:
+            raise TooLarge(f"the body is over {at_most} bytes")
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -24,11 +25,14 @@ def _cipher(key: bytes) -> AESGCM:
 
 
 class StandardCrypto:
-    """The `Crypto` port."""
+    """The `Crypto` port; `random_bytes` is where nonces come from."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._random_bytes = random_bytes
 
     def seal(self, key: bytes, plain: bytes, *, bound_to: bytes) -> bytes:
         """Return nonce, ciphertext and tag; the nonce is random, which is safe up to 2^32 messages a key."""
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = self._random_bytes(NONCE_BYTES)
         return nonce + _cipher(key).encrypt(nonce, plain, bound_to)
 
     def open(self, key: bytes, sealed: bytes, *, bound_to: bytes) -> bytes:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
 from aos.kernel.budget import Hold
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json, canonical_json
+from aos.kernel.models.values import Model
 from aos.kernel.money import Money
 from aos.kernel.tools import Tool
 
@@ -49,6 +50,27 @@ class CallKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelAsk:
+    """Where a model act may go and how much it may use; what was asked for stands in the act's arguments.
+
+    `models` may answer, in this order, the first being the act's name; `at_most` of them are asked for one request. `asked` is
+    the name that the caller gave. `route` says how they were chosen, as it is kept with the decision.
+    """
+
+    models: tuple[str, ...]
+    asked: str
+    input_tokens_max: int
+    request: bytes = b""
+    """What tells one request from another: its dialect, and the digest of its body."""
+    output_limit: int | None = None
+    choices: int = 1
+    at_most: int = 1
+    free: bool = False
+    """Nothing is asked of a model: the answer is known, or counting costs nothing."""
+    route: Json = None
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """One act that somebody asks for.
 
@@ -63,11 +85,19 @@ class Act:
     idempotency_key: str | None = None
     approval_id: UUID | None = None
     clock: datetime | None = None
+    model: ModelAsk | None = None
 
     @property
     def action(self) -> str:
         """Return the name under which policies match this act: `tool:payments.create`."""
         return f"{self.kind}:{self.name}"
+
+    @property
+    def digest(self) -> bytes:
+        """Return what makes two acts the same: of a model act what was asked for, wherever it was sent."""
+        if self.model is not None:
+            return hashlib.sha256(b"model\0%b\0%b" % (self.model.asked.encode(), self.model.request)).digest()
+        return act_digest(self.kind, self.name, arguments=self.arguments)
 
 
 def act_digest(kind: ActKind, name: str, *, arguments: Json) -> bytes:
@@ -94,6 +124,12 @@ class Permit:
     price: Money | None
     idempotency_key: str
     approval_id: UUID | None = None
+    models: tuple[Model, ...] = ()
+    output_limit: int | None = None
+    """How many tokens a model may answer with, of which the hold is the price."""
+    timeout_seconds: float = 60
+    priced_on: date | None = None
+    """The day whose prices the hold was made of; the cost is made of the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,3 +83,5 @@ class Agent:
     """Where its tasks stand that name no queue themselves; empty: the queue `default`."""
     concurrency: int | None = None
     """How many of its tasks may be under way at once; None: as many as there is room for."""
+    purposes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What each `purpose:NAME` among `models` names at the moment; part of the facts, not of the agent's version."""

@@ -80,6 +80,13 @@ class NoRoom:
     room_nanos: int
     asked_nanos: int
     currency: str
+    held_nanos: int = 0
+    """What other acts hold of it and may give back."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Return whether room would be there once others have given back what they hold."""
+        return self.asked_nanos <= self.room_nanos + self.held_nanos
 
     def __str__(self) -> str:
         return (
@@ -175,7 +182,9 @@ def allocate(
         short = next((hold for hold in holds if hold.nanos > 0 and room[hold.account] < hold.nanos), None)
         if short is not None:
             account = accounts[short.account]
-            grants.append(NoRoom(short.account, account.name, room[short.account], short.nanos, account.currency))
+            left = room[short.account]
+            held = account.limit_nanos - account.settled_nanos - left
+            grants.append(NoRoom(short.account, account.name, left, short.nanos, account.currency, held))
             continue
         for hold in holds:
             room[hold.account] -= hold.nanos

@@ -79,6 +79,12 @@ class Denied(AosError):
     slug, title, status, grpc = "denied", "Denied by policy", 403, "PERMISSION_DENIED"
 
 
+class ApprovalPending(AosError):
+    """The act waits for a person's answer; once `approval_id` is approved the same request is made again and done."""
+
+    slug, title, status, grpc = "approval-pending", "Waits for approval", 403, "FAILED_PRECONDITION"
+
+
 class Forbidden(AosError):
     """The person is signed in but holds no role that permits this."""
 

@@ -77,6 +77,10 @@ FLUSH_BYTES_MAX: Final = 8_000_000
 FLUSH_QUEUE_MAX: Final = 20_000
 FLUSH_QUEUE_BYTES_MAX: Final = 128_000_000
 """Content that may wait for a flush; more is 503."""
+MODEL_BODY_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Largest request to a model; images travel in it."""
+MODEL_ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Largest whole answer of a model; a stream has no such end."""
 TOOL_TIMEOUT_SECONDS: Final = 60
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
+from aos.kernel.money import Money
 from aos.kernel.tools import Tool
 
 
@@ -72,15 +73,30 @@ class KeyEncryption(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One line of what an act used: so many units under a name, and what they cost."""
+
+    name: str
+    unit: str
+    quantity: int
+    cost: Money
+
+
+@dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """What a tool answered. `sent` is False only where it is certain that no effect happened; `unknown` where the call
-    was sent and what came of it cannot be told."""
+    """What a tool or a model answered. `sent` is False only where it is certain that no effect happened; `unknown` where the
+    call was sent and what came of it cannot be told. Without `lines` it costs its price; `estimated` says they are no figures
+    of the far side."""
 
     ok: bool
     value: Json = None
     error: str = ""
     sent: bool = True
     unknown: bool = False
+    lines: tuple[Line, ...] = ()
+    estimated: bool = False
+    kept: bool = True
+    """Whether what it says is kept as content; its figures always are."""
 
 
 class ToolCaller(Protocol):
@@ -107,7 +123,8 @@ class UpstreamRequest:
     """One request to a model's server: always POST, the body whole.
 
     The name in `url` is resolved once; an answer that is private, loopback or link-local is refused unless the host stands
-    in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. Redirects are not followed.
+    in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. A pattern (`*.example.com`,
+    `*`) lets in hosts whose addresses are public. Redirects are not followed.
     """
 
     url: str

@@ -15,7 +15,9 @@ from uuid import UUID
 from aos.kernel.acts import Act, ActKind, Permit
 from aos.kernel.budget import AccountKey, Hold
 from aos.kernel.identity import Claim, Principal
+from aos.kernel.money import Money
 from aos.kernel.ports import ToolOutcome
+from aos.kernel.tools import Tool
 from aos.operations.claimed import chain_of
 from aos.operations.concluded import conclusion
 from aos.operations.conclusion import Conclusion, ConclusionWriter
@@ -81,7 +83,7 @@ class Abandonment:
             act=Act(principal, kind, row["name"], {}),
             tool=tool,
             holds=_holds(row["organization_id"], row["holds"]),
-            price=tool.price if tool is not None else None,
+            price=_price(row, tool),
             idempotency_key="",
             approval_id=row["approval_id"],
         )
@@ -94,6 +96,13 @@ class Abandonment:
         member.row.claim_token = None
         member.row.call_key = None
         return member
+
+
+def _price(row: Row, tool: Tool | None) -> Money | None:
+    """Return what the act may have cost: as it stood when it was intended."""
+    if row["price_nanos"] is not None:
+        return Money(row["price_nanos"], row["price_currency"])
+    return tool.price if tool is not None else None
 
 
 def _holds(organization_id: UUID, stored: Any) -> tuple[Hold, ...]:

@@ -97,6 +97,8 @@ class ActionView:
     concluded_at: datetime | None
     approval: ActionApproval | None
     records: tuple[Place, ...]
+    route: Json = None
+    """Of a model call: what the choice among models was made of, None where there was none."""
 
     @property
     def subject(self) -> str:
@@ -250,6 +252,7 @@ def _view(row: Mapping[str, Any], opened: Opened, *, places: tuple[Place, ...]) 
         concluded_at=row["concluded_at"],
         approval=_approval(row),
         records=places,
+        route=shown.get("route"),
     )
 
 

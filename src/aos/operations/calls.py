@@ -9,10 +9,16 @@ database that is away: the pass ends without a word to the agent and is run agai
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused
+from aos.kernel.dialects.read import read_ask
+from aos.kernel.dialects.values import Dialect
 from aos.kernel.errors import (
     AosError,
     InvalidRequest,
@@ -35,6 +41,8 @@ from aos.operations.gate import Gate
 from aos.operations.inputs import as_uuid, told_error
 from aos.operations.kept_calls import KeptCall, KeptCalls
 from aos.operations.kpis import Kpis
+from aos.operations.model_answers import recorded_value
+from aos.operations.model_calls import ModelCall, ModelCalls, Streamed, Whole
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.passes import PassState, Wait, WaitKind, signal_source
 from aos.operations.reports import call_row, report_call
@@ -65,11 +73,13 @@ class Calls:
         *,
         signals: Signals,
         drivers: Drivers,
+        models: ModelCalls | None = None,
     ) -> None:
         self._database = database
         self._facts = facts
         self._gate = gate
         self._drivers = drivers
+        self._models = models
         self.turn_wait_seconds = TURN_WAIT_SECONDS
         self._signals = signals
         self._kept = KeptCalls(database)
@@ -110,6 +120,8 @@ class Calls:
                     return await self._signal(state, call)
                 case "kpis":
                     return await self._kpi_values(state, call)
+                case "complete":
+                    return await self._complete(state, call)
         except (RateLimited, StaleClaim, StillRunning, Unavailable):
             raise
         except AosError as error:
@@ -123,6 +135,22 @@ class Calls:
     async def _tool(self, state: PassState, call: Call) -> Result:
         act = self._act(state, call, ActKind.TOOL, call.arguments)
         return self._result(state, call, await self._in_turn(act))
+
+    async def _complete(self, state: PassState, call: Call) -> Result:
+        if self._models is None:
+            raise Unavailable("this process asks no models")
+        body = msgspec.json.encode({"model": call.name, **call.arguments})
+        asked = read_ask(Dialect.CHAT, body)
+        key, clock = CallKey(call.key, call.tries), state.task.run.clock(self._facts.now())
+        digest = hashlib.sha256(body).hexdigest()
+        done = await self._models.make(ModelCall(state.principal, asked, body, digest, call=key, clock=clock))
+        if isinstance(done, Whole):
+            if done.said.status >= HTTPStatus.BAD_REQUEST:
+                return self._not_performed(state, call, "failed", "upstream-failed", detail=done.reason)
+            value = recorded_value(done.said)
+            return Result(call.task_id, call.call_id, "performed", value=value, seq=state.next_seq())
+        assert not isinstance(done, Streamed)
+        return self._result(state, call, done)
 
     async def _in_turn(self, act: Act) -> Recorded | Pending | Refused:
         """Perform an act, waiting for its turn where as many of its tool are under way as may be.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,13 +11,13 @@ import msgspec
 
 from aos.kernel.acts import ActionState, ActKind, Permit, Recorded
 from aos.kernel.agents import Agent
-from aos.kernel.budget import in_currency
+from aos.kernel.budget import Hold, in_currency
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, Usage, amount, record_time
 from aos.kernel.limits import ORIGIN_TOKENS_OUTCOME_MAX
 from aos.kernel.money import Money
 from aos.kernel.origins import token_digest, tokens_of
-from aos.kernel.ports import ToolOutcome
+from aos.kernel.ports import Line, ToolOutcome
 from aos.kernel.tools import ResultTrust
 from aos.operations.conclusion import Conclusion
 from aos.operations.contents import Sealed, seal_content
@@ -36,8 +37,11 @@ _STATUS = {ActionState.PERFORMED: 200, ActionState.FAILED: 502, ActionState.UNKN
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What an action cost in the organization's currency, and the rate where its price was in another."""
+    """What a part of an action cost in the organization's currency, and the rate where its price was in another."""
 
+    name: str
+    unit: str
+    quantity: int
     cost: Money
     rate_nanos: int | None
 
@@ -57,21 +61,28 @@ def conclusion(
     """
     state = _state(outcome)
     recorded = _recorded(permit, outcome, state)
-    sealed = seal_content(
-        outcome.value if outcome.ok else {"detail": outcome.error},
-        purpose="outcome",
-        organization_id=facts.id,
-        keys=facts.data_keys,
-        crypto=drivers.crypto,
-        ids=drivers.ids,
-    )
-    charge = _charge(permit, outcome, facts)
-    record = _record(permit, state, sealed, charge=charge, facts=facts, now=now, drivers=drivers)
-    member = Conclusion(_row(permit, state, sealed, charge=charge, error=recorded.error))
-    member.contents.append(sealed.row)
+    sealed = None
+    if outcome.kept:
+        sealed = seal_content(
+            outcome.value if outcome.ok else {"detail": outcome.error},
+            purpose="outcome",
+            organization_id=facts.id,
+            keys=facts.data_keys,
+            crypto=drivers.crypto,
+            ids=drivers.ids,
+        )
+    charges = _charges(permit, outcome, facts)
+    cost = Money(sum(charge.cost.nanos for charge in charges), facts.settings.currency)
+    record = _record(permit, state, sealed, charges=charges, cost=cost, facts=facts, now=now, drivers=drivers)
+    member = Conclusion(_row(permit, state, sealed, cost=cost, error=recorded.error))
+    if sealed is not None:
+        member.contents.append(sealed.row)
     member.records.append(record_row(record))
-    member.settlements = [(hold, hold.nanos if outcome.sent else 0) for hold in permit.holds]
-    member.usage.append(_usage(permit, charge, facts, record_id=record.id, estimated=outcome.unknown, drivers=drivers))
+    member.settlements = _settlements(permit, outcome, cost, facts)
+    estimated = outcome.unknown or outcome.estimated
+    member.usage = [
+        _usage(permit, charge, facts, record_id=record.id, estimated=estimated, drivers=drivers) for charge in charges
+    ]
     if run is not None and permit.tool is not None:
         # The agent reads why a call failed too, and that text is whatever the far side made of it.
         trust = permit.tool.result_trust if outcome.ok else ResultTrust.UNTRUSTED
@@ -88,19 +99,40 @@ def _state(outcome: ToolOutcome) -> ActionState:
 def _recorded(permit: Permit, outcome: ToolOutcome, state: ActionState) -> Recorded:
     if state is ActionState.PERFORMED:
         return Recorded(permit.action_id, state, outcome.value)
-    error = "outcome-unknown" if state is ActionState.UNKNOWN else "tool-failed"
+    failed = "upstream-failed" if permit.act.kind is ActKind.MODEL else "tool-failed"
+    error = "outcome-unknown" if state is ActionState.UNKNOWN else failed
     return Recorded(permit.action_id, state, error=error, detail=outcome.error)
 
 
-def _charge(permit: Permit, outcome: ToolOutcome, facts: OrganizationFacts) -> Charge:
-    currency = facts.settings.currency
-    if permit.price is None or not outcome.sent:
-        return Charge(Money(0, currency), None)
-    rate = None if permit.price.currency == currency else facts.settings.rates.get(permit.price.currency)
-    return Charge(in_currency(permit.price, currency, rates=facts.settings.rates), rate)
+def _charges(permit: Permit, outcome: ToolOutcome, facts: OrganizationFacts) -> list[Charge]:
+    settings = facts.settings
+    lines: tuple[Line, ...] = outcome.lines
+    if not lines:
+        price = permit.price if permit.price is not None and outcome.sent else Money(0, settings.currency)
+        lines = (Line(permit.act.name, "calls", 1, price),)
+    return [
+        Charge(
+            line.name,
+            line.unit,
+            line.quantity,
+            in_currency(line.cost, settings.currency, rates=settings.rates),
+            None if line.cost.currency == settings.currency else settings.rates.get(line.cost.currency),
+        )
+        for line in lines
+    ]
 
 
-def _row(permit: Permit, state: ActionState, sealed: Sealed, *, charge: Charge, error: str) -> ConcludeRow:
+def _settlements(permit: Permit, outcome: ToolOutcome, cost: Money, facts: OrganizationFacts) -> list[tuple[Hold, int]]:
+    """Return each hold with what of it is charged: all where the act cost its price, else as much as it cost of that."""
+    if not outcome.sent:
+        return [(hold, 0) for hold in permit.holds]
+    if not outcome.lines or permit.price is None:
+        return [(hold, hold.nanos) for hold in permit.holds]
+    whole = in_currency(permit.price, cost.currency, rates=facts.settings.rates).nanos
+    return [(hold, (hold.nanos * cost.nanos + whole // 2) // whole if whole else 0) for hold in permit.holds]
+
+
+def _row(permit: Permit, state: ActionState, sealed: Sealed | None, *, cost: Money, error: str) -> ConcludeRow:
     act = permit.act
     claim = act.principal.claim
     return ConcludeRow(
@@ -108,10 +140,10 @@ def _row(permit: Permit, state: ActionState, sealed: Sealed, *, charge: Charge, 
         organization_id=act.principal.organization_id,
         action_id=permit.action_id,
         state=state.value,
-        outcome_content_id=sealed.row.id,
+        outcome_content_id=sealed.row.id if sealed is not None else None,
         error_code=error or None,
-        cost_nanos=charge.cost.nanos,
-        currency=charge.cost.currency,
+        cost_nanos=cost.nanos,
+        currency=cost.currency,
         task_id=claim.task_id if claim else None,
         claim_token=claim.token if claim else None,
         attempt=claim.attempt if claim else None,
@@ -127,9 +159,10 @@ def _row(permit: Permit, state: ActionState, sealed: Sealed, *, charge: Charge, 
 def _record(
     permit: Permit,
     state: ActionState,
-    sealed: Sealed,
+    sealed: Sealed | None,
     *,
-    charge: Charge,
+    charges: Sequence[Charge],
+    cost: Money,
     facts: OrganizationFacts,
     now: datetime,
     drivers: Drivers,
@@ -142,13 +175,13 @@ def _record(
         at=record_time(now),
         action_id=permit.action_id,
         attempt=claim.attempt if claim else None,
-        result_digest=sealed.digest,
-        result_id=sealed.row.id,
+        result_digest=sealed.digest if sealed is not None else None,
+        result_id=sealed.row.id if sealed is not None else None,
         run_id=claim.run_id if claim else None,
         task_id=claim.task_id if claim else None,
-        usage=(Usage(quantity=1, unit="calls"),),
+        usage=tuple(Usage(quantity=charge.quantity, unit=charge.unit) for charge in charges),
     )
-    return msgspec.structs.replace(record, amounts=(amount("cost", charge.cost),)) if charge.cost.nanos else record
+    return msgspec.structs.replace(record, amounts=(amount("cost", cost),)) if cost.nanos else record
 
 
 def _usage(
@@ -168,9 +201,9 @@ def _usage(
         organization_id=facts.id,
         id=drivers.ids.new(),
         kind="model_call" if act.kind is ActKind.MODEL else "tool_call",
-        name=act.name,
-        quantity=1,
-        unit="calls",
+        name=charge.name,
+        quantity=charge.quantity,
+        unit=charge.unit,
         cost_nanos=charge.cost.nanos,
         currency=charge.cost.currency,
         rate_nanos=charge.rate_nanos,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from aos.kernel.acts import Act, ActionState, Permit, act_digest
+from aos.kernel.acts import Act, ActionState, Permit
 from aos.kernel.agents import Agent
 from aos.kernel.budget import NoRoom
 from aos.kernel.identity import ChainLink
@@ -51,10 +51,13 @@ def chain_json(chain: tuple[ChainLink, ...]) -> Any:
 
 def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers, deadline_seconds: float) -> Admission:
     """Return the admission of an allowed act: its intent, its arguments, its holds; a used approval where it had one."""
-    arguments, shown = _contents(decided, drivers)
+    arguments = _seal(decided.act.arguments, "arguments", decided, drivers)
+    shown = None if _tells_itself(decided) else _seal_shown(decided, drivers)
     row = _row(decided, ActionState.INTENDED, arguments=arguments, shown=shown)
     row.holds = [(hold.account.budget_id, hold.account.period_start, hold.nanos) for hold in permit.holds]
     row.deadline_seconds = deadline_seconds
+    if permit.price is not None:
+        row.price_nanos, row.price_currency = permit.price.nanos, permit.price.currency
     row.limited = permit.tool is not None and permit.tool.concurrency is not None
     row.approval_id = permit.approval_id
     record = _record(decided, RecordKind.ACT_INTENDED, now=now, drivers=drivers, arguments=arguments)
@@ -69,7 +72,8 @@ def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers,
         decision = replace(decided.decision, outcome=Outcome.DENY, reason=str(grant))
         return refusal(replace(decided, decision=decision, error="budget-spent"), now=now, drivers=drivers)
 
-    return Admission(row, [arguments.row, shown.row], records, holds=permit.holds, refuse=refuse)
+    contents = [arguments.row] if shown is None else [arguments.row, shown.row]
+    return Admission(row, contents, records, holds=permit.holds, refuse=refuse)
 
 
 def escalation(
@@ -148,6 +152,7 @@ def shown_of(act: Act, decision: Decision) -> Json:
         "reason": decision.reason,
         "rules": [msgspec.to_builtins(rule) for rule in decision.matched],
         "facts": dict(decision.read),
+        **({"route": act.model.route} if act.model is not None and act.model.route is not None else {}),
         "decided_at": decision.decided_at.isoformat(),
         "clock": decision.clock.isoformat(),
         "chain": [str(link) for link in act.principal.chain],
@@ -156,10 +161,20 @@ def shown_of(act: Act, decision: Decision) -> Json:
 
 def _contents(decided: Decided, drivers: Drivers) -> tuple[Sealed, Sealed]:
     act = decided.act
-    return (
-        _seal(act.arguments, "arguments", decided, drivers),
-        _seal(shown_of(act, decided.decision), "decision", decided, drivers),
-    )
+    return _seal(act.arguments, "arguments", decided, drivers), _seal_shown(decided, drivers)
+
+
+def _seal_shown(decided: Decided, drivers: Drivers) -> Sealed:
+    return _seal(shown_of(decided.act, decided.decision), "decision", decided, drivers)
+
+
+def _tells_itself(decided: Decided) -> bool:
+    """Say whether a decision is told by its rules and the arguments alone, which are kept anyway: a model call that was allowed
+    on nothing else. There are thousands of them a second."""
+    act = decided.act
+    if act.model is None or act.model.route is not None:
+        return False
+    return all(name.startswith("args.") for name in decided.decision.read)
 
 
 def _seal(value: Json, purpose: str, decided: Decided, drivers: Drivers) -> Sealed:
@@ -173,7 +188,7 @@ def _seal(value: Json, purpose: str, decided: Decided, drivers: Drivers) -> Seal
     )
 
 
-def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Sealed) -> AdmitRow:
+def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Sealed | None) -> AdmitRow:
     act, agent, decision = decided.act, decided.agent, decided.decision
     claim = act.principal.claim
     return AdmitRow(
@@ -199,9 +214,9 @@ def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Seal
         tries=act.call.tries if act.call else None,
         tool_id=decided.tool_id,
         tool_version=decided.tool_version,
-        digest=hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments)),
+        digest=hex_bytes(act.digest),
         arguments_content_id=arguments.row.id,
-        decision_content_id=shown.row.id,
+        decision_content_id=shown.row.id if shown is not None else None,
         clock=decision.clock if act.clock is not None else None,
         idempotency_principal=act.principal.actor.id if act.idempotency_key else None,
         idempotency_key=act.idempotency_key,

@@ -29,7 +29,7 @@ from aos.operations.registry import Registry
 Fields = dict[str, Json]
 
 _NAMES: Final = cast(dict[str, Json], cast(Fields, manifest_schema())["$defs"])
-_KINDS_OF_NAMES: Final = {"tools": "tool_name", "queues": "queue"}
+_KINDS_OF_NAMES: Final = {"tools": "tool_name", "queues": "queue", "models": "model"}
 _LISTS: Final = {"policies": "id", "budgets": "id", "people": "email"}
 
 

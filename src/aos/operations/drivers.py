@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aos.kernel.ports import Crypto, Ids, KeyEncryption, Ticker, ToolCaller
+from aos.kernel.ports import Crypto, Ids, KeyEncryption, ModelTransport, Ticker, ToolCaller
 from aos.kernel.tools import ToolTransport
+
+
+@dataclass(frozen=True, slots=True)
+class ModelServers:
+    """How models' servers are reached. `local_url` is where AOS serves its own model, empty where it does not."""
+
+    transport: ModelTransport
+    local_url: str = ""
+    local_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +27,5 @@ class Drivers:
     crypto: Crypto
     keys: KeyEncryption
     tools: Mapping[ToolTransport, ToolCaller] = field(default_factory=dict)
+    models: ModelServers | None = None
+    """None in a process that asks no model."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -25,8 +25,10 @@ from aos.kernel.budget import Budget
 from aos.kernel.errors import NotFound, Unavailable
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.limits import EPOCH_AGE_SECONDS_MAX
+from aos.kernel.models.values import Model, Purpose
 from aos.kernel.policy.index import PolicySet
-from aos.kernel.specs import agent_from, rule_from, tool_from
+from aos.kernel.policy.permissions import purposes_of
+from aos.kernel.specs import agent_from, model_from, purpose_from, rule_from, tool_from
 from aos.kernel.tools import Tool
 from aos.kernel.workflow.lanes import Limits
 from aos.operations.contents import DataKeys
@@ -72,11 +74,25 @@ class OrganizationFacts:
     signing_keys: tuple[SigningKey, ...]
     queues: Mapping[str, int] = field(default_factory=dict)
     """The queues, with how many of their tasks may be under way at once."""
+    models: Mapping[str, Model] = field(default_factory=dict)
+    purposes: Mapping[str, Purpose] = field(default_factory=dict)
+    """The purposes as they are registered: a model that one names need not be in `models`."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that models may be reached at, beside their providers' own: `host` or `host:port`."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The keys that models name, opened, by the name of their secret; one that cannot be opened is not there."""
 
     @property
     def limits(self) -> Limits:
         """Return what lanes are chosen by."""
         return Limits(self.id, self.queues)
+
+    def secret(self, name: str) -> str:
+        """Return a key that a model names; raise NotFound where it is not set. It goes to the model's server alone."""
+        try:
+            return self.secrets[name]
+        except KeyError:
+            raise NotFound(f"there is no secret `{name}`: set it with `aos secrets set {name}`") from None
 
     def agent_of(self, principal: Principal) -> Agent | None:
         """Return the agent that acts, None where a person or schedule does, or the agent is unknown."""
@@ -122,6 +138,10 @@ class FactsCache:
             raise Unavailable("the database's time is not known yet; try again in a second")
         return self._database_now + timedelta(seconds=self._drivers.ticker.seconds() - self._read_at)
 
+    def epoch_of(self, organization_id: UUID) -> int | None:
+        """Return the epoch that was last read of an organization, None where none was."""
+        return self._epochs.get(organization_id)
+
     def is_fresh(self) -> bool:
         """Say whether the epochs were read within the last second."""
         return self._read_at is not None and (self._drivers.ticker.seconds() - self._read_at <= EPOCH_AGE_SECONDS_MAX)
@@ -160,7 +180,10 @@ class FactsCache:
 def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Drivers) -> OrganizationFacts:
     """Return the facts that one row of `load_facts` states, with every key opened."""
     settings = row["settings"]
-    agents = [agent_from(each["columns"], each["spec"]) for each in row["agents"]]
+    purposes = [purpose_from(each["name"], each["spec"]) for each in row["purposes"]]
+    models = [model_from(each["columns"], each["spec"]) for each in row["models"]]
+    named = {purpose.name: purpose.models for purpose in purposes}
+    agents = [_with_purposes(agent_from(each["columns"], each["spec"]), named) for each in row["agents"]]
     tools = [tool_from(each["columns"], each["spec"]) for each in row["tools"]]
     rules = [rule_from(each["spec"], each["version"]) for each in row["policies"]]
     data_keys = _open_data_keys(row["data_keys"], drivers)
@@ -185,7 +208,32 @@ def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Dr
             _open_signing_key(each, organization_id, data_keys, drivers) for each in row["signing_keys"]
         ),
         queues=MappingProxyType(row["queues"]),
+        models=MappingProxyType({model.name: model for model in models}),
+        purposes=MappingProxyType({purpose.name: purpose for purpose in purposes}),
+        hosts=tuple(settings["hosts"]),
+        secrets=MappingProxyType(_open_secrets(row["secrets"], organization_id, data_keys, drivers=drivers)),
     )
+
+
+def _with_purposes(agent: Agent, purposes: Mapping[str, tuple[str, ...]]) -> Agent:
+    found = purposes_of(agent.models, purposes)
+    return replace(agent, purposes=found) if found else agent
+
+
+def _open_secrets(
+    rows: list[Mapping[str, Any]], organization_id: UUID, data_keys: DataKeys, *, drivers: Drivers
+) -> dict[str, str]:
+    """Return what of the secrets can be opened and sent in a header; the rest counts as not set."""
+    found: dict[str, str] = {}
+    for row in rows:
+        key = data_keys.by_id.get(UUID(row["data_key_id"]))
+        if key is None:
+            continue
+        bound_to = organization_id.bytes + UUID(row["id"]).bytes
+        value = drivers.crypto.open(key, base64.b64decode(row["sealed"]), bound_to=bound_to)
+        if (text := value.strip()).isascii() and text:
+            found[row["name"]] = text.decode("ascii")
+    return found
 
 
 def _budgets_by_scope(rows: list[Mapping[str, Any]]) -> Mapping[UUID, tuple[Budget, ...]]:

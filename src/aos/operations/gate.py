@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Permit, Recorded, Refused
 from aos.kernel.agents import Agent
-from aos.kernel.budget import Hold, NoRoom, NoTurn, holds_of
+from aos.kernel.budget import AccountKey, Hold, NoRoom, NoTurn, holds_of
 from aos.kernel.errors import (
     AosError,
     BudgetSpent,
+    Denied,
     FieldError,
     RateLimited,
     StaleClaim,
@@ -47,9 +49,13 @@ from aos.operations.decided import Decided, escalation, intent, reasons_of, refu
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.group_commit import GroupCommit
+from aos.operations.offers import Offer, offer_of, smaller
 from aos.operations.prior import Approved, PriorReader, Unknown
+from aos.operations.rooms import BUDGET_WAIT_SECONDS, Rooms
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database
+
+log = logging.getLogger("aos.operations")
 
 Admitted: TypeAlias = Permit | Recorded | Pending | Refused
 Performed: TypeAlias = Recorded | Pending | Refused
@@ -72,6 +78,7 @@ class Gate:
         self._prior = PriorReader(database, drivers)
         self._admissions = GroupCommit(AdmissionWriter(database).flush, name="admit", weigh=Admission.bytes)
         self._conclusions = GroupCommit(ConclusionWriter(database).flush, name="conclude", weigh=Conclusion.bytes)
+        self._rooms = Rooms()
         self._concluding: set[asyncio.Task[Recorded]] = set()
 
     async def perform(self, act: Act) -> Performed:
@@ -96,10 +103,37 @@ class Gate:
 
     async def perform_permitted(self, permit: Permit) -> Recorded:
         """Call the tool of a permit and record the outcome, even where the caller stops waiting."""
-        task = asyncio.create_task(self._call_and_conclude(permit), name=f"act-{permit.action_id}")
+        return await asyncio.shield(self._concluded(permit, self._call_and_conclude(permit)))
+
+    async def conclude_shielded(self, permit: Permit, outcome: ToolOutcome) -> Recorded:
+        """Record the outcome of a permit, even where the caller stops waiting; as `conclude`."""
+        try:
+            return await self.conclude(permit, outcome)
+        except asyncio.CancelledError:
+            self.conclude_soon(permit, outcome)  # written once, whichever of the two comes first
+            raise
+
+    def conclude_soon(self, permit: Permit, outcome: ToolOutcome) -> None:
+        """Record the outcome of a permit whose caller is gone already; what goes wrong then is the sweep's."""
+        self._concluded(permit, self.conclude(permit, outcome)).add_done_callback(_log_unrecorded)
+
+    def _concluded(self, permit: Permit, work: Coroutine[Any, Any, Recorded]) -> asyncio.Task[Recorded]:
+        task = asyncio.create_task(work, name=f"act-{permit.action_id}")
         self._concluding.add(task)
         task.add_done_callback(self._concluding.discard)
-        return await asyncio.shield(task)
+        return task
+
+    async def check_stands(self, act: Act) -> OrganizationFacts:
+        """Return the facts of now for an act under way; raise Unauthenticated or Denied where it would no longer be allowed.
+
+        What a person's yes covers stays covered.
+        """
+        facts = await self._facts.of(act.principal.organization_id)
+        await self._check_credential(act.principal, facts)
+        decision = await self._decision(act, facts, looked_up={}, approved={})
+        if decision.outcome is Outcome.DENY:
+            raise Denied(decision.reason, reasons=reasons_of(decision))
+        return facts
 
     async def drain(self) -> None:
         """Return when every act that was admitted here is concluded."""
@@ -156,6 +190,7 @@ class Gate:
         run = await self._runs.of(act) if act.principal.claim is not None else None
         member, recorded = conclusion(permit, outcome, facts, run=run, now=self._facts.now(), drivers=self._drivers)
         if await self._write_conclusion(permit, member):
+            self._rooms.give_back(permit.holds)
             return recorded
         await self._raise_if_stale(act)
         stands = await self._prior.outcome(facts.id, permit.action_id, facts.data_keys)
@@ -172,7 +207,7 @@ class Gate:
         agent, tool = facts.agent_of(act.principal), facts.tools.get(act.name) if act.kind is ActKind.TOOL else None
         approval_id = prior.approval_id if isinstance(prior, Approved) else None
         action_id = prior.action_id if isinstance(prior, Approved) else self._drivers.ids.new()
-        if isinstance(prior, Unknown) and (tool is None or tool.repeat is Repeat.NEVER):
+        if isinstance(prior, Unknown) and not _may_repeat(act, tool):
             detail = (
                 f"`{act.name}` was called before and its outcome is not known; it is not made again without a person"
             )
@@ -195,28 +230,74 @@ class Gate:
                 return await self._refuse(decided)
 
     async def _intend(self, decided: Decided, tool: Tool | None, *, approval_id: UUID | None) -> Admitted | None:
-        price = tool.price if tool is not None and tool.price is not None and tool.price.nanos else None
         try:
-            holds = await self._holds(decided.act, decided.facts, agent=decided.agent, price=price)
+            offer = offer_of(decided.act, tool, decided.facts, now=self._facts.now())
+            permit = await self._permit(decided, tool, offer, approval_id=approval_id)
+            account = self._rooms.line_of(permit.holds) if permit.models else None
+            asks_again = bool(permit.models)
+            result = await self._write_intent(decided, permit, asks_again=asks_again) if account is None else account
+            if isinstance(result, NoRoom) and (less := self._less(decided, offer, result)) is not None:
+                offer = less
+                permit = await self._permit(decided, tool, offer, approval_id=approval_id)
+                result = await self._write_intent(decided, permit, asks_again=True)
+            if isinstance(result, AccountKey) or (isinstance(result, NoRoom) and asks_again):
+                account = result if isinstance(result, AccountKey) else result.account
+                permit, result = await self._wait_for_room(decided, offer, permit, account=account)
         except BudgetSpent as error:
             decision = replace(decided.decision, outcome=Outcome.DENY, reason=error.detail)
             return await self._refuse(replace(decided, decision=decision, error=error.slug))
-        act = decided.act
-        permit = Permit(decided.action_id, act, tool, holds, price, repeat_key(act, decided.action_id), approval_id)
-        timeout = tool.timeout_seconds if tool is not None else 60
-        member = intent(
-            decided,
-            permit,
-            now=self._facts.now(),
-            drivers=self._drivers,
-            deadline_seconds=timeout + CONCLUDE_GRACE_SECONDS,
-        )
-        result = await self._admissions.submit(member)
         if isinstance(result, NoTurn):
             raise RateLimited(f"{result}; nothing was done", extra={"retry_after_seconds": TURN_SECONDS})
         if isinstance(result, NoRoom):
             return Refused(decided.action_id, "budget-spent", str(result), reasons_of(decided.decision))
         return permit if result is Written.WRITTEN else None
+
+    async def _permit(self, decided: Decided, tool: Tool | None, offer: Offer, *, approval_id: UUID | None) -> Permit:
+        act = decided.act
+        holds = await self._holds(act, decided.facts, agent=decided.agent, price=offer.price)
+        key = repeat_key(act, decided.action_id)
+        return Permit(
+            decided.action_id,
+            act,
+            tool,
+            holds,
+            offer.price,
+            key,
+            approval_id,
+            models=offer.models,
+            output_limit=offer.output_limit,
+            timeout_seconds=offer.timeout_seconds,
+            priced_on=offer.priced_on,
+        )
+
+    async def _write_intent(self, decided: Decided, permit: Permit, *, asks_again: bool) -> Written | NoRoom | NoTurn:
+        deadline = permit.timeout_seconds + CONCLUDE_GRACE_SECONDS
+        member = intent(decided, permit, now=self._facts.now(), drivers=self._drivers, deadline_seconds=deadline)
+        member.asks_again = asks_again
+        return await self._admissions.submit(member)
+
+    def _less(self, decided: Decided, offer: Offer, grant: NoRoom) -> Offer | None:
+        return smaller(offer, decided.act, grant, decided.facts)
+
+    async def _wait_for_room(
+        self, decided: Decided, offer: Offer, permit: Permit, *, account: AccountKey
+    ) -> tuple[Permit, Written | NoRoom | NoTurn]:
+        """Ask again in the order of arrival, as long as others hold what is missing; the last answer is written."""
+        until = self._drivers.ticker.seconds() + BUDGET_WAIT_SECONDS
+        with self._rooms.joined(account) as turn:
+            async with turn:
+                while True:
+                    result = await self._write_intent(decided, permit, asks_again=True)
+                    if not isinstance(result, NoRoom):
+                        return permit, result
+                    less = self._less(decided, offer, result)
+                    if less is not None:
+                        offer = less
+                        permit = await self._permit(decided, permit.tool, less, approval_id=permit.approval_id)
+                    elif not result.may_pass or self._drivers.ticker.seconds() >= until:
+                        return permit, await self._write_intent(decided, permit, asks_again=False)
+                    else:
+                        await self._rooms.given_back(result.account)
 
     async def _escalate(self, decided: Decided, *, supersedes: UUID | None) -> Admitted | None:
         approval_id = self._drivers.ids.new()
@@ -345,6 +426,21 @@ class Gate:
             )
         except AosError as error:
             return ToolOutcome(ok=False, error=error.detail, unknown=True)
+
+
+def _log_unrecorded(task: asyncio.Task[Recorded]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("an outcome was not recorded: %s", error)
+
+
+def _may_repeat(act: Act, tool: Tool | None) -> bool:
+    """Say whether an act of unknown outcome may be asked for again without a person.
+
+    A model may, inside a task, where replay asks; under an Idempotency-Key its caller was promised no second call.
+    """
+    if act.kind is ActKind.MODEL:
+        return act.call is not None
+    return tool is not None and tool.repeat is not Repeat.NEVER
 
 
 def _unrecorded(permit: Permit) -> Unavailable:

@@ -21,9 +21,12 @@ from aos.operations.budgets import change_budget, create_budget, retire_budget
 from aos.operations.cron_times import check_cron
 from aos.operations.departments import change_department, create_department
 from aos.operations.hooks import change_hook, create_hook, retire_hook
+from aos.operations.model_warnings import model_warnings
+from aos.operations.models import change_model, register_model, retire_model
 from aos.operations.organizations import change_settings
 from aos.operations.people import add_member, find_member, set_roles
 from aos.operations.policies import check_rules, retire_policy, save_policy
+from aos.operations.purposes import change_purpose, register_purpose, retire_purpose
 from aos.operations.queues import change_queue, check_unnamed, create_queue, delete_queue
 from aos.operations.registry import Entry, tool_of
 from aos.operations.registry_records import Edit
@@ -49,7 +52,7 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
     """Make the organization what the manifest says and return what that changed; what it does not name stays.
 
     With `prune`, what it does not name is retired, departments and people aside. Policies of an actor who may not publish, and
-    what gives agents or tools more than they have, become drafts. Raises InvalidManifest with a pointer for each problem, InvalidCondition, Conflict, Forbidden.
+    what gives agents, tools, models or purposes more than they have, become drafts. Raises InvalidManifest with a pointer for each problem, InvalidCondition, Conflict, Forbidden.
     """
     current = edit.registry.manifest
     wanted = parse_manifest(document, edit.registry.known())
@@ -73,8 +76,9 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
     waits = tuple(each.name for each in changes if each.waits)
     may = [role for role, permissions in ROLE_PERMISSIONS.items() if Permission.POLICY_PUBLISH in permissions]
     people = [person.email for person in current.people if any(role in person.roles for role in may)]
-    touched = {each.name for each in changes if each.kind == "tool"}
-    warnings = echo_warnings(tool for tool in after.tools if tool.name in touched)
+    touched = {kind: {each.name for each in changes if each.kind == kind} for kind in ("tool", "model", "purpose")}
+    warnings = echo_warnings(tool for tool in after.tools if tool.name in touched["tool"])
+    warnings += model_warnings(after, touched["model"], touched["purpose"], secrets=edit.registry.secrets)
     return Applied(tuple(changes), waits, tuple(people) if waits else (), tuple(warnings))
 
 
@@ -94,6 +98,8 @@ _ORDER: Final = (
     "queue",
     "person",
     "tool",
+    "model",
+    "purpose",
     "agent",
     "policy",
     "budget",
@@ -159,9 +165,9 @@ def _apply(edit: Edit, change: Change, current: Manifest, *, after: Manifest) ->
 
 
 def _waits_already(edit: Edit, change: Change) -> bool:
-    """Say whether this agent or tool is registered, though no version of it is in force."""
+    """Say whether this agent, tool, model or purpose is registered, though no version of it is in force."""
     entry = edit.registry.find(change.kind, change.name)
-    return change.kind in ("agent", "tool") and entry is not None and not entry.retired
+    return change.kind in ("agent", "tool", "model", "purpose") and entry is not None and not entry.retired
 
 
 def _find(manifest: Manifest, change: Change) -> Any:
@@ -174,6 +180,8 @@ _PLACES: Final = {
     "queue": ("queues", "name"),
     "person": ("people", "email"),
     "tool": ("tools", "name"),
+    "model": ("models", "name"),
+    "purpose": ("purposes", "name"),
     "agent": ("agents", "name"),
     "policy": ("policies", "id"),
     "budget": ("budgets", "id"),
@@ -187,6 +195,8 @@ _ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "queue": create_queue,
     "person": add_member,
     "tool": lambda edit, spec: register_tool(edit, spec, checked=True),
+    "model": register_model,
+    "purpose": register_purpose,
     "agent": register_agent,
     "budget": create_budget,
     "workflow": create_workflow,
@@ -198,6 +208,8 @@ _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "queue": change_queue,
     "person": lambda edit, spec: set_roles(edit, find_member(edit.organization_id, spec.email), frozenset(spec.roles)),
     "tool": lambda edit, spec: change_tool(edit, spec, checked=True),
+    "model": change_model,
+    "purpose": change_purpose,
     "agent": change_agent,
     "budget": change_budget,
     "workflow": change_workflow,
@@ -207,6 +219,8 @@ _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
 _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
     "queue": lambda edit, name: delete_queue(edit, name, checked=True),
     "tool": retire_tool,
+    "model": retire_model,
+    "purpose": retire_purpose,
     "agent": lambda edit, name: move_agent(edit, name, AgentStatus.RETIRED),
     "policy": retire_policy,
     "budget": retire_budget,

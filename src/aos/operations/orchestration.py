@@ -16,6 +16,7 @@ from aos.operations.fans import Fans
 from aos.operations.forks import Forks
 from aos.operations.gate import Gate
 from aos.operations.integrate import integrate_once
+from aos.operations.model_calls import ModelCalls
 from aos.operations.nested import NestedRuns
 from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import OwnActs
@@ -83,6 +84,7 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
     open_tasks = OpenTasks(database, drivers.ticker)
     runs = Runs(database, facts, acts, drivers, open_tasks=open_tasks)
     signals = Signals(database, facts, RunFactsCache(database, facts, drivers), acts, drivers=drivers)
+    models = ModelCalls(gate, facts, drivers) if drivers.models is not None else None
     undos = Undos(database, facts, gate, runs, drivers=drivers)
     ends.begin_undo = undos.begin_undo
     return Orchestration(
@@ -100,7 +102,7 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         ends=ends,
         tasks=tasks,
         starts=Starts(database, facts, acts, tasks, drivers=drivers),
-        calls=Calls(database, facts, gate, acts, signals=signals, drivers=drivers),
+        calls=Calls(database, facts, gate, acts, signals=signals, drivers=drivers, models=models),
         signals=signals,
         fans=Fans(database, drivers),
         nested=NestedRuns(database, facts, acts, drivers, open_tasks=open_tasks),

@@ -129,14 +129,16 @@ def create_own_organization(
 def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
     """Set what `spec` gives of the organization's settings; its name cannot change here.
 
-    What policies read of them (the environment, the zone of `now`, whether a run may carry a clock of its own) is
-    changed by whoever may publish policies: to change it is to change what they decide. Raises Forbidden.
+    What policies read of them (the environment, the zone of `now`, whether a run may carry a clock of its own), and
+    where models may be reached, is changed by whoever may publish policies: to change it is to change what they decide.
+    Raises Forbidden.
     """
     edit.require(Permission.REGISTRY_WRITE)
     check_settings(spec)
     current = edit.registry.manifest.organization
     if any(
-        getattr(spec, name) not in (None, getattr(current, name)) for name in ("environment", "run_clock", "timezone")
+        getattr(spec, name) not in (None, getattr(current, name))
+        for name in ("environment", "run_clock", "timezone", "hosts")
     ):
         edit.require(Permission.POLICY_PUBLISH)
     params = {
@@ -146,6 +148,7 @@ def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
         "environment": spec.environment,
         "rates": None if spec.rates is None else _rates(edit, spec.rates),
         "run_clock_allowed": spec.run_clock,
+        "hosts": None if spec.hosts is None else list(spec.hosts),
     }
     run_sql("update_settings", params)
     edit.record(RecordKind.REGISTRY_CHANGED, "organization.changed", subject=f"organization:{edit.organization_id}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from aos.kernel.acts import Act, ActionState, Pending, Recorded, act_digest
+from aos.kernel.acts import Act, ActionState, Pending, Recorded
 from aos.kernel.errors import Conflict, IdempotencyMismatch, NotFound, StillRunning
 from aos.operations.contents import DataKeys, open_json
 from aos.operations.decided import told_of
@@ -108,7 +108,7 @@ class PriorReader:
             },
         )
         row = rows[0]
-        if row["request_digest"] is not None and row["request_digest"] != _digest(act):
+        if row["request_digest"] is not None and row["request_digest"] != act.digest:
             raise IdempotencyMismatch(
                 f"Idempotency-Key `{act.idempotency_key}` was used for another act: use a new key for a new act"
             )
@@ -116,7 +116,7 @@ class PriorReader:
             raise NotFound(f"no approval `{act.approval_id}` was opened for an act of yours")
         if row["action_id"] is None:
             return None
-        if row["digest"] != _digest(act):
+        if row["digest"] != act.digest:
             raise Conflict(f"approval `{act.approval_id}` was given for another act: repeat the very act it names")
         match row["state"]:
             case "waiting":
@@ -132,7 +132,7 @@ class PriorReader:
         status, stands = row["approval_status"], row["approval_stands"]
         if status == "pending" and stands:
             return Pending(row["action_id"], row["approval_id"], "waits for a person's answer")
-        if status == "approved" and stands and row["approval_digest"] == _digest(act):
+        if status == "approved" and stands and row["approval_digest"] == act.digest:
             rules = {rule["id"]: rule["version"] for rule in row["approval_rules"]}
             return Approved(row["approval_id"], row["action_id"], rules)
         return None  # expired: the same act may ask again
@@ -156,7 +156,3 @@ def _covered(row: Row) -> dict[str, int]:
 
 def _open(row: Row, keys: DataKeys, drivers: Drivers) -> Any:
     return open_json(row, keys=keys, crypto=drivers.crypto)
-
-
-def _digest(act: Act) -> bytes:
-    return act_digest(act.kind, act.name, arguments=act.arguments)

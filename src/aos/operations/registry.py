@@ -22,13 +22,17 @@ from aos.kernel.manifest.values import (
     BudgetSpec,
     DepartmentSpec,
     Manifest,
+    ModelSpec,
     OrganizationSpec,
     PersonSpec,
+    Purpose,
     QueueSpec,
     ToolSpec,
     WorkflowSpec,
 )
+from aos.kernel.models.values import Model
 from aos.kernel.money import Money, convert
+from aos.kernel.policy.permissions import purposes_of
 from aos.kernel.schedules import ScheduleSpec
 from aos.kernel.specs import rule_from
 from aos.kernel.tools import Tool
@@ -42,7 +46,7 @@ from aos.store.cold.connection import run_sql
 class Entry:
     """Where a registered thing stands: its id, its version, whether it is retired. People count as version 0.
 
-    Of agents, tools and workflows, `version` is the one in force, 0 where none is, and `draft` the newest that waits, 0 where
+    Of agents, tools, models, purposes and workflows, `version` is the one in force, 0 where none is, and `draft` the newest that waits, 0 where
     none does. Of all else, `version` is the newest.
     """
 
@@ -84,7 +88,8 @@ def version_required(what: str, draft: int) -> VersionRequired:
 class Registry:
     """The registry: `manifest` is what is in force, `entries` everything ever registered, by kind and name.
 
-    `drafts` holds what waits to be in force, by kind and name: an AgentSpec, a ToolSpec, a WorkflowSpec or a Rule.
+    `drafts` holds what waits to be in force, by kind and name: an AgentSpec, a ToolSpec, a ModelSpec, a Purpose, a
+    WorkflowSpec or a Rule. `secrets` are the names of the secrets that are set.
     """
 
     organization_id: UUID
@@ -92,6 +97,7 @@ class Registry:
     entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
     drafts: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     active_versions: Mapping[str, int] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
 
     def find(self, kind: str, name: str) -> Entry | None:
         """Return the entry of this name, retired or not."""
@@ -108,13 +114,13 @@ class Registry:
         raise NotFound(f"there is no {kind} `{key[:80]}`")
 
     def known(self) -> Manifest:
-        """Return what may be referred to: what is in force, and agents and tools that wait to be."""
-        waiting = {
-            kind: [spec for (each, _), spec in self.drafts.items() if each == kind] for kind in ("agent", "tool")
-        }
-        tools = {spec.name: spec for spec in (*waiting["tool"], *self.manifest.tools)}
-        agents = {spec.name: spec for spec in (*waiting["agent"], *self.manifest.agents)}
-        return replace(self.manifest, tools=tuple(tools.values()), agents=tuple(agents.values()))
+        """Return what may be referred to: what is in force, and agents, tools, models and purposes that wait to be."""
+        every: dict[str, Any] = {}
+        for kind in ("agent", "tool", "model", "purpose"):
+            waiting = [spec for (each, _), spec in self.drafts.items() if each == kind]
+            standing = getattr(self.manifest, f"{kind}s")
+            every[f"{kind}s"] = tuple({spec.name: spec for spec in (*waiting, *standing)}.values())
+        return replace(self.manifest, **every)
 
     def tools(self) -> tuple[Tool, ...]:
         """Return the tools in force as the kernel's own values."""
@@ -149,6 +155,7 @@ class Registry:
             objectives=spec.objectives,
             queue=spec.queue,
             concurrency=spec.concurrency,
+            purposes=purposes_of(spec.models, {each.name: each.models for each in self.manifest.purposes}),
         )
 
     def _own_nanos(self, price: Money | None) -> int:
@@ -164,6 +171,12 @@ def tool_of(spec: ToolSpec, entry: Entry) -> Tool:
     """Return the kernel's value of a tool."""
     plain = {name: getattr(spec, name) for name in spec.__dataclass_fields__}
     return Tool(id=entry.id, version=entry.version, **plain)
+
+
+def model_of(spec: ModelSpec, entry: Entry) -> Model:
+    """Return the kernel's value of a model."""
+    plain = {name: getattr(spec, name) for name in spec.__dataclass_fields__}
+    return Model(id=entry.id, version=entry.version, **plain)
 
 
 def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Registry:
@@ -185,6 +198,8 @@ def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Regi
         queues=_specs(row["queues"], QueueSpec),
         people=_specs(row["people"], PersonSpec, key="email"),
         tools=_specs(row["tools"], ToolSpec),
+        models=_specs(row["models"], ModelSpec),
+        purposes=_specs(row["purposes"], Purpose),
         agents=_specs(row["agents"], AgentSpec),
         policies=tuple(
             rule_from(item["active_spec"], item["active_version"])
@@ -197,7 +212,7 @@ def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Regi
         hooks=_specs(row["hooks"], HookSpec),
     )
     active = {item["name"]: item["active_version"] for item in row["policies"] if item["active_version"] is not None}
-    return Registry(organization_id, manifest, entries, _drafts(row), active)
+    return Registry(organization_id, manifest, entries, _drafts(row), active, frozenset(row["secrets"]))
 
 
 _KINDS = (
@@ -205,6 +220,8 @@ _KINDS = (
     ("queue", "queues", "name"),
     ("person", "people", "email"),
     ("tool", "tools", "name"),
+    ("model", "models", "name"),
+    ("purpose", "purposes", "name"),
     ("agent", "agents", "name"),
     ("policy", "policies", "name"),
     ("budget", "budgets", "name"),
@@ -221,14 +238,11 @@ def _drafts(row: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
         for item in row["policies"]
         if item["state"] == "draft" and not item["retired"]
     }
-    for item in row["tools"]:
-        if item["draft_spec"] is not None:
-            found["tool", item["name"]] = msgspec.convert({**item["draft_spec"], "name": item["name"]}, ToolSpec)
-    for item in row["workflows"]:
-        if item["draft_spec"] is not None:
-            found["workflow", item["name"]] = msgspec.convert(
-                {**item["draft_spec"], "name": item["name"]}, WorkflowSpec
-            )
+    plain = {"tool": ToolSpec, "model": ModelSpec, "purpose": Purpose, "workflow": WorkflowSpec}
+    for kind, spec in plain.items():
+        for item in row[f"{kind}s"]:
+            if item["draft_spec"] is not None:
+                found[kind, item["name"]] = msgspec.convert({**item["draft_spec"], "name": item["name"]}, spec)
     for item in row["agents"]:
         if item["draft_spec"] is not None and not item["retired"]:
             columns = {
@@ -275,4 +289,5 @@ def _organization(row: Mapping[str, Any]) -> OrganizationSpec:
         environment=settings["environment"],
         rates=tuple(sorted((code, int(rate["nanos"])) for code, rate in settings["rates"].items())),
         run_clock=settings["run_clock_allowed"],
+        hosts=tuple(settings["hosts"]),
     )

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from aos.kernel.acts import act_digest
 from aos.kernel.errors import NotFound, TooLarge
 from aos.kernel.identity import PrincipalKind
 from aos.kernel.json import Json, canonical_json
@@ -151,7 +150,7 @@ def run_rows(
             {"id": each.id, "version": each.version, "outcome": each.outcome.value} for each in allowed.decision.matched
         ],
         act_chain=chain_json(act.principal.chain),
-        digest=hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments)),
+        digest=hex_bytes(act.digest),
         outcome_content_id=outcome.row.id,
         workflow_id=planned.workflow_id,
         workflow_version=planned.workflow_version,

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from aos.kernel.acts import Act, ActKind, Pending, Recorded, Refused, act_digest
+from aos.kernel.acts import Act, ActKind, Pending, Recorded, Refused
 from aos.kernel.errors import (
     Conflict,
     IdempotencyMismatch,
@@ -219,7 +219,7 @@ class Signals:
         rows = await self._database.read("find_signal", where)
         if not rows:
             return None
-        if bytes(rows[0]["digest"]) != act_digest(act.kind, act.name, arguments=act.arguments):
+        if bytes(rows[0]["digest"]) != act.digest:
             raise IdempotencyMismatch(
                 f"key `{request.key}` was used for another signal of this run: use a new key for a new signal"
             )
@@ -271,7 +271,7 @@ class Signals:
                 for each in allowed.decision.matched
             ],
             chain=chain_json(act.principal.chain),
-            digest=hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments)),
+            digest=hex_bytes(act.digest),
             outcome_content_id=outcome.row.id,
             key=request.key,
             agent_id=agent.id if agent else None,

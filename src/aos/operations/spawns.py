@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from aos.kernel.acts import Act, ActionState, Recorded, act_digest
+from aos.kernel.acts import Act, ActionState, Recorded
 from aos.kernel.agents import Agent
 from aos.kernel.errors import StaleClaim, StaleFacts
 from aos.kernel.json import Json
@@ -108,7 +108,7 @@ class Spawns:
                 for each in allowed.decision.matched
             ],
             chain=chain_json(act.principal.chain),
-            digest=hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments)),
+            digest=hex_bytes(act.digest),
             child_id=child_id,
             child_name=child.name,
             child_label=label,

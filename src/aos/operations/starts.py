@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused, act_digest
+from aos.kernel.acts import Act, ActionState, ActKind, CallKey, Pending, Recorded, Refused
 from aos.kernel.agents import Agent
 from aos.kernel.errors import StaleClaim, StaleFacts
 from aos.kernel.json import Json
@@ -182,7 +182,7 @@ class Starts:
         row.agent_version = agent.version if agent is not None else None
         row.department_id = agent.department_id if agent is not None else None
         row.chain = chain_json(act.principal.chain)
-        row.digest = hex_bytes(act_digest(act.kind, act.name, arguments=act.arguments))
+        row.digest = hex_bytes(act.digest)
         row.approval_id = allowed.approval_id
         row.call_key = START_KEY if allowed.approval_id is not None else None
         row.clock = act.clock

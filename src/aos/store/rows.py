@@ -98,6 +98,9 @@ class AdmitRow(msgspec.Struct, kw_only=True):
     idempotency_key: str | None = None
     limited: bool = False
     """Whether the tool has a limit, so that the act counts while it is under way."""
+    price_nanos: int | None = None
+    price_currency: str | None = None
+    """What it may cost, for whoever finds it without conclusion."""
 
 
 class TurnRow(msgspec.Struct, kw_only=True):

@@ -13,18 +13,22 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from aos.kernel.agents import ToolPermission
-from aos.kernel.manifest.gains import agent_gains, tool_gains
+from aos.kernel.manifest.gains import agent_gains, model_gains, purpose_gains, tool_gains
 from aos.kernel.manifest.values import (
     AgentSpec,
     HookSpec,
     Manifest,
+    ModelSpec,
     OrganizationSpec,
     PersonSpec,
+    Purpose,
     QueueSpec,
     ScheduleSpec,
     ToolSpec,
     WorkflowSpec,
 )
+from aos.kernel.models.spec import price_text
+from aos.kernel.models.values import Price
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 
@@ -76,6 +80,8 @@ def diff(current: Manifest, wanted: Manifest, *, prune: bool = False) -> list[Ch
     changes += _each("queue", "name", current.queues, after.queues)
     changes += _each("person", "email", current.people, after.people)
     changes += _each("tool", "name", current.tools, after.tools)
+    changes += _each("model", "name", current.models, after.models)
+    changes += _each("purpose", "name", current.purposes, after.purposes)
     changes += _agents(current, after)
     changes += _each("policy", "id", current.policies, after.policies)
     changes += _each("budget", "id", current.budgets, after.budgets)
@@ -94,6 +100,8 @@ def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manife
         queues=_merged("name", current.queues, wanted.queues, prune=prune),
         people=_merged("email", current.people, wanted.people, prune=False),
         tools=_merged("name", current.tools, wanted.tools, prune=prune),
+        models=_merged("name", current.models, wanted.models, prune=prune),
+        purposes=_merged("name", current.purposes, wanted.purposes, prune=prune),
         agents=_merged("name", current.agents, _owned(current.agents, wanted.agents), prune=prune),
         policies=_merged("id", current.policies, wanted.policies, prune=prune),
         budgets=_merged("id", current.budgets, wanted.budgets, prune=prune),
@@ -133,6 +141,7 @@ def _organization(current: OrganizationSpec, wanted: OrganizationSpec) -> list[C
     if after == current:
         return []
     wider = ["runs may carry a clock of their own"] if after.run_clock and not current.run_clock else []
+    wider += [f"models may be reached at `{each}`" for each in after.hosts or () if each not in (current.hosts or ())]
     return [_change("organization", after.name or "", [*wider, *_differences(current, after)], wider=bool(wider))]
 
 
@@ -179,6 +188,10 @@ def _widened(old: object, new: object) -> list[str]:
         return _rule_widened(old, new)
     if isinstance(old, ToolSpec) and isinstance(new, ToolSpec):
         return tool_gains(old, new)
+    if isinstance(old, ModelSpec) and isinstance(new, ModelSpec):
+        return model_gains(old, new)
+    if isinstance(old, Purpose) and isinstance(new, Purpose):
+        return purpose_gains(old, new)
     if isinstance(old, PersonSpec) and isinstance(new, PersonSpec):
         return [f"gains the role `{role}`" for role in new.roles if role not in old.roles]
     if isinstance(old, HookSpec) and isinstance(new, HookSpec):
@@ -274,7 +287,7 @@ def _text(value: object) -> str:
         return ", ".join(_text(each) for each in value)
     if isinstance(value, ToolPermission):
         return f"{value.pattern} ({', '.join(value.effects)})" if value.effects else value.pattern
-    return str(value)
+    return price_text(value) if isinstance(value, Price) else str(value)
 
 
 def _describe(new: object) -> str:
@@ -285,6 +298,10 @@ def _describe(new: object) -> str:
             return f"{new.type}" + (f", may call {', '.join(tools)}" if tools else "")
         case ToolSpec():
             return f"{new.effect}, {new.transport} {new.entry}"
+        case ModelSpec():
+            return f"{new.provider}, {', '.join(price_text(each) for each in new.prices)}"
+        case Purpose():
+            return f"{new.objective}, {', '.join(new.models)}"
         case Rule():
             return f"{new.outcome} {', '.join(new.actions) or 'everything'}"
         case ScheduleSpec():

@@ -1,4 +1,4 @@
-"""What somebody gains when an agent, a tool or a workflow is changed: the reasons why a person must accept it first.
+"""What somebody gains when an agent, a tool, a model, a purpose or a workflow is changed: the reasons why a person must accept it first.
 
 Closed by default: a field that differs counts, unless it stands below as harmless or is known to have become stricter. So
 a field that is added later counts until somebody says that it does not.
@@ -11,10 +11,19 @@ from dataclasses import fields, replace
 from typing import Final
 
 from aos.kernel.agents import ToolPermission
-from aos.kernel.manifest.values import AgentSpec, HookSpec, ScheduleSpec, ToolSpec, WorkflowSpec
+from aos.kernel.manifest.values import (
+    AgentSpec,
+    HookSpec,
+    ModelSpec,
+    Purpose,
+    ScheduleSpec,
+    ToolSpec,
+    WorkflowSpec,
+)
+from aos.kernel.models.values import Price
 from aos.kernel.money import Money
 from aos.kernel.policy.index import meets_agent
-from aos.kernel.policy.permissions import glob_matches
+from aos.kernel.policy.permissions import PURPOSE_PREFIX, glob_matches
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Repeat, ResultTrust
 
@@ -22,6 +31,13 @@ _TRUST: Final = {ResultTrust.UNTRUSTED: 0, ResultTrust.OWN: 1, ResultTrust.TRUST
 _REPEAT: Final = {Repeat.NEVER: 0, Repeat.KEYED: 1, Repeat.SAFE: 2}
 _HARMLESS_OF_TOOLS: Final = frozenset({"name", "description", "timeout_seconds", "concurrency"})
 _HARMLESS_OF_AGENTS: Final = frozenset({"name", "goal", "objectives", "queue", "concurrency"})
+_HARMLESS_OF_MODELS: Final = frozenset({
+    "name", "dialects", "context_tokens", "output_tokens_max", "capabilities", "tags", "strength", "concurrency",
+    "timeout_seconds",
+})  # fmt: skip
+_HARMLESS_OF_PURPOSES: Final = frozenset({
+    "name", "objective", "canary", "hedge_after_ms", "cascade", "cache_seconds", "attempts",
+})  # fmt: skip
 _LISTS: Final = {
     "models": "ask the model",
     "delegates": "hand work to",
@@ -82,7 +98,7 @@ def agent_gains(old: AgentSpec | None, new: AgentSpec, rules: Iterable[Rule]) ->
     reasons = [_may_call(entry) for entry in new.tools if not any(_covers(each, entry) for each in had)]
     for name, words in _LISTS.items():
         before: tuple[str, ...] = getattr(old, name) if old else ()
-        reasons += [f"may now {words} `{each}`" for each in sorted(set(getattr(new, name)) - set(before))]
+        reasons += [_may(words, each) for each in sorted(set(getattr(new, name)) - set(before))]
     if new.runtime is not None and new.runtime.inline and not (old and old.runtime and old.runtime.inline):
         reasons.append("runs in the worker itself")
     if old is None:
@@ -95,6 +111,68 @@ def agent_gains(old: AgentSpec | None, new: AgentSpec, rules: Iterable[Rule]) ->
     return reasons + [
         f"its {name}, which policies may read, is `{getattr(new, name) or 'none'}`"
         for name in (each.name for each in fields(AgentSpec) if each.name not in seen)
+        if getattr(old, name) != getattr(new, name)
+    ]
+
+
+def model_gains(old: ModelSpec | None, new: ModelSpec) -> list[str]:
+    """Return why what agents send to `new` may go elsewhere, or cost less in the books, than with `old`.
+
+    What is sent to a model leaves the house, and so does the key that its secret holds.
+    """
+    where = new.base_url or f"the servers of `{new.provider}`"
+    if old is None:
+        return [f"a new model at {where}" + (f", with the secret `{new.secret}`" if new.secret else "")]
+    reasons: list[str] = []
+    for name in (each.name for each in fields(ModelSpec) if each.name not in _HARMLESS_OF_MODELS):
+        if getattr(old, name) != getattr(new, name):
+            reasons += _model_gain(name, old, new)
+    return reasons
+
+
+def _model_gain(name: str, old: ModelSpec, new: ModelSpec) -> list[str]:
+    match name:
+        case "prices":
+            return [] if _surely_dearer(old.prices, new.prices) else ["its prices changed"]
+        case "fallbacks":
+            return [f"falls back to `{each}`" for each in new.fallbacks if each not in old.fallbacks]
+        case "secret":
+            return [f"is sent the secret `{new.secret}`"] if new.secret else []
+        case "region":
+            return [f"its region, which purposes believe, is `{new.region}`"] if new.region else []
+        case "upstream" | "provider" | "base_url":
+            return [f"its {name} is `{getattr(new, name) or 'none'}`"]
+        case _:
+            return [f"its {name} changed"]
+
+
+def _surely_dearer(old: tuple[Price, ...], new: tuple[Price, ...]) -> bool:
+    """Say whether no call costs less: the same prices by day and size, none of their figures smaller."""
+    return len(old) == len(new) and all(
+        (was.currency, was.since, was.above_tokens) == (now.currency, now.since, now.above_tokens)
+        and all(more >= less for more, less in zip(_figures(now), _figures(was), strict=True))
+        for was, now in zip(old, new, strict=True)
+    )
+
+
+def _figures(price: Price) -> tuple[int, ...]:
+    """Return what each sort of token costs, those named that cost as others do."""
+    writes = price.input if price.cache_writes is None else price.cache_writes
+    kept = writes if price.cache_writes_hour is None else price.cache_writes_hour
+    return price.input, price.output, price.input if price.cached is None else price.cached, writes, kept
+
+
+def purpose_gains(old: Purpose | None, new: Purpose) -> list[str]:
+    """Return what those who may ask for the purpose may ask more: models of it, and regions that it may go to."""
+    if old is None:
+        return [f"whoever may ask for it may ask `{each}`" for each in new.models]
+    reasons = [f"whoever may ask for it may ask `{each}`" for each in new.models if each not in old.models]
+    if old.residency and not (new.residency and set(new.residency) <= set(old.residency)):
+        reasons.append(f"its requests may go to {', '.join(new.residency) or 'any region'}")
+    seen = {*_HARMLESS_OF_PURPOSES, "models", "residency"}
+    return reasons + [
+        f"its {name} changed"
+        for name in (each.name for each in fields(Purpose) if each.name not in seen)
         if getattr(old, name) != getattr(new, name)
     ]
 
@@ -137,6 +215,12 @@ def _running(name: str, workflows: tuple[WorkflowSpec, ...]) -> set[str]:
         last = len(found)
         found |= {each.name for each in workflows if any(task.workflow in found for task in each.tasks)}
     return found
+
+
+def _may(words: str, name: str) -> str:
+    if name.startswith(PURPOSE_PREFIX):
+        return f"may now ask the models of `{name}`"
+    return f"may now {words} `{name}`"
 
 
 def _may_call(entry: ToolPermission) -> str:

@@ -7,10 +7,12 @@ name still counts, so that one mistake is reported once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, TypeVar
 
 from aos.kernel.errors import FieldError, InvalidManifest
 from aos.kernel.json import Json, depth
+from aos.kernel.manifest.models import read_model, read_purpose
 from aos.kernel.manifest.parts import (
     Fields,
     Part,
@@ -29,6 +31,8 @@ from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.manifest.starts import read_hook, read_schedule
 from aos.kernel.manifest.values import BudgetSpec, Manifest, OrganizationSpec
 from aos.kernel.manifest.workflows import read_workflow
+from aos.kernel.models import catalogue
+from aos.kernel.models.purposes import PURPOSES
 from aos.kernel.schema import check, pointer
 from aos.kernel.workflow.lanes import DEFAULT_QUEUE
 
@@ -36,6 +40,9 @@ Value = TypeVar("Value")
 
 PROBLEMS_MAX: Final = 100
 """How many problems one answer names."""
+
+USUAL_CURRENCY: Final = "EUR"
+"""In which what is free costs nothing, as long as no organization is known."""
 
 DEPTH_MAX: Final = 64
 """How deeply a manifest may nest."""
@@ -48,9 +55,9 @@ def parse_manifest(document: Json, known: Manifest | None = None) -> Manifest:
     """
     if depth(document, at_most=DEPTH_MAX) > DEPTH_MAX:
         raise refuse_manifest([FieldError("", f"a manifest nests at most {DEPTH_MAX} deep")])
-    reading = _Reading(document)
-    manifest = reading.manifest()
     existing = known or Manifest()
+    reading = _Reading(document, existing.organization.currency)
+    manifest = reading.manifest()
     problems = [*reading.problems, *check_references(manifest, reading.names(existing), existing)]
     if problems:
         raise refuse_manifest(problems)
@@ -74,11 +81,13 @@ def part_of(place: str) -> tuple[str, str]:
 class _Reading:
     """One reading of one document; `problems` grows, `places` learns where each part stands."""
 
-    def __init__(self, document: Json) -> None:
+    def __init__(self, document: Json, currency: str | None) -> None:
         self.problems = check(document, manifest_schema())
         self.places: dict[tuple[str, str], str] = {}
         self._document: Fields = document if isinstance(document, dict) else {}
         self._broken = {part_of(problem.pointer) for problem in self.problems}
+        said = self._map("organization").get("currency")
+        self._currency = said if isinstance(said, str) else currency or USUAL_CURRENCY
 
     def manifest(self) -> Manifest:
         """Return the sound parts of the document as values, each kind in the order of its names."""
@@ -92,6 +101,8 @@ class _Reading:
             queues=self._read("queues", read_queue),
             people=self._read("people", read_person, key="email"),
             tools=self._read("tools", read_tool),
+            models=self._read("models", partial(read_model, currency=self._currency)),
+            purposes=self._read("purposes", read_purpose),
             agents=self._read("agents", read_agent),
             policies=self._read("policies", read_policy, key="id"),
             budgets=self._budgets(),
@@ -106,6 +117,8 @@ class _Reading:
             "departments": {*self._map("departments"), *(each.name for each in known.departments)},
             "queues": {DEFAULT_QUEUE, *self._map("queues"), *(each.name for each in known.queues)},
             "tools": {*self._map("tools"), *(each.name for each in known.tools)},
+            "models": {*self._map("models"), *(each.name for each in known.models), *catalogue.names()},
+            "purposes": {*self._map("purposes"), *(each.name for each in known.purposes), *PURPOSES},
             "agents": {*self._map("agents"), *(each.name for each in known.agents)},
             "workflows": {*self._map("workflows"), *(each.name for each in known.workflows)},
         }

@@ -103,6 +103,7 @@ def read_organization(part: Part) -> OrganizationSpec:
         environment=cast(str | None, part.fields.get("environment")),
         rates=tuple((code, _rate(part, code)) for code in sorted(rates)) if isinstance(rates, dict) else None,
         run_clock=cast(bool | None, part.fields.get("run_clock")),
+        hosts=tuple(sorted(part.texts("hosts"))) if "hosts" in part.fields else None,
     )
 
 

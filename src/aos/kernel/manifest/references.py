@@ -15,8 +15,9 @@ from aos.kernel.errors import FieldError
 from aos.kernel.json_text import suggest
 from aos.kernel.manifest.templates import path_in_schema
 from aos.kernel.manifest.values import AgentSpec, BudgetScope, HookSpec, Manifest, ScheduleSpec, ToolSpec, WorkflowSpec
+from aos.kernel.models.catalogue import find
 from aos.kernel.money import Money
-from aos.kernel.policy.permissions import glob_matches
+from aos.kernel.policy.permissions import PURPOSE_PREFIX, glob_matches
 from aos.kernel.schema import check, pointer
 from aos.kernel.tools import Effect, FactLookup
 from aos.kernel.workflow.compensation import compensation_problems
@@ -27,10 +28,17 @@ _ONE: Final = {
     "departments": "department",
     "queues": "queue",
     "tools": "tool",
+    "models": "model",
+    "purposes": "purpose",
     "workflows": "workflow",
     "runnable": "workflow or agent",
 }
-_ACTION_KINDS: Final = {"tool": "tools", "delegate": "agents", "message": "agents", "run": "runnable"}
+_ACTION_KINDS: Final = {
+    "tool": "tools",
+    "delegate": "agents",
+    "message": "agents",
+    "run": "runnable",
+}
 _SCOPE_KINDS: Final = {BudgetScope.DEPARTMENT: "departments", BudgetScope.AGENT: "agents"}
 
 
@@ -56,6 +64,7 @@ def check_references(manifest: Manifest, names: Names, known: Manifest) -> Itera
     yield from _check_collisions(names)
     for tool in manifest.tools:
         yield from _check_tool(tool, tools, names)
+    yield from _check_models(manifest, names)
     people = {person.email for person in (*known.people, *manifest.people)}
     for agent in manifest.agents:
         yield from _check_agent(agent, people, tools, names=names)
@@ -189,6 +198,37 @@ def _check_lookup(lookup: FactLookup, tool: ToolSpec, read: ToolSpec, *, at: str
             yield FieldError(at, f"`{read.name}` needs the argument `{needed}`")
 
 
+def _check_models(manifest: Manifest, names: Names) -> Iterator[FieldError]:
+    """Yield what models and purposes name that neither is registered nor stands in the catalogue."""
+    for model in manifest.models:
+        at = pointer(names.at("models", model.name), "fallbacks")
+        for index, fallback in enumerate(model.fallbacks):
+            if fallback == model.name:
+                yield FieldError(pointer(at, index), f"model `{model.name}` cannot fall back to itself")
+            yield from _check_model(fallback, pointer(at, index), names)
+    for purpose in manifest.purposes:
+        at = pointer(names.at("purposes", purpose.name), "models")
+        for index, name in enumerate(purpose.models):
+            yield from _check_model(name, pointer(at, index), names)
+
+
+def _check_model(name: str, at: str, names: Names) -> Iterator[FieldError]:
+    """Check the name of a model, which the catalogue may know under more names than it lists."""
+    if find(name) is None:
+        yield from names.check("models", name, at)
+
+
+def _check_asked(entry: str, at: str, names: Names) -> Iterator[FieldError]:
+    """Check one entry of an agent's `models`: a model, a purpose, or a glob of either."""
+    kind, name = (
+        ("purposes", entry.removeprefix(PURPOSE_PREFIX)) if entry.startswith(PURPOSE_PREFIX) else ("models", entry)
+    )
+    if "*" not in name:
+        yield from names.check(kind, name, at) if kind == "purposes" else _check_model(name, at, names)
+    elif not any(glob_matches(name, known) for known in names.known[kind]):
+        yield FieldError(at, f"`{entry}` takes in no {_ONE[kind]}")
+
+
 def _check_agent(
     agent: AgentSpec, people: Set[str], tools: Mapping[str, ToolSpec], *, names: Names
 ) -> Iterator[FieldError]:
@@ -205,6 +245,8 @@ def _check_agent(
             yield from _check_observer(agent, tools.get(entry.pattern), place)
         elif not any(glob_matches(entry.pattern, name) for name in names.known["tools"]):
             yield FieldError(place, f"`{entry.pattern}` takes in no tool")
+    for index, asked in enumerate(agent.models):
+        yield from _check_asked(asked, pointer(pointer(at, "models"), index), names)
     if agent.delegates and agent.type in (AgentType.OBSERVER, AgentType.SUB_AGENT):
         yield FieldError(pointer(at, "delegates"), f"an agent of type `{agent.type}` may not delegate")
     for index, delegate in enumerate(agent.delegates):
@@ -231,7 +273,9 @@ def _check_policies(manifest: Manifest, names: Names) -> Iterator[FieldError]:
             yield from _check_selector(selector, pointer(pointer(at, "agents"), index), names)
         for index, action in enumerate(policy.actions):
             kind, _, name = action.partition(":")
-            if kind in _ACTION_KINDS and "*" not in name:
+            if kind == "model" and "*" not in name:
+                yield from _check_model(name, pointer(pointer(at, "actions"), index), names)
+            elif kind in _ACTION_KINDS and "*" not in name:
                 yield from names.check(_ACTION_KINDS[kind], name, pointer(pointer(at, "actions"), index))
 
 

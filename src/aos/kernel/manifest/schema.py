@@ -22,6 +22,7 @@ from aos.kernel.limits import (
     TASK_PRIORITY_MAX,
     TASKS_PER_RUN_MAX,
 )
+from aos.kernel.manifest.models_schema import host_schema, model_schema, purpose_schema
 from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
@@ -116,6 +117,12 @@ _ORGANIZATION: Final = _object(
             },
             "examples": [{"USD": 0.92}],
         },
+        "hosts": _list(
+            host_schema(),
+            "The hosts that models may be reached at, beside their providers' own; to change it is for who may publish "
+            "policies",
+            uniqueItems=True,
+        ),
         "run_clock": {
             "type": "boolean",
             "description": "Whether a run may carry a clock of its own, as a rehearsal does; decisions record both times",
@@ -414,7 +421,10 @@ _DEFS: Final[_JsonObject] = {
     "fact_name": _like(TASK_PATTERN, "vendor", description="A fact's name"),
     "tool_name": _like(TOOL_PATTERN, "payments.create", description="A tool's name", maxLength=TOOL_NAME_MAX),
     "tool_glob": _like("^[a-z*][a-z0-9_.*-]*$", "erp.*", description="A tool's name, or a glob with *"),
-    "model_name": _like("^[A-Za-z0-9][A-Za-z0-9_.:/*-]*$", "gpt-4-turbo", description="A model's name"),
+    "model_name": _like(
+        "^[A-Za-z0-9][A-Za-z0-9_.:/*-]*$", "gpt-4-turbo", description="A model's name, `purpose:NAME`, or a glob"
+    ),
+    "model": _like("^[A-Za-z0-9][A-Za-z0-9_.:/-]*$", "gpt-4-turbo", description="A model's name, without globs"),
     "agent_selector": _like(
         "^(type:|department:)?[a-z0-9*][a-z0-9_*-]*$",
         "type:sub-agent",
@@ -447,6 +457,10 @@ _SCHEMA: Final[Json] = {
             "queues": _map("queue", _QUEUE, "What tasks share, and how many of them may be under way at once"),
             "people": _list(_PERSON, "Who may sign in, and their roles"),
             "tools": _map("tool_name", _TOOL, "What agents can do to the world"),
+            "models": _map(
+                "model", model_schema(), "The models that agents may ask; the catalogue tells what is not said"
+            ),
+            "purposes": _map("name", purpose_schema(), "What models are wanted for: agents ask for `purpose:NAME`"),
             "agents": _map("name", _AGENT, "Who acts; `tools`, `models` and `delegates` are their permissions"),
             "policies": _list(_POLICY, "What narrows the permissions: deny, escalate", maxItems=RULES_MAX),
             "budgets": _list(_BUDGET, "What AOS itself may cost"),

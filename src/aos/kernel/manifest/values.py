@@ -14,6 +14,8 @@ from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
 from aos.kernel.hooks import HookMapping as HookMapping
 from aos.kernel.hooks import HookSpec as HookSpec
 from aos.kernel.json import Json
+from aos.kernel.models.spec import ModelSpec as ModelSpec
+from aos.kernel.models.values import Purpose as Purpose
 from aos.kernel.money import Money
 from aos.kernel.people import Role
 from aos.kernel.policy.permissions import glob_matches
@@ -53,6 +55,7 @@ class OrganizationSpec:
     environment: str | None = None
     rates: tuple[tuple[str, int], ...] | None = None
     run_clock: bool | None = None
+    hosts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ class Manifest:
     queues: tuple[QueueSpec, ...] = ()
     people: tuple[PersonSpec, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
+    models: tuple[ModelSpec, ...] = ()
+    purposes: tuple[Purpose, ...] = ()
     agents: tuple[AgentSpec, ...] = ()
     policies: tuple[Rule, ...] = ()
     budgets: tuple[BudgetSpec, ...] = ()

@@ -48,7 +48,11 @@ class Price:
     input: int
     output: int
     cached: int | None = None
+    """None: what is read from a cache costs as other input."""
     cache_writes: int | None = None
+    """None: what is written to a cache costs as other input."""
+    cache_writes_hour: int | None = None
+    """What is written to be kept for an hour; None: as other cache writes."""
     since: date = date(1970, 1, 1)
     above_tokens: int = 0
     source: str = ""
@@ -85,6 +89,32 @@ class Model:
     timeout_seconds: int = 600
     options: Mapping[str, str] = field(default_factory=dict)
     """What one provider needs besides: `api_version` and `deployment` of Azure."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueModel:
+    """What is known of a model before anyone registers it, from the catalogue that is shipped.
+
+    It fills what a registration leaves out, under the same names. `base_url` is empty where only the operator knows it;
+    `prices` are empty where nobody but the operator can say them.
+    """
+
+    name: str
+    provider: Provider
+    upstream: str
+    base_url: str
+    dialects: tuple[Dialect, ...]
+    context_tokens: int
+    output_tokens_max: int
+    strength: int
+    capabilities: tuple[Capability, ...] = ()
+    tags: tuple[str, ...] = ()
+    prices: tuple[Price, ...] = ()
+    region: str = ""
+    aliases: tuple[str, ...] = ()
+    """Other names it is found by."""
+    ends: date | None = None
+    """Since when its provider no longer serves it, where that is known."""
 
 
 class Objective(StrEnum):

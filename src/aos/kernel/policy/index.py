@@ -118,6 +118,7 @@ def _same(kept: Agent | None, agent: Agent | None) -> bool:
         and kept.department == agent.department
         and kept.tools == agent.tools
         and kept.models == agent.models
+        and kept.purposes == agent.purposes
         and kept.delegates == agent.delegates
     )
 

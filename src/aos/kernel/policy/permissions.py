@@ -1,7 +1,7 @@
 """Permissions as rules: what an agent's own lists allow, and what AOS allows or denies whatever a policy says.
 
 An agent's `tools`, `models` and `delegates` are its permissions; each is the allow rule `permission/<agent>/<name>`, and
-what no rule allows is denied. The built-in denials below hold against every allow:
+what no rule allows is denied. `purpose:NAME` among its models permits the models that the purpose names at the moment. The built-in denials below hold against every allow:
 
     built-in/unknown-agent          the actor is no agent of this organization
     built-in/unknown-tool           no tool of that name is registered
@@ -18,7 +18,7 @@ People and schedules have no lists: `MAY_BY_ROLE` is all that is allowed to them
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -31,15 +31,20 @@ from aos.kernel.policy.values import Matched, Outcome, Rule, RuleSource
 from aos.kernel.tools import Effect, Tool
 
 MAY_BY_ROLE: Final[Mapping[str, tuple[str, ...]]] = {
-    "admin": ("delegate:*", "message:*", "run:*", "tool:*"),
-    "developer": ("delegate:*", "message:*", "run:*"),
-    "operator": ("delegate:*", "message:*", "run:*"),
+    "admin": ("delegate:*", "message:*", "model:*", "run:*", "tool:*"),
+    "developer": ("delegate:*", "message:*", "model:*", "run:*"),
+    "operator": ("delegate:*", "message:*", "model:*", "run:*"),
     "schedule": ("delegate:*", "message:*", "run:*"),
 }
 """What a person may do by role; a schedule, made by somebody who may, has the role `schedule`.
 
-`delegate:*` is what a run does for the one who started it: each of its tasks is a delegation to an agent.
+`delegate:*` is what a run does for the one who started it: each of its tasks is a delegation to an agent. Whoever may start
+runs, which cost money too, may try a model: budgets and policies count for them as for agents.
 """
+
+
+PURPOSE_PREFIX: Final = "purpose:"
+"""What an entry of an agent's `models` begins with where it names a purpose."""
 
 
 @lru_cache(maxsize=20_000)
@@ -56,23 +61,44 @@ def glob_matches(pattern: str, name: str) -> bool:
 
 def permission_rules(agent: Agent) -> tuple[Rule, ...]:
     """Return the allow rules that the agent's lists make."""
-    lists = [
-        (f"tool:{each.pattern}", each.pattern, tuple(effect.value for effect in each.effects)) for each in agent.tools
+    lists: list[tuple[tuple[str, ...], str, tuple[str, ...]]] = [
+        ((f"tool:{each.pattern}",), each.pattern, tuple(effect.value for effect in each.effects))
+        for each in agent.tools
     ]
-    lists += [(f"model:{name}", name, ()) for name in agent.models]
-    lists += [(f"delegate:{name}", name, ()) for name in agent.delegates]
+    named = dict(agent.purposes)
+    # A rule without actions would allow everything: a purpose that names no model keeps the action of its own name.
+    lists += [
+        ((f"model:{name}", *(f"model:{model}" for model in named.get(name, ()))), name, ()) for name in agent.models
+    ]
+    lists += [((f"delegate:{name}",), name, ()) for name in agent.delegates]
     return tuple(
         Rule(
             id=f"permission/{agent.name}/{name}",
             version=agent.version,
             outcome=Outcome.ALLOW,
             agents=(agent.name,),
-            actions=(action,),
+            actions=actions,
             effects=effects,
             source=RuleSource.PERMISSION,
         )
-        for action, name, effects in lists
+        for actions, name, effects in lists
     )
+
+
+def purposes_of(
+    models: Iterable[str], purposes: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what an agent's `models` permit through purposes: each entry that names one, or a glob, with its models.
+
+    `purposes` holds the models of each purpose by its name. An entry that names no purpose there permits nothing.
+    """
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for entry in models:
+        if entry.startswith(PURPOSE_PREFIX):
+            pattern = entry.removeprefix(PURPOSE_PREFIX)
+            named = [model for name, each in purposes.items() if glob_matches(pattern, name) for model in each]
+            found.append((entry, tuple(dict.fromkeys(named))))
+    return tuple(found)
 
 
 def role_rules(principal: Principal) -> tuple[Rule, ...]:
@@ -93,6 +119,8 @@ def permits(agent: Agent, kind: ActKind, *, name: str, tool: Tool | None) -> boo
             (not each.effects or tool.effect in each.effects) and glob_matches(each.pattern, name)
             for each in agent.tools
         )
+    if kind is ActKind.MODEL and any(name in models for _, models in agent.purposes):
+        return True
     patterns = agent.models if kind is ActKind.MODEL else agent.delegates if kind is ActKind.DELEGATE else ()
     return any(glob_matches(pattern, name) for pattern in patterns)
 

@@ -17,20 +17,21 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor, AsyncRawCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from aos.kernel.errors import Unavailable
 from aos.store.hot.machine import MACHINE_STATEMENTS
-from aos.store.sql_files import sql
+from aos.store.sql_files import numbered, sql
 
 T = TypeVar("T")
 Row = DictRow
 _BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
+_SESSION: Final = {"row_factory": dict_row, "autocommit": True, "cursor_factory": AsyncRawCursor}
 _SLOW_SECONDS: Final = 0.05
 """A statement of the machine role that takes longer makes all of them be planned again."""
 _RENEWAL_SECONDS: Final = 1.0
@@ -92,7 +93,7 @@ class Database:
         """Open a transaction that sees one organization's rows."""
         try:
             async with self._app.connection() as connection, connection.transaction():
-                await connection.execute("select set_config('aos.organization', %s, true)", (str(organization_id),))
+                await connection.execute("select set_config('aos.organization', $1, true)", (str(organization_id),))
                 yield AppTransaction(connection)
         except _BROKEN:
             raise
@@ -127,19 +128,51 @@ class Database:
         return await self._in_one_trip(statements)
 
     async def _in_one_trip(self, statements: Sequence[tuple[str, Params]]) -> list[Row]:
-        for name, _ in statements:
-            _check_listed(name)
         clock = asyncio.get_running_loop()
         try:
             async with self._machine.connection() as connection:
                 await self._plans.renew(connection)
                 began = clock.time()
                 async with connection.pipeline(), connection.transaction():
-                    cursors = [
-                        await connection.execute(sql(name).encode("utf-8"), params, prepare=True)
-                        for name, params in statements
-                    ]
+                    cursors = [await _listed(connection, name, params) for name, params in statements]
                 rows = await cursors[-1].fetchall()
+                self._plans.ran(clock.time(), clock.time() - began)
+                return rows
+        except _BROKEN:
+            raise
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
+    async def write_decided(
+        self, locks: Sequence[tuple[str, Params]], decide: Callable[[list[list[Row]]], tuple[str, Params] | None]
+    ) -> list[Row]:
+        """Lock what listed statements lock, in one round trip; decide on their rows; write and commit in another.
+
+        `decide` gets the rows of each lock and returns the statement that writes, None where there is nothing to write; it only
+        reads. Returns the rows of that statement. Repeated as `write` does, under the same conditions.
+        """
+        for _ in range(_BROKEN_TRIES_MAX - 1):
+            try:
+                return await self._in_two_trips(locks, decide)
+            except _BROKEN:
+                continue
+        return await self._in_two_trips(locks, decide)
+
+    async def _in_two_trips(
+        self, locks: Sequence[tuple[str, Params]], decide: Callable[[list[list[Row]]], tuple[str, Params] | None]
+    ) -> list[Row]:
+        clock = asyncio.get_running_loop()
+        try:
+            async with self._machine.connection() as connection:
+                await self._plans.renew(connection)
+                began = clock.time()
+                async with connection.pipeline() as pipeline, connection.transaction():
+                    locked = [await _listed(connection, name, params) for name, params in locks]
+                    if locked:
+                        await pipeline.sync()
+                    wanted = decide([await cursor.fetchall() for cursor in locked])
+                    cursor = None if wanted is None else await _listed(connection, *wanted)
+                rows = [] if cursor is None else await cursor.fetchall()
                 self._plans.ran(clock.time(), clock.time() - began)
                 return rows
         except _BROKEN:
@@ -176,7 +209,11 @@ class Database:
         """Return a connection of the machine role outside the pools, for what lasts as long as a session; closed by the caller."""
         try:
             return await AsyncConnection.connect(
-                self.config.machine_dsn, autocommit=True, row_factory=dict_row, connect_timeout=5
+                self.config.machine_dsn,
+                autocommit=True,
+                row_factory=dict_row,
+                connect_timeout=5,
+                cursor_factory=AsyncRawCursor,
             )
         except psycopg.OperationalError as error:
             raise unavailable(error) from error
@@ -241,8 +278,19 @@ def _check_listed(name: str) -> None:
         raise KeyError(f"`{name}` is not a statement of the machine role")
 
 
+async def _listed(connection: AsyncConnection[DictRow], name: str, params: Params) -> AsyncCursor[DictRow]:
+    _check_listed(name)
+    return await execute(connection, name, params)
+
+
+async def execute(connection: AsyncConnection[DictRow], name: str, params: Params | None) -> AsyncCursor[DictRow]:
+    """Send the statement `sql/<name>.sql` on a connection of these pools, prepared."""
+    statement, names = numbered(name)
+    return await connection.execute(statement, [params[each] for each in names] if params else None, prepare=True)
+
+
 async def _run(connection: AsyncConnection[DictRow], name: str, params: Params | None) -> list[Row]:
-    cursor = await connection.execute(sql(name).encode("utf-8"), params, prepare=True)
+    cursor = await execute(connection, name, params)
     return await cursor.fetchall() if cursor.description is not None else []
 
 
@@ -259,7 +307,7 @@ def _pool(
         max_size=connections_max,
         open=False,
         timeout=timeout_seconds,
-        kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
+        kwargs={**_SESSION, "connect_timeout": 5},
         configure=configure,
     )
 

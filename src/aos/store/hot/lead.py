@@ -16,9 +16,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from aos.kernel.errors import Unavailable
-from aos.store.hot.database import Database, Row, unavailable
+from aos.store.hot.database import Database, Row, execute, unavailable
 from aos.store.hot.machine import MACHINE_STATEMENTS
-from aos.store.sql_files import sql
 
 LEAD_SECONDS: Final = 10
 
@@ -66,5 +65,5 @@ class Lead:
             raise KeyError(f"`{statement}` is not a statement of the machine role")
         if self._session is None:
             raise Unavailable("the session that leads was closed")
-        cursor = await self._session.execute(sql(statement).encode("utf-8"), params, prepare=True)
+        cursor = await execute(self._session, statement, params)
         return await cursor.fetchall()

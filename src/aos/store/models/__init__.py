@@ -5,6 +5,7 @@ tables have a composite key over plain UUID fields and no ForeignKey, which coul
 """
 
 from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey
+from aos.store.models.asked import Model, ModelVersion, Purpose, PurposeVersion
 from aos.store.models.budgets import Budget, BudgetAccount, UsageEvent
 from aos.store.models.ledger import Action, LedgerCheckpoint, LedgerHead, LedgerLeaf, LedgerNode, LedgerPending, Record
 from aos.store.models.organizations import Department, Idempotency, Member, Organization, OrganizationSettings
@@ -42,6 +43,8 @@ __all__ = [
     "LedgerNode",
     "LedgerPending",
     "Member",
+    "Model",
+    "ModelVersion",
     "Organization",
     "OrganizationSettings",
     "OriginToken",
@@ -51,6 +54,8 @@ __all__ = [
     "Policy",
     "PolicyVersion",
     "Process",
+    "Purpose",
+    "PurposeVersion",
     "Record",
     "Report",
     "Run",

@@ -44,6 +44,8 @@ class Action(models.Model):
     intended_at = models.DateTimeField(db_default=AosNow())
     concluded_at = models.DateTimeField(null=True)
     limited = models.BooleanField(db_default=False)
+    price_nanos = models.BigIntegerField(null=True)
+    price_currency = models.TextField(null=True)
 
     class Meta:
         db_table = "action"

@@ -29,6 +29,7 @@ class OrganizationSettings(models.Model):
     environment = models.TextField(db_default="production")
     rates = models.JSONField(db_default={})
     run_clock_allowed = models.BooleanField(db_default=False)
+    hosts = ArrayField(models.TextField(), db_default=[])
 
     class Meta:
         db_table = "organization_settings"

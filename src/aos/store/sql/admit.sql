@@ -11,7 +11,7 @@ with member as (
     tool_version int, digest bytea, arguments_content_id uuid, decision_content_id uuid,
     outcome_content_id uuid, error_code text, holds jsonb,
     clock timestamptz, deadline_seconds double precision, idempotency_principal uuid, idempotency_key text,
-    limited boolean)
+    limited boolean, price_nanos bigint, price_currency text)
 ), live as (
   select m.* from member m
   join organization o on o.id = m.organization_id and o.epoch = m.epoch
@@ -53,20 +53,20 @@ with member as (
   insert into action as a (organization_id, id, kind, name, effect, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, tool_id, tool_version, digest,
     arguments_content_id, decision_content_id, outcome_content_id, error_code, holds, clock, deadline, intended_at,
-    concluded_at, limited)
+    concluded_at, limited, price_nanos, price_currency)
   select organization_id, action_id, kind, name, effect, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, case state when 'waiting' then null else approval_id end,
     tool_id, tool_version, digest, arguments_content_id, decision_content_id, outcome_content_id, error_code,
     coalesce(holds, '[]'), clock,
     aos_now() + deadline_seconds * interval '1 second', aos_now(), case state when 'refused' then aos_now() end,
-    limited
+    limited, price_nanos, price_currency
   from granted
   on conflict (organization_id, id) do update set
     state = excluded.state, outcome = excluded.outcome, rules = excluded.rules, holds = excluded.holds,
     attempt = excluded.attempt, approval_id = excluded.approval_id, error_code = excluded.error_code,
     decision_content_id = excluded.decision_content_id, outcome_content_id = excluded.outcome_content_id, clock = excluded.clock, deadline = excluded.deadline,
     intended_at = excluded.intended_at, concluded_at = excluded.concluded_at,
-    limited = excluded.limited
+    limited = excluded.limited, price_nanos = excluded.price_nanos, price_currency = excluded.price_currency
     where a.state = 'waiting'
 ), used as (
   update approval a set status = 'used', used_by_action_id = g.action_id

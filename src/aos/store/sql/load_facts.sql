@@ -14,6 +14,23 @@ select o.epoch, aos_now() as now,
     from tool t
     join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
     where t.organization_id = o.id and t.retired_at is null) as tools,
+  (select coalesce(jsonb_agg(jsonb_build_object('columns', jsonb_build_object(
+      'id', m.id, 'name', m.name, 'version', m.version), 'spec', v.spec)), '[]')
+    from model m
+    join model_version v on v.organization_id = m.organization_id and v.model_id = m.id and v.version = m.version
+    where m.organization_id = o.id and m.retired_at is null) as models,
+  (select coalesce(jsonb_agg(jsonb_build_object('name', p.name, 'spec', v.spec)), '[]')
+    from purpose p
+    join purpose_version v on v.organization_id = p.organization_id and v.purpose_id = p.id and v.version = p.version
+    where p.organization_id = o.id and p.retired_at is null) as purposes,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', s.id, 'name', s.name, 'data_key_id', s.data_key_id,
+      'sealed', encode(s.sealed, 'base64'))), '[]')
+    from secret s
+    where s.organization_id = o.id and length(s.sealed) > 0 and s.name not like 'signing/%%' and s.name not like 'hook/%%'
+      and s.name in (
+      select v.spec->>'secret' from model m
+      join model_version v on v.organization_id = m.organization_id and v.model_id = m.id and v.version = m.version
+      where m.organization_id = o.id and m.retired_at is null)) as secrets,
   (select coalesce(jsonb_agg(jsonb_build_object('version', v.version, 'spec', v.spec)), '[]')
     from policy p
     join policy_version v on v.organization_id = p.organization_id and v.policy_id = p.id and v.state = 'active'

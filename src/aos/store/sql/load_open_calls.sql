@@ -15,6 +15,6 @@ with wanted as (
   join action a on a.organization_id = k.organization_id and a.id = k.action_id and a.state <> 'intended'
 )
 select a.organization_id, a.id, a.kind, a.name, a.chain, a.run_id, a.task_id, a.attempt, a.call_key, s.tries, a.tool_id,
-  a.holds, a.approval_id
+  a.holds, a.approval_id, a.price_nanos, a.price_currency
 from standing s
 join action a on a.organization_id = s.organization_id and a.id = s.id

@@ -16,6 +16,26 @@ select o.id, o.name,
       where w.organization_id = t.organization_id and w.tool_id = t.id and w.version > t.version
       order by w.version desc limit 1) n on true
     where t.organization_id = o.id) as tools,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', m.id, 'name', m.name, 'version', m.version,
+      'retired', m.retired_at is not null, 'spec', v.spec, 'draft_version', n.version, 'draft_spec', n.spec)), '[]')
+    from model m
+    left join model_version v on v.organization_id = m.organization_id and v.model_id = m.id and v.version = m.version
+    left join lateral (
+      select w.version, w.spec from model_version w
+      where w.organization_id = m.organization_id and w.model_id = m.id and w.version > m.version
+      order by w.version desc limit 1) n on true
+    where m.organization_id = o.id) as models,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'name', p.name, 'version', p.version,
+      'retired', p.retired_at is not null, 'spec', v.spec, 'draft_version', n.version, 'draft_spec', n.spec)), '[]')
+    from purpose p
+    left join purpose_version v on v.organization_id = p.organization_id and v.purpose_id = p.id and v.version = p.version
+    left join lateral (
+      select w.version, w.spec from purpose_version w
+      where w.organization_id = p.organization_id and w.purpose_id = p.id and w.version > p.version
+      order by w.version desc limit 1) n on true
+    where p.organization_id = o.id) as purposes,
+  (select coalesce(jsonb_agg(s.name), '[]') from secret s
+    where s.organization_id = o.id and length(s.sealed) > 0) as secrets,
   (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'version', a.version,
       'retired', a.status = 'retired', 'status', a.status, 'type', a.type, 'department_id', a.department_id,
       'department', coalesce(d.name, ''), 'owner', p.email, 'spec', v.spec, 'draft_version', n.version,

@@ -4,5 +4,6 @@ update organization_settings set
   timezone = coalesce(%(timezone)s, timezone),
   environment = coalesce(%(environment)s, environment),
   rates = coalesce(%(rates)s::jsonb, rates),
-  run_clock_allowed = coalesce(%(run_clock_allowed)s::boolean, run_clock_allowed)
+  run_clock_allowed = coalesce(%(run_clock_allowed)s::boolean, run_clock_allowed),
+  hosts = coalesce(%(hosts)s::text[], hosts)
 where organization_id = %(organization_id)s

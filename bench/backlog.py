@@ -3,7 +3,7 @@
 Tasks are put into the table while their runs are paused, the workers are warmed, then all runs are resumed and the ends of
 tasks are counted. For fairness, single tasks of a small organization are timed one after the other: alone, and while the
 workers are at another organization's queue. The figure is the ratio of the two 99th percentiles.
-`python -m bench queue [--workers N] [--tasks N] [--samples N]`, JSON lines.
+`python -m bench backlog [--workers N] [--tasks N] [--samples N]`, JSON lines.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def measure_fairness(tasks: int, workers: int, samples: int) -> dict[str, Any]:
 
 def main(argv: Sequence[str]) -> int:
     """Print one JSON line for each figure."""
-    parser = argparse.ArgumentParser(prog="queue")
+    parser = argparse.ArgumentParser(prog="backlog")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--tasks", type=int, default=100_000, help="tasks in the long queue")
     parser.add_argument("--samples", type=int, default=300, help="single tasks that are timed")
@@ -238,5 +238,5 @@ def main(argv: Sequence[str]) -> int:
 
 def tell(line: dict[str, Any]) -> dict[str, Any]:
     """Print a line, and return it."""
-    print(json.dumps({"bench": "queue", **line, "fdatasync_us": fdatasync_us()}), flush=True)
+    print(json.dumps({"bench": "backlog", **line, "fdatasync_us": fdatasync_us()}), flush=True)
     return line

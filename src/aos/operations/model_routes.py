@@ -1,0 +1,211 @@
+"""Which models may answer a request, in which order, and why: the candidates of a name, a purpose or `auto`.
+
+Every candidate is decided on by policy before it is asked; one that would be refused or has to wait for a person is left out
+while another is allowed. The choice is the kernel's; what it was made of is kept with the decision, so that it can be made
+again from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aos.kernel.acts import Act, ActKind, ModelAsk
+from aos.kernel.agents import AgentType
+from aos.kernel.dialects.read import bound_input
+from aos.kernel.dialects.values import Asked, Dialect
+from aos.kernel.errors import AosError, BudgetSpent, FieldError, InvalidRequest, NotFound, Unavailable
+from aos.kernel.identity import Principal
+from aos.kernel.json import Json
+from aos.kernel.models.explanation import write_question
+from aos.kernel.models.health import BreakerState
+from aos.kernel.models.routing import Candidate, Choice, candidate_of, choose, dialect_for
+from aos.kernel.models.values import CascadeCheck, Model, Purpose
+from aos.kernel.models.wishes import AUTO, BYTES_PER_TOKEN, wish_of
+from aos.kernel.policy.values import Outcome
+from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.gate import Gate
+from aos.operations.model_health import ModelStates
+from aos.operations.model_sending import prepared
+from aos.operations.offers import bound_price
+
+PURPOSE: Final = "purpose:"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The models that may answer, the first first; `at_most` of them may be paid for one request.
+
+    `checks` are what a lighter one's answer must pass, `hedge_after_seconds` is after how long without a word the next is
+    asked too, `cache_seconds` how long the same request has the same answer. `document` is what the choice was made of.
+    """
+
+    models: tuple[Model, ...]
+    input_tokens_max: int
+    at_most: int = 1
+    checks: tuple[CascadeCheck, ...] = ()
+    hedge_after_seconds: float | None = None
+    cache_seconds: int = 0
+    document: Json = None
+
+    def after(self, model: Model) -> tuple[Model, ...]:
+        """Return who is asked next where an answer of `model` does not pass, nobody where there are no checks."""
+        return self.models[self.models.index(model) + 1 :] if self.checks else ()
+
+
+class Router:
+    """Chooses models for requests in one process."""
+
+    def __init__(self, gate: Gate, facts: FactsCache, states: ModelStates) -> None:
+        self._gate = gate
+        self._facts = facts
+        self._states = states
+
+    async def route(self, act: Act, asked: Asked, facts: OrganizationFacts, *, body: bytes, digest: str) -> Route:
+        """Return the models that may answer.
+
+        Raises NotFound for a name that stands for none, InvalidRequest where none of them can do what is asked, Unavailable
+        where those that can do not answer at the moment.
+        """
+        models, purpose, name = _candidates(asked.model, facts)
+        models = _translatable(models, asked, body)
+        if len(models) == 1 and purpose is None and not name:
+            return self._only(models[0], asked, facts)
+        if len(models) > 1:
+            models = await self._allowed(act, models, facts)
+        tokens = asked.input_tokens_max // BYTES_PER_TOKEN
+        candidates = [
+            candidate_of(
+                model,
+                self._states.look(facts.id, model, input_tokens=tokens),
+                cost_nanos=_cost_bound(model, asked, facts, self._facts) if len(models) > 1 else 0,
+            )
+            for model in models
+        ]
+        agent = facts.agent_of(act.principal)
+        kind, goal = (agent.type, agent.goal) if agent is not None else (AgentType.FUNCTIONAL, "")
+        wish = wish_of(asked, kind, purpose=name, goal=goal, digest=digest)
+        choice = choose(wish, candidates, purpose)
+        if not choice.order:
+            raise _nobody(asked.model, choice, candidates)
+        attempts = purpose.attempts if purpose is not None else max(1, len(choice.order))
+        by_name = {model.name: model for model in models}
+        chosen = tuple(by_name[each] for each in choice.names[:attempts])
+        document = write_question(wish, candidates, purpose) if len(candidates) > 1 or purpose is not None else None
+        return _route(chosen, purpose, asked, document)
+
+    def _only(self, model: Model, asked: Asked, facts: OrganizationFacts) -> Route:
+        """Return the route to a model that was named and has no fallback; raise Unavailable while its server fails."""
+        health = self._states.look(facts.id, model, input_tokens=asked.input_tokens_max // BYTES_PER_TOKEN)
+        if dialect_for(asked.dialect, model.dialects) is None:
+            detail = f"model `{model.name}` does not answer {asked.dialect} requests, nor is one translated for it"
+            raise InvalidRequest(detail, errors=[FieldError("/model", detail)])
+        if health.breaker is BreakerState.OPEN or health.room:
+            why = health.room or f"{health.error_per_mille / 10:g} % of its last calls failed"
+            raise Unavailable(f"model `{model.name}` cannot be asked at the moment: {why}")
+        return Route((model,), input_bound(asked, model))
+
+    async def names(self, principal: Principal) -> list[str]:
+        """Return the names that a principal may ask for: models, then purposes as `purpose:NAME`, then `auto`."""
+        facts = await self._facts.of(principal.organization_id)
+        act = Act(principal, ActKind.MODEL, "", {})
+        allowed = {model.name for model in await self._permitted(act, list(facts.models.values()), facts)}
+        purposes = [
+            PURPOSE + purpose.name for purpose in facts.purposes.values() if allowed.intersection(purpose.models)
+        ]
+        return [*sorted(allowed), *sorted(purposes), *([AUTO] if allowed else [])]
+
+    async def _allowed(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
+        """Return the models that policy allows; the first of all where it allows none, so that the gate says why."""
+        return await self._permitted(act, models, facts) or [models[0]]
+
+    async def _permitted(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
+        found = []
+        for model in models:
+            ask = ModelAsk((model.name,), asked=act.name, input_tokens_max=0)
+            decision = await self._gate.judge(replace(act, name=model.name, model=ask), facts, approved={})
+            if decision.outcome is Outcome.ALLOW:
+                found.append(model)
+        return found
+
+
+def _candidates(name: str, facts: OrganizationFacts) -> tuple[list[Model], Purpose | None, str]:
+    """Return who may answer under a name, the purpose that it stands for, and that purpose's name (or `auto`)."""
+    if name.startswith(PURPOSE):
+        wanted = name.removeprefix(PURPOSE)
+        purpose = facts.purposes.get(wanted)
+        found = [facts.models[each] for each in purpose.models if each in facts.models] if purpose is not None else []
+        if not found:
+            there = ", ".join(sorted(facts.purposes)) or "none"
+            raise _unknown(f"there is no purpose `{wanted[:80]}` with a model; there are: {there}")
+        return found, purpose, wanted
+    if name == AUTO:
+        if not facts.models:
+            raise _unknown("the organization has no model: register one")
+        return list(facts.models.values()), None, AUTO
+    model = facts.models.get(name)
+    if model is None:
+        raise _unknown(f"there is no model `{name[:80]}`: `GET /v1/models` lists those you may ask")
+    return [model, *(facts.models[each] for each in model.fallbacks if each in facts.models)], None, ""
+
+
+def _translatable(models: list[Model], asked: Asked, body: bytes) -> list[Model]:
+    """Return the models into whose server's dialect a request can be brought; raise InvalidRequest where that is none.
+
+    What cannot be carried over is known before anything is held or sent.
+    """
+    found, refused = [], None
+    for model in models:
+        dialect = dialect_for(asked.dialect, model.dialects)
+        if dialect is not None and dialect is not asked.dialect:
+            try:
+                prepared(asked, body, model, output_limit=None)
+            except InvalidRequest as error:
+                refused = error
+                continue
+        found.append(model)
+    if refused is not None and not found:
+        raise refused
+    return found
+
+
+def _unknown(detail: str) -> NotFound:
+    return NotFound(detail, errors=[FieldError("/model", detail)])
+
+
+def _nobody(name: str, choice: Choice, candidates: Sequence[Candidate]) -> AosError:
+    """Return why nobody can answer: for now where servers fail or have no room, for good otherwise."""
+    reasons = tuple(f"{each.name}: {each.reason}" for each in choice.rejected)
+    detail = f"no model can answer for `{name[:80]}`: {'; '.join(reasons)}"
+    if any(each.health.breaker is BreakerState.OPEN or each.health.room for each in candidates):
+        return Unavailable(detail, reasons=reasons)
+    return InvalidRequest(detail, errors=[FieldError("/model", detail)], reasons=reasons)
+
+
+def _route(models: tuple[Model, ...], purpose: Purpose | None, asked: Asked, document: Json) -> Route:
+    bound = max(input_bound(asked, model) for model in models)
+    if purpose is None or asked.dialect in (Dialect.EMBEDDINGS, Dialect.COUNT_TOKENS):
+        cached = purpose.cache_seconds if purpose is not None else 0
+        return Route(models, bound, cache_seconds=cached, document=document)
+    checks = () if asked.stream else purpose.cascade
+    hedge = purpose.hedge_after_ms / 1000 if purpose.hedge_after_ms is not None and not checks else None
+    at_most = len(models) if checks else min(2, len(models)) if hedge is not None else 1
+    return Route(models, bound, at_most, checks, hedge, purpose.cache_seconds, document)
+
+
+def input_bound(asked: Asked, model: Model) -> int:
+    """Return how many input tokens a request has at most for a model; its context where the body does not show all of it."""
+    dialect = dialect_for(asked.dialect, model.dialects) or asked.dialect
+    bound = bound_input(asked, dialect)
+    return max(bound, model.context_tokens) if asked.beyond_body else bound
+
+
+def _cost_bound(model: Model, asked: Asked, facts: OrganizationFacts, clock: FactsCache) -> int:
+    """Return what a request may cost with a model, in nanos of the organization's currency; what has no rate counts as most."""
+    ask = ModelAsk((model.name,), asked.model, input_bound(asked, model), choices=asked.choices)
+    limit = asked.output_limit if asked.output_limit is not None else model.output_tokens_max
+    try:
+        return bound_price((model,), ask, limit, settings=facts.settings, on=clock.now().date()).nanos
+    except BudgetSpent:
+        return 2**62

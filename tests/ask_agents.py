@@ -1,0 +1,108 @@
+"""Agents' functions that ask models, for tests of whole runs in real hosts: each in both colours, named by what it does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aos_sdk import AsyncContext, BudgetSpent, Context, Denied, InvalidCall, ToolFailed, Unavailable
+from aos_sdk.errors import AosCallError
+
+QUESTION = "What is due?"
+TOOL = {"type": "function", "function": {"name": "erp_read", "parameters": {"type": "object"}}}
+
+
+def asks_then_pays(ctx: Context) -> Any:
+    """Ask a model, pay what waits for a person, and return what the model said."""
+    said = ctx.complete(QUESTION, model="light", max_tokens=20)
+    ctx.tool("payments.create", ctx.input)
+    return {"text": said.text, "tokens": list(said.tokens), "stop_reason": said.stop_reason, "model": said.model}
+
+
+async def asks_then_pays_async(ctx: AsyncContext) -> Any:
+    """Ask a model, pay what waits for a person, and return what the model said."""
+    said = await ctx.complete(QUESTION, model="light", max_tokens=20)
+    await ctx.tool("payments.create", ctx.input)
+    return {"text": said.text, "tokens": list(said.tokens), "stop_reason": said.stop_reason, "model": said.model}
+
+
+def asks_and_fails_once(ctx: Context) -> Any:
+    """Ask a model, fail at the first attempt, and return what the model said at the second."""
+    said = ctx.complete(QUESTION, model="light")
+    if ctx.attempt == 1:
+        raise ValueError("the first attempt fails")
+    return said.text
+
+
+async def asks_and_fails_once_async(ctx: AsyncContext) -> Any:
+    """Ask a model, fail at the first attempt, and return what the model said at the second."""
+    said = await ctx.complete(QUESTION, model="light")
+    if ctx.attempt == 1:
+        raise ValueError("the first attempt fails")
+    return said.text
+
+
+def asks_twice(ctx: Context) -> Any:
+    """Ask the same question twice."""
+    return [ctx.complete(QUESTION, model="light").text for _ in range(2)]
+
+
+async def asks_twice_async(ctx: AsyncContext) -> Any:
+    """Ask the same question twice."""
+    return [(await ctx.complete(QUESTION, model="light")).text for _ in range(2)]
+
+
+def asks_or_says_why(ctx: Context) -> Any:
+    """Ask the model that the input names, or return how that was refused."""
+    try:
+        return ctx.complete(QUESTION, model=ctx.input["model"], **ctx.input.get("parameters", {})).text
+    except (Denied, BudgetSpent, ToolFailed, Unavailable, InvalidCall) as error:
+        return _told(error)
+
+
+async def asks_or_says_why_async(ctx: AsyncContext) -> Any:
+    """Ask the model that the input names, or return how that was refused."""
+    try:
+        return (await ctx.complete(QUESTION, model=ctx.input["model"], **ctx.input.get("parameters", {}))).text
+    except (Denied, BudgetSpent, ToolFailed, Unavailable, InvalidCall) as error:
+        return _told(error)
+
+
+def asks_again(ctx: Context) -> Any:
+    """Ask a model, and once more where that failed."""
+    try:
+        return ctx.complete(QUESTION, model="light").text
+    except ToolFailed:
+        return ctx.complete(QUESTION, model="light").text
+
+
+async def asks_again_async(ctx: AsyncContext) -> Any:
+    """Ask a model, and once more where that failed."""
+    try:
+        return (await ctx.complete(QUESTION, model="light")).text
+    except ToolFailed:
+        return (await ctx.complete(QUESTION, model="light")).text
+
+
+def lets_a_model_use_a_tool(ctx: Context) -> Any:
+    """Do what the model asks for by its tool, tell it, and return its last word."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": QUESTION}]
+    said = ctx.complete(messages, model="light", tools=[TOOL])
+    for call in said.tool_calls:
+        found = ctx.tool("erp.read", json.loads(call["function"]["arguments"]))
+        messages += [said.message, {"role": "tool", "tool_call_id": call["id"], "content": json.dumps(found)}]
+    return [said.stop_reason, ctx.complete(messages, model="light", tools=[TOOL]).text]
+
+
+async def lets_a_model_use_a_tool_async(ctx: AsyncContext) -> Any:
+    """Do what the model asks for by its tool, tell it, and return its last word."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": QUESTION}]
+    said = await ctx.complete(messages, model="light", tools=[TOOL])
+    for call in said.tool_calls:
+        found = await ctx.tool("erp.read", json.loads(call["function"]["arguments"]))
+        messages += [said.message, {"role": "tool", "tool_call_id": call["id"], "content": json.dumps(found)}]
+    return [said.stop_reason, (await ctx.complete(messages, model="light", tools=[TOOL])).text]
+
+
+def _told(error: AosCallError) -> dict[str, Any]:
+    return {"raised": type(error).__name__, "slug": error.slug, "detail": error.detail, "reasons": list(error.reasons)}
