@@ -211,8 +211,8 @@ async def _stream(send: Send, answer: Streamed) -> None:
         (b"aos-action-id", str(answer.action_id).encode()),
         (b"aos-model", answer.model.encode()),
     ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
     async with contextlib.aclosing(answer.parts) as parts:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         async for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

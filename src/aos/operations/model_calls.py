@@ -216,7 +216,9 @@ class ModelCalls:
                 self._gate.conclude_soon(work.permit, self._failed(work, reason, self._cut(work), sent=True))
             raise
         if isinstance(sent, Sent):
-            return Streamed(work.permit.action_id, sent.model.name, self._stream(work, sent))
+            parts = self._stream(work, sent)
+            await anext(parts)  # from now on its end concludes the call, whether or not anybody reads it
+            return Streamed(work.permit.action_id, sent.model.name, parts)
         return await self._give_up(work, sent)
 
     async def _ask(self, work: _Work, models: tuple[Model, ...]) -> Sent | Bad:
@@ -360,6 +362,7 @@ class ModelCalls:
         kept = _Kept() if work.keeps or work.route.cache_seconds else None
         reason, size = "the caller went away", 0
         try:
+            yield b""
             try:
                 async for part in sent.answer.parts():
                     size += len(part)
