@@ -43,13 +43,14 @@ def model(name: str, upstream: Upstream, *, provider: Provider = Provider.OPENAI
     """Return a model at a scripted server: of OpenAI's dialects, or of Anthropic's where that is the provider."""
     speaks = ANTHROPIC if provider is Provider.ANTHROPIC else OPENAI
     usual: dict[str, Any] = {
+        "base_url": upstream.url,
         "dialects": speaks,
         "secret": "upstream",
         "prices": (PRICE,),
         "context_tokens": 128_000,
         "timeout_seconds": 30,
     }
-    return Model(IDS.new(), name, 1, provider, f"{name}-upstream-1", upstream.url, **{**usual, **more})
+    return Model(IDS.new(), name, 1, provider, f"{name}-upstream-1", **{**usual, **more})
 
 
 @dataclass
