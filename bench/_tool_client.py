@@ -1,7 +1,8 @@
 """The load of `tool_calls` and `gateway`, in a process of its own: callers that keep one connection and call again at once.
 
 Standard output carries one line of JSON: calls by status, and how long they took. A streamed answer is counted and not
-kept; one without its last event counts as `cut`. Run it with `python -P`; nothing of AOS is imported.
+kept; one without its last event counts as `cut`. `stood_still` is how long this process itself was held up at worst: then
+what it saw says nothing of who was asked. Run it with `python -P`; nothing of AOS is imported.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _LAST: Final = b"data: [DONE]\n\n\r\n0\r\n\r\n"
 _END: Final = b"\r\n0\r\n\r\n"
 _EVENT: Final = b"data: "
+TICK_SECONDS: Final = 0.05
+PAIR_SECONDS_MAX: Final = 30.0
 
 
 class Caller(asyncio.Protocol):
@@ -120,7 +123,7 @@ async def load(port: int, request: str, *, callers: int, seconds: float) -> dict
     return {"elapsed": time.perf_counter() - started, **_seen(made)}
 
 
-async def pairs(ports: tuple[int, int], requests: tuple[str, str], *, times: int) -> list[dict[str, object]]:
+async def pairs(ports: tuple[int, int], requests: tuple[str, str], *, times: int) -> dict[str, object]:
     """Ask two servers in turn so many times, and return what was seen of each: the times of both in their order."""
     made = []
     answers: asyncio.Queue[None] = asyncio.Queue()
@@ -129,8 +132,11 @@ async def pairs(ports: tuple[int, int], requests: tuple[str, str], *, times: int
     for _ in range(times):
         for caller in made:
             caller.ask()
-            await asyncio.wait_for(answers.get(), 10)
-    return [{**_seen([caller]), "each_taken": caller.taken, "each_first": caller.first} for caller in made]
+            await asyncio.wait_for(answers.get(), PAIR_SECONDS_MAX)
+    return {
+        "statuses": _seen(made)["statuses"],
+        "both": [{"each_taken": caller.taken, "each_first": caller.first} for caller in made],
+    }
 
 
 def _seen(made: list[Caller]) -> dict[str, object]:
@@ -152,7 +158,28 @@ def _at(ordered: list[float], per_cent: int) -> float:
     return ordered[len(ordered) * per_cent // 100] if ordered else 0.0
 
 
-async def _run(asked: dict[str, Any]) -> object:
+class Ticker:
+    """Notes how late this process is called back at worst: it was stopped, or got no CPU. A slow answer does not count."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self.tick()
+
+    def tick(self) -> None:
+        """Note how late this call is, and be called again."""
+        now = time.perf_counter()
+        self.worst = max(self.worst, now - getattr(self, "due", now))
+        self.due = now + TICK_SECONDS
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self.tick)
+
+
+async def _run(asked: dict[str, Any]) -> dict[str, object]:
+    ticker = Ticker()
+    seen = await _work(asked)
+    return {**seen, "stood_still": ticker.worst}
+
+
+async def _work(asked: dict[str, Any]) -> dict[str, object]:
     if "pairs" in asked:
         return await pairs(asked["ports"], asked["requests"], times=asked["pairs"])
     return await load(asked["port"], asked["request"], callers=asked["callers"], seconds=asked["seconds"])

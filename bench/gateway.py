@@ -3,7 +3,8 @@
 `POST /v1/chat/completions` of an agent, under one rule whose condition is evaluated and one budget, goes to a model's
 server that costs next to nothing; whole, and streamed in ten chunks. CPU is that of the named processes alone. Every call
 must be found in the ledger: intended and performed once, its leaf written, the tokens those that the server reported, and
-the budget settled by what they cost; else the line says `void`. `--peers` measures LiteLLM's proxy by the same load.
+the budget settled by what they cost; else the line says `void`. A load during which the client itself stood still says
+nothing of who was asked, whoever it was: it is run again, and is void where that does not help. `--peers` measures LiteLLM's proxy by the same load.
 """
 
 from __future__ import annotations
@@ -16,23 +17,30 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from bench._installation import Installation, installed
+from bench._litellm_peer import VERSION, MissingPeer, litellm_proxy
+from bench._meter import Meter
 
 CLIENT: Final = Path(__file__).with_name("_tool_client.py")
 UPSTREAM: Final = Path(__file__).with_name("_model_upstream.py")
 MODULES: Final = {"noop_agent": "def run():\n    return {}\n"}
 SETTLE_SECONDS: Final = 60.0
+WARM_SECONDS: Final = 8.0
+"""For how long each gateway is warmed up, half of it by streams."""
 CHUNKS: Final = 10
 LONG_CHUNKS: Final = 100_000
 PACED: Final = (20, 1_000, 2)
 """Streams at once, chunks of each, and milliseconds between two chunks."""
 PAIRS: Final = 200
+STILL_SECONDS_MAX: Final = 0.5
+"""How long the client may be held up."""
+ATTEMPTS: Final = 4
 INPUT_NANOS: Final = 2_500
 OUTPUT_NANOS: Final = 10_000
 """What a token costs: 2.50 EUR and 10 EUR for a million."""
@@ -40,6 +48,9 @@ MESSAGES: Final = [
     {"role": "system", "content": "You are a helpful assistant. " * 10},
     {"role": "user", "content": "What does the fox say? " * 10},
 ]
+
+
+Figures: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,25 @@ def load(door: Door, *, callers: int, seconds: float, **request: Any) -> dict[st
     return seen
 
 
+def undisturbed(measure: Callable[[], tuple[dict[str, Any], Figures]]) -> tuple[dict[str, Any], Figures]:
+    """Measure until the client was not held up meanwhile; what it saw the last time is void if it always was."""
+    seen, used = measure()
+    for _ in range(ATTEMPTS - 1):
+        if seen["stood_still"] <= STILL_SECONDS_MAX:
+            break
+        print(f"bench: the client stood still for {seen['stood_still']:.1f} s: again", file=sys.stderr, flush=True)
+        seen, used = measure()
+    if seen["stood_still"] <= STILL_SECONDS_MAX:
+        return seen, used
+    return seen, {"void": True, "client_stood_still_s": round(seen["stood_still"], 2)}
+
+
+def warm_up(door: Door) -> None:
+    """Use a door for a while, as it will be used."""
+    for stream in (False, True):
+        load(door, callers=16, seconds=WARM_SECONDS / 2, stream=stream)
+
+
 def ledger(aos: Installation) -> dict[str, int]:
     """Return what the ledger holds once the integrator has given every record its leaf."""
     query = (
@@ -155,8 +185,11 @@ class Bench:
     door: Door
     upstream: int
 
-    def measure(self, work: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Do some work; return what the client saw and its figures, or why they are void."""
+    def measure(self, work: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], Figures]:
+        """Do some work, undisturbed; return what the client saw and the CPU used, or why that is void."""
+        return undisturbed(lambda: self._once(work))
+
+    def _once(self, work: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], Figures]:
         before, told, cpu = ledger(self.aos), reported(self.upstream), self.aos.cpu_seconds()
         seen = work()
         used_before_leaves = self.aos.cpu_seconds()
@@ -264,7 +297,11 @@ def measure_delay(bench: Bench, *, stream: bool) -> None:
         "ports": [door.port for door in doors],
         "requests": [door.request(stream=stream) for door in doors],
     }
-    straight, through = drive(asked, seconds=PAIRS / 10)
+    seen, used = undisturbed(lambda: (drive(asked, seconds=PAIRS / 10), {}))
+    if used or seen["statuses"] != {"200": 2 * PAIRS}:
+        say(target="aos", workload=f"delay_{_named(stream)}", **{"void": True, "statuses": seen["statuses"], **used})
+        return
+    straight, through = seen["both"]
     each = "each_first" if stream else "each_taken"
     pairs = list(zip(straight[each], through[each], strict=True))
     later = sorted((gated - plain) * 1e3 for plain, gated in pairs)
@@ -291,8 +328,7 @@ def measure_aos(port: int, *, callers: Sequence[int], seconds: float) -> dict[tu
         aos.apply(manifest(port))
         door = Door(aos.port, str(aos.rest("POST", "/agents/bench/api-keys", {"label": "bench"})["api_key"]))
         bench = Bench(aos, door, port)
-        for stream in (False, True):
-            load(door, callers=16, seconds=2.0, stream=stream)
+        warm_up(door)
         for stream in (False, True):
             for number in callers:
                 lines[_named(stream), number] = measure_load(bench, stream=stream, callers=number, seconds=seconds)
@@ -304,14 +340,75 @@ def measure_aos(port: int, *, callers: Sequence[int], seconds: float) -> dict[tu
     return lines
 
 
+def measure_peer(
+    port: int, *, callers: Sequence[int], seconds: float, ours: Mapping[tuple[str, int], dict[str, Any]]
+) -> None:
+    """Measure the same loads through LiteLLM's proxy and print how many times ours it takes."""
+    peer = {"target": "litellm", "version": VERSION}
+    try:
+        with litellm_proxy(port) as (served, pid):
+            door, meter = Door(served, "none"), Meter([pid])
+            warm_up(door)
+            for stream in (False, True):
+                for number in callers:
+                    line = measure_proxy(door, meter, port, stream=stream, callers=number, seconds=seconds)
+                    held = {} if "void" in line else compared(line, ours.get((_named(stream), number)))
+                    say(**peer, **line, **held)
+    except MissingPeer as error:
+        say(**peer, missing=str(error))
+
+
+def measure_proxy(
+    door: Door, meter: Meter, upstream: int, *, stream: bool, callers: int, seconds: float
+) -> dict[str, Any]:
+    """Measure one load of the peer; return its line."""
+
+    def once() -> tuple[dict[str, Any], Figures]:
+        told = reported(upstream)["calls"]
+        meter.begin()
+        seen = load(door, callers=callers, seconds=seconds, stream=stream)
+        used, passed = meter.seconds(), reported(upstream)["calls"] - told
+        if seen["statuses"] != {"200": seen["calls"]} or passed != seen["calls"]:
+            return seen, {"void": True, "statuses": seen["statuses"], "passed": passed}
+        return seen, {"proxy": used}
+
+    seen, used = undisturbed(once)
+    line = {"workload": _named(stream), "callers": callers}
+    if "void" in used:
+        return {**line, **used}
+    return {
+        **line,
+        **times(seen, stream=stream),
+        "cpu_us_per_request": round(used["proxy"] / seen["calls"] * 1e6, 1),
+        "rss_mb": round(meter.rss_mb() * 2**20 / 1e6, 1),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def compared(line: Mapping[str, Any], ours: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return how many times ours each figure is; nothing where ours is void."""
+    if not ours:
+        return {}
+    names = ("cpu_us_per_request", "rss_mb", "requests_per_second", "p99_ms")
+    with_database = ours["cpu_us_per_request_postgres"] + ours["cpu_us_per_request_integrator"]
+    everything = ours["cpu_us_per_request"] + with_database
+    return {
+        **{f"{name}_times_ours": round(line[name] / ours[name], 3) for name in names},
+        "cpu_times_ours_with_postgres_and_integrator": round(line["cpu_us_per_request"] / everything, 2),
+    }
+
+
 def main(argv: Sequence[str]) -> int:
     """Run every load; `--seconds` for each, `--callers` for how many at once."""
     parser = argparse.ArgumentParser(prog="bench gateway", description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--callers", type=int, nargs="*", default=[1, 16, 64])
+    parser.add_argument("--peers", action="store_true", help="install LiteLLM's proxy for a while and measure it too")
     asked = parser.parse_args(argv)
     with upstream() as port:
-        measure_aos(port, callers=asked.callers, seconds=asked.seconds)
+        ours = measure_aos(port, callers=asked.callers, seconds=asked.seconds)
+        if asked.peers:
+            measure_peer(port, callers=asked.callers, seconds=asked.seconds, ours=ours)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The agents that close Larkspur's month: plain Python functions, with no model behind them.
+"""The agents that close Larkspur's month: plain Python functions; a model drafts the last sentence of a letter, no more.
 
 Each is given a context and returns JSON. What a function does with the world goes through `ctx.tool`, and so through the
 gate; a function may be stopped at any await and run again from its top, and what was done is not done again.
@@ -10,7 +10,8 @@ Whether money then moves is not its decision.
 import re
 from typing import Any
 
-from aos_sdk import AsyncContext, Denied
+from aos_sdk import AosCallError, AsyncContext, Denied
+from examples.month_end.drafts import LABEL, TEMPERATURE, closing_of, draft_prompt
 from examples.month_end.letters import draft_letter
 from examples.month_end.matching import Verdict, match_invoice
 
@@ -199,6 +200,7 @@ async def _pay(ctx: AsyncContext, invoice: dict[str, Any], *, vendor: dict[str, 
 async def _write(ctx: AsyncContext, kind: str, invoice: dict[str, Any], *, vendor: dict[str, Any], reason: str) -> None:
     text = draft_letter(
         kind,
+        closing=await _closing(ctx, kind),
         vendor=vendor["name"],
         number=invoice["number"],
         issued_on=invoice["issued_on"],
@@ -206,4 +208,22 @@ async def _write(ctx: AsyncContext, kind: str, invoice: dict[str, Any], *, vendo
         currency=invoice["currency"],
         reason=reason,
     )
-    await ctx.tool("mail.send_message", to=vendor["email"], subject=f"Your invoice {invoice['number']}", text=text)
+    # The letter is known by its invoice: a draft that comes out otherwise later on sends no second one.
+    await ctx.tool(
+        "mail.send_message",
+        to=vendor["email"],
+        subject=f"Your invoice {invoice['number']}",
+        text=text,
+        key=f"letter {kind} {invoice['invoice']}",
+    )
+
+
+async def _closing(ctx: AsyncContext, kind: str) -> str:
+    """Return the last sentence of a letter as a model drafts it; empty without a model, or without a usable draft."""
+    model = ctx.labels.get(LABEL)
+    if not model:
+        return ""
+    try:
+        return closing_of((await ctx.complete(draft_prompt(kind), model=model, temperature=TEMPERATURE)).text)
+    except AosCallError:
+        return ""  # a letter does not wait for a courtesy

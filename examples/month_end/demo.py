@@ -16,6 +16,7 @@ from typing import Any
 from examples.month_end.demo_answers import Approver, ask_person
 from examples.month_end.demo_aos import DemoError, Machine, read_status, start_aos
 from examples.month_end.demo_canaries import fire
+from examples.month_end.demo_models import WITHOUT, Drafter, count_drafts, find_draft_problems, find_drafter
 from examples.month_end.demo_people import Company, apply_manifest, found_company, sign_in
 from examples.month_end.demo_proof import prove
 from examples.month_end.demo_results import Evidence, find_cost_problems, find_problems, tally
@@ -50,24 +51,25 @@ def run_demo(story: Story, *, asks: bool) -> list[str]:
     began = time.monotonic()
     ask = ask_person(story.console) if asks else None
     story.title("AOS demo", "Larkspur, an invented maker of outdoor lamps, closes October 2026 with its agents")
-    company, machine = prepare(story)
+    company, machine, drafter = prepare(story)
     approver = Approver(company.tomas, company.folder, ask)
-    watched = work(story, company, approver)
-    problems = tell(story, company, watched, approver=approver)
+    watched = work(story, company, approver, drafter)
+    problems = tell(story, company, watched, approver=approver, drafter=drafter)
     farewell(story, company, machine, watched, problems=problems, seconds=time.monotonic() - began)
     return problems
 
 
-def prepare(story: Story) -> tuple[Company, Machine]:
-    """Bring up AOS, make the company, its organization and its people, and try the closed doors."""
+def prepare(story: Story) -> tuple[Company, Machine, Drafter | None]:
+    """Bring up AOS, make the company, its organization, its people and its model, and try the closed doors."""
     story.section("AOS and the company")
     machine = start_aos(story.line)
-    governed = bool(read_status().get("governed"))
+    status = read_status()
+    governed, drafter = bool(status.get("governed")), find_drafter(os.environ, status)
     story.good(f"AOS serves at {machine.url}" + (f", up in {machine.seconds:.1f} s" if machine.said else ", it was up"))
     administrator = sign_in(machine)
     company = found_company(machine, administrator)
     made = generate(company.folder, seed=SEED)
-    counts = apply_manifest(company)
+    counts = apply_manifest(company, drafter)
     story.good(
         f"organization {company.organization}: {made.invoices} invoices, {made.vendors} vendors, {made.orders} orders, "
         f"{made.messages} e-mails, made from seed {SEED}"
@@ -81,18 +83,17 @@ def prepare(story: Story) -> tuple[Company, Machine]:
     story.canaries(fire(company.administrator, company.folder), governed=governed)
     if not governed:
         raise DemoError("AOS does not report itself governed: see `aos status`")
-    return company, machine
+    return company, machine, drafter
 
 
-def work(story: Story, company: Company, approver: Approver) -> Watched:
+def work(story: Story, company: Company, approver: Approver, drafter: Drafter | None) -> Watched:
     """Have the agents close the month, with a person's answers and a worker killed in the middle."""
-    run_id = start_run(company.maria, label=company.organization)
+    run_id = start_run(company.maria, label=company.organization, drafter=drafter)
     story.section("The plan of the executive agent")
     story.plan(read_reports(company, run_id, until="plan"))
     story.section("Agents at work")
-    story.line(
-        f"what they ask a person is answered by {approver.name}; letters come from a template, no model writes here"
-    )
+    story.line(f"what they ask a person is answered by {approver.name}")
+    story.line(drafter.told if drafter is not None else "letters come from a template, no model writes here")
     watched = watch_run(company, run_id, screen=Screen(story.console), approver=approver, kill=kill_worker)
     if watched.run["state"] != "succeeded":
         failed = [task for task in watched.run["tasks"] if task["state"] == "failed"]
@@ -116,7 +117,7 @@ def read_reports(company: Company, run_id: str, *, until: str) -> list[dict[str,
         time.sleep(0.2)
 
 
-def tell(story: Story, company: Company, watched: Watched, *, approver: Approver) -> list[str]:
+def tell(story: Story, company: Company, watched: Watched, *, approver: Approver, drafter: Drafter | None) -> list[str]:
     """Tell what came of it and return what does not hold."""
     actions: Actions = list(company.maria.items("/actions", order="created"))
     expected = json.loads((company.folder / ANSWERS_FILE).read_text("utf-8"))
@@ -125,6 +126,7 @@ def tell(story: Story, company: Company, watched: Watched, *, approver: Approver
     problems = find_problems(judged, evidence)
     problems += tell_acts(story, evidence, approver)
     problems += tell_kill(story, company, watched, evidence, actions)
+    problems += tell_letters(story, company, drafter, actions)
     problems += tell_observer(story, evidence)
     story.section("The month, by invoices and money")
     story.result(tally(judged))
@@ -173,6 +175,21 @@ def tell_kill(story: Story, company: Company, watched: Watched, evidence: Eviden
         f"{len({each['invoice'] for each in evidence.bank})} invoices paid, none twice; {letters} letters sent"
     )
     return []
+
+
+def tell_letters(story: Story, company: Company, drafter: Drafter | None, actions: Actions) -> list[str]:
+    """Tell which model drafted, what of it was taken, and what it used."""
+    story.section("The letters")
+    drafted = count_drafts(company.folder, actions, company.maria.get("/usage", by="agent"))
+    if drafter is None:
+        story.line(f"{drafted.letters} letters, all from templates: {WITHOUT}", mark="◇")
+    else:
+        story.good(f"{drafter.model}: {drafted.told}")
+        if drafted.unanswered:
+            because = f" ({drafted.why})" if drafted.why else ""
+            story.line(f"{drafted.unanswered} calls were cut off or not answered{because}; no letter waited for one")
+        story.line("a model decides nothing here: it was shown no invoice, and no fact of a letter is its own")
+    return find_draft_problems(drafted, drafter)
 
 
 def tell_observer(story: Story, evidence: Evidence) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from examples.month_end.demo_aos import LINK, Aos, DemoError, Machine, Refused, run_aos
+from examples.month_end.demo_models import Drafter, without_models
 from examples.month_end.folder import COMPANY_ARGUMENT
 
 MANIFEST = Path(__file__).with_name("aos.yaml")
@@ -123,20 +124,30 @@ def _enter(administrator: Aos, link: str) -> Aos:
     return Aos(administrator.url, _exchange(administrator.url, link), administrator.organization)
 
 
-def read_manifest(folder: Path, *, owner: str) -> dict[str, Any]:
-    """Return the example's manifest for one company: each Python tool works in its folder, `owner` answers for the agents."""
+def read_manifest(folder: Path, *, owner: str, drafter: Drafter | None = None) -> dict[str, Any]:
+    """Return the example's manifest for one company: each Python tool works in its folder, `owner` answers for the agents.
+
+    `drafter` is its one model; without it nobody may ask any.
+    """
     manifest: dict[str, Any] = YAML(typ="safe", pure=True).load(MANIFEST.read_text("utf-8"))
     for tool in manifest["tools"].values():
         if "python" in tool:
             tool["fixed"] = {COMPANY_ARGUMENT: str(folder)}
     for agent in manifest["agents"].values():
         agent["owner"] = owner
+    if drafter is None:
+        without_models(manifest)
+    else:
+        drafter.into(manifest)
     return manifest
 
 
-def apply_manifest(company: Company) -> dict[str, int]:
-    """Apply the manifest and return how many things of each kind it made."""
-    applied = company.administrator.post("/manifest", {"manifest": read_manifest(company.folder, owner=MARIA)})
+def apply_manifest(company: Company, drafter: Drafter | None = None) -> dict[str, int]:
+    """Apply the manifest, the drafting model's key set before, and return how many things of each kind it made."""
+    if drafter is not None and drafter.key:
+        company.administrator.post("/secrets", {"name": drafter.provider, "value": drafter.key})
+    manifest = read_manifest(company.folder, owner=MARIA, drafter=drafter)
+    applied = company.administrator.post("/manifest", {"manifest": manifest})
     if applied.get("waits"):
         raise DemoError(f"the manifest waits for a person: {', '.join(applied['waits'])}")
     counts: dict[str, int] = {}

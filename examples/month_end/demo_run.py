@@ -14,6 +14,7 @@ from rich.text import Text
 from examples.month_end import bank, erp
 from examples.month_end.demo_answers import Approver
 from examples.month_end.demo_aos import Aos, DemoError, read_status
+from examples.month_end.demo_models import Drafter
 from examples.month_end.demo_people import Company
 from examples.month_end.demo_results import Evidence
 from examples.month_end.demo_watch import Screen, View, read_view
@@ -45,9 +46,10 @@ class Watched:
     seconds: float
 
 
-def start_run(maria: Aos, *, label: str) -> str:
+def start_run(maria: Aos, *, label: str, drafter: Drafter | None = None) -> str:
     """Start the workflow on a clock of its own, the afternoon of the month's last working day, and return the run's id."""
-    body = {"workflow": "month-end", "input": {"month": MONTH}, "clock": CLOCK, "labels": {"demo": label}}
+    labels = {"demo": label, **(drafter.labels if drafter is not None else {})}
+    body = {"workflow": "month-end", "input": {"month": MONTH}, "clock": CLOCK, "labels": labels}
     return str(maria.post("/runs", body)["id"])
 
 

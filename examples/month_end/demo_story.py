@@ -137,7 +137,7 @@ class Story:
 
     def costs(self, usage: Record) -> None:
         """Tell what the run cost, by department, against the budgets."""
-        drawn = _figures("department", "tasks", "tool calls", "runtime", "cost", "budget", "used")
+        drawn = _figures("department", "tasks", "tool calls", "model calls", "runtime", "cost", "budget", "used")
         for each in usage["items"]:
             if not each["tasks"] and not each["budgets"]:
                 continue  # the run itself, which belongs to no department and costs nothing
@@ -189,6 +189,7 @@ def _used(usage: Record) -> list[str]:
     return [
         f"{usage['tasks']}",
         f"{usage['tool_calls']:,}",
+        f"{usage['model_calls']:,}",
         f"{usage['runtime_seconds']:.1f} s",
         f"{cost['amount']} {cost['currency']}" if cost else "0",
     ]

@@ -1,4 +1,4 @@
-"""Letters to vendors, from templates: no model writes them, and each letter says so.
+"""Letters to vendors, from templates; a model may have drafted the last sentence, and each letter says who wrote what.
 
 A fact that a letter needs and was not given is an error, never a gap in the letter.
 """
@@ -9,6 +9,7 @@ from string import Template
 from examples.month_end.folder import CompanyError
 
 _FOOT = "\n\nThis letter was made from a template (`$kind`) by Larkspur's accounts payable."
+DRAFTED = "Its last sentence was drafted by a language model."
 
 
 class Letter(StrEnum):
@@ -41,10 +42,10 @@ you have used before; we never change accounts because of a message.""",
 }
 
 
-def draft_letter(kind: str, **facts: str) -> str:
-    """Fill the template of a kind with facts.
+def draft_letter(kind: str, closing: str = "", **facts: str) -> str:
+    """Fill the template of a kind with facts, and end it with a model's `closing` where there is one.
 
-    They are `vendor`, `number`, `amount`, `currency`, and where the template asks `issued_on` and `reason`. Raises
+    The facts are `vendor`, `number`, `amount`, `currency`, and where the template asks `issued_on` and `reason`. Raises
     CompanyError for an unknown kind and for a missing fact.
     """
     try:
@@ -52,6 +53,7 @@ def draft_letter(kind: str, **facts: str) -> str:
     except ValueError:
         raise CompanyError(f"`{kind}` is no kind of letter: take one of {', '.join(Letter)}") from None
     try:
-        return Template(_TEMPLATES[letter] + _FOOT).substitute(facts, kind=letter.value)
+        body, foot = (Template(each).substitute(facts, kind=letter.value) for each in (_TEMPLATES[letter], _FOOT))
+        return f"{body}\n\n{closing}{foot} {DRAFTED}" if closing else body + foot
     except KeyError as missing:
         raise CompanyError(f"a letter of kind `{kind}` needs the fact `{missing.args[0]}`") from None

@@ -21,7 +21,7 @@ CHOICE: dict[str, Any] = {
     "dialect": "openai-chat",
     "model": "light",
     "state": "performed",
-    "answered": ["light"],
+    "used": ["light"],
     "question": {"wish": {}},
     "order": ["light", "strong"],
     "reasons": ["purpose quick, for speed", "1. light, 80 points (cost 10: cheap)", "2. strong, 20 points"],
@@ -44,7 +44,7 @@ def test_the_newest_model_call_is_explained_line_by_line(aos: Cli, peer: Peer) -
 
 
 def test_who_answered_in_the_end_and_a_choice_that_comes_out_otherwise_are_told(aos: Cli, peer: Peer) -> None:
-    peer.give(ROUTE, {**CHOICE, "answered": ["light", "strong"], "agrees": False})
+    peer.give(ROUTE, {**CHOICE, "used": ["light", "strong"], "agrees": False})
     shown = aos("models", "explain", ACT).out
     assert "answered by strong; used: light, strong" in shown
     assert "begins with another model" in shown

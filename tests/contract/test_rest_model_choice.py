@@ -1,10 +1,11 @@
-"""Why a model answered, by REST: the recorded choice is made again, for those who may read content."""
+"""Model calls by REST: why a model answered, made again for those who may read content, and what was used."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,7 @@ def company(plane: Plane) -> Company:
     return make_company(plane)
 
 
-def ask(company: Company, name: str, *, roles: tuple[str, ...] = ("developer",), answer: Answer | None = None) -> Any:
+def ask(company: Company, name: str, *, answers: Sequence[Answer] = (), roles: tuple[str, ...] = ("developer",)) -> Any:
     """Ask a model as the world's person with these roles."""
     body = json.dumps({"model": name, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 10}).encode()
     link = ChainLink(PrincipalKind.PERSON, company.world.person_id, "maria@larkspur.example")
@@ -46,7 +47,7 @@ def ask(company: Company, name: str, *, roles: tuple[str, ...] = ("developer",),
     call = ModelCall(principal, read_ask(Dialect.CHAT, body), body, hashlib.sha256(body).hexdigest())
 
     async def go() -> Any:
-        async with company.world.running(models=ScriptedModels([answer or chat("hi")])) as aos:
+        async with company.world.running(models=ScriptedModels([*answers] or [chat("hi")])) as aos:
             return await ModelCalls(aos.gate, aos.facts, aos.drivers).make(call)
 
     return asyncio.run(go())
@@ -63,11 +64,19 @@ def test_a_choice_is_made_again_from_the_record_with_its_reasons(plane: Plane, c
     assert isinstance(done, Whole)
     found = route(plane, done.action_id)
     assert (found["asked"], found["dialect"], found["state"]) == ("purpose:quick", "openai-chat", "performed")
-    assert (found["model"], found["answered"], found["agrees"]) == (done.model, [done.model], True)
+    assert (found["model"], found["used"], found["agrees"]) == (done.model, [done.model], True)
     assert found["order"][0] == done.model
     assert sorted(found["order"]) == ["light", "strong"]
     assert [each["name"] for each in found["question"]["candidates"]] == ["light", "strong"]
     assert any(line.startswith(f"1. {done.model}, ") and "points" in line for line in found["reasons"])
+
+
+def test_where_a_first_answer_did_not_pass_both_models_are_named(plane: Plane, company: Company) -> None:
+    purpose = {"name": "checked", "models": ["light", "strong"], "cascade": ["json"]}
+    assert plane.post("/purposes", purpose).status_code == 201
+    done = ask(company, "purpose:checked", answers=[chat("no JSON"), chat('{"ok": true}')])
+    found = route(plane, done.action_id)
+    assert (found["model"], done.model, found["used"]) == ("light", "strong", ["light", "strong"])
 
 
 def test_a_choice_does_not_change_with_what_is_registered_later(plane: Plane, company: Company) -> None:
@@ -97,3 +106,14 @@ def test_who_may_start_runs_may_try_a_model_and_nobody_else(company: Company) ->
         assert isinstance(ask(company, "light", roles=(role,)), Whole)
     for role in ("viewer", "finance", "auditor", "approver"):
         assert isinstance(ask(company, "light", roles=(role,)), Refused)
+
+
+def test_usage_counts_each_call_once_and_all_that_a_model_read(plane: Plane, company: Company) -> None:
+    said = json.loads(chat("hi", tokens=(100, 7)).body)
+    said["usage"]["prompt_tokens_details"] = {"cached_tokens": 60}
+    for _ in range(2):
+        ask(company, "light", answers=[Answer(200, json.dumps(said).encode())])
+    totals = plane.get("/usage").json()["totals"]
+    assert (totals["model_calls"], totals["input_tokens"], totals["output_tokens"]) == (2, 200, 14)
+    assert totals["tool_calls"] == 0
+    assert totals["events"] > totals["model_calls"]

@@ -60,6 +60,7 @@ def test_the_demo_tells_everything_in_its_order(told: str) -> None:
         "Agents at work",
         "Three payments",
         "A worker killed on purpose",
+        "The letters",
         "The observer",
         "The month, by invoices and money",
         "Acts and decisions",

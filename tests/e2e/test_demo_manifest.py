@@ -32,6 +32,8 @@ def test_the_manifest_applies_as_it_stands_and_again_changes_nothing(plane: Plan
         "policy": 6,
         "budget": 3,
         "workflow": 1,
+        "model": 1,
+        "purpose": 1,
     }
     assert plane.post("/manifest", {"manifest": written()}).json()["changes"] == []
 

@@ -13,6 +13,8 @@ import pytest
 from bench import __main__ as bench
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ("requirements.lock", "requirements-local.lock", "pyproject.toml")
+"""What decides whether an environment is up to date."""
 TARGETS = {"demo", "test", "up", "down", "check", "bench", "test-long", "clean", "format", "help"}
 
 
@@ -28,7 +30,7 @@ def test_make_alone_lists_every_target() -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    for path in ("aos", ".ci/environment", "requirements.lock", "pyproject.toml", "Makefile"):
+    for path in ("aos", ".ci/environment", *LOCKS, "Makefile"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
     return tmp_path
@@ -68,7 +70,7 @@ def test_the_launcher_runs_the_clone_s_command_from_any_folder(
     command.parent.mkdir(parents=True)
     command.write_text('#!/bin/sh\necho "ran in $PWD with $*"\n')
     command.chmod(0o755)
-    both = b"".join((clone / name).read_bytes() for name in ("requirements.lock", "pyproject.toml"))
+    both = b"".join((clone / name).read_bytes() for name in LOCKS)
     checksum = subprocess.run(["cksum"], input=both, capture_output=True, check=True).stdout.decode().strip()
     (clone / ".venv/.installed").write_text(f"{clone}/.venv {checksum}\n")
     done = run("./link", "runs", "list me", cwd=folder)

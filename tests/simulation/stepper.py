@@ -26,7 +26,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
 from aos.store.hot.database import Database, DatabaseConfig, Plans, prefer_indexes
-from aos.store.sql_files import FOLDER, sql
+from aos.store.sql_files import FOLDER, numbered, sql
 from tests.databases import Database as TestDatabase
 from tests.simulation.run_world import Mutant
 from tests.simulation.virtual_loop import VirtualLoop
@@ -326,6 +326,20 @@ class _NoRows:
         return []
 
 
+@cache
+def _numbered() -> dict[str, str]:
+    """Return the name of every statement by its form with numbers, which is what AOS sends."""
+    return {numbered(file.stem)[0].decode(): file.stem for file in FOLDER.glob("*.sql")}
+
+
+def _as_written(text: str, params: Any) -> tuple[str, Any]:
+    """Return a statement as its file has it, with its parameters by name: what a mutant changes and a fence reads."""
+    name = _numbered().get(text)
+    if name is None:
+        return text.replace("$1", "%s"), params
+    return sql(name), None if params is None else dict(zip(numbered(name)[1], params, strict=True))
+
+
 class SteppedConnection:
     """A connection of one process, as AOS's `Database` uses it."""
 
@@ -353,11 +367,14 @@ class SteppedConnection:
                 await self._process.heard()
 
     @asynccontextmanager
-    async def pipeline(self) -> AsyncIterator[None]:
-        yield
+    async def pipeline(self) -> AsyncIterator[SteppedConnection]:
+        yield self
+
+    async def sync(self) -> None:
+        """Do nothing: each statement here is a trip of its own."""
 
     async def execute(self, query: bytes | str, params: Any = None, *, prepare: bool | None = None) -> Any:
-        text = query.decode() if isinstance(query, bytes) else query
+        text, params = _as_written(query.decode() if isinstance(query, bytes) else query, params)
         self._last = _label(text)
         await self._process.turn(self._last)
         mutated = self._stage.text_of(text)

@@ -36,7 +36,7 @@ from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
 from aos.operations.signals import Signals
 
-DRAIN_SECONDS: Final = 10
+DRAIN_SECONDS: Final = 60
 """How long requests that are being answered may take when the process is asked to end."""
 OWN_FILES: Final = 256
 """Open files that are no client's: the database's connections, hosts, logs."""

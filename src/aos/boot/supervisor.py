@@ -45,7 +45,7 @@ START_SECONDS: Final = 60.0
 """How long all processes together may take to serve for the first time."""
 START_DEATHS_MAX: Final = 5
 """A process that ends this often before it ever serves is not tried again: what is wrong does not pass."""
-DRAIN_SECONDS: Final = {Kind.DATA_PLANE: 15.0, Kind.WORKER: 30.0, Kind.LOCAL_MODEL: 10.0, Kind.CONTROL_PLANE: 15.0}
+DRAIN_SECONDS: Final = {Kind.DATA_PLANE: 65.0, Kind.WORKER: 30.0, Kind.LOCAL_MODEL: 10.0, Kind.CONTROL_PLANE: 15.0}
 """In this order processes are asked to end, each kind within its time."""
 _LOOK_AGAIN_SECONDS: Final = 5.0
 

@@ -16,9 +16,9 @@ def draw_choice(found: Object) -> RenderableType:
     head.append(f"  {clean(state)}", style=STATE_STYLES.get(state, "dim"))
     head.append(f"  act {clean(short(found.get('action_id')))}", style="dim")
     lines = [head, *(Text(f"  {clean(reason)}") for reason in found.get("reasons") or [])]
-    answered = [clean(name) for name in found.get("answered") or []]
-    if answered and answered != [clean(found.get("model"))]:
-        lines.append(Text(f"  answered by {answered[-1]}; used: {', '.join(answered)}"))
+    used = [clean(name) for name in found.get("used") or []]
+    if used and used != [clean(found.get("model"))]:
+        lines.append(Text(f"  answered by {used[-1]}; used: {', '.join(used)}"))
     if not found.get("agrees"):
         told = "made again, the choice begins with another model: the rules of choosing have changed since"
         lines.append(Text(f"  {told}", style="yellow"))

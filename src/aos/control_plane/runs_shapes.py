@@ -316,7 +316,7 @@ def _model_choice() -> dict[str, Schema]:
         "dialect": TEXT,
         "model": {**TEXT, "description": "The model that the choice put first"},
         "state": {"enum": [each.value for each in ActionState]},
-        "answered": {**list_of(TEXT), "description": "The models that were used; the last of them gave the answer"},
+        "used": {**list_of(TEXT), "description": "The models that were used; the last of them gave the answer"},
         "question": maybe({**ANY_OBJECT, "description": "What the choice was made of; null where one model was named"}),
         "order": list_of(TEXT),
         "reasons": {**list_of(TEXT), "description": "The choice made again, as lines that a person reads"},

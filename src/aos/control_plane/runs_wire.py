@@ -242,7 +242,7 @@ def model_choice(found: ModelChoice) -> Shown:
         "dialect": found.dialect,
         "model": found.model,
         "state": found.state,
-        "answered": list(found.answered),
+        "used": list(found.used),
         "question": found.question,
         "order": list(found.order),
         "reasons": list(found.reasons),

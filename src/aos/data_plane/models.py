@@ -61,6 +61,9 @@ DOORS: Final[Mapping[str, Dialect]] = {
     "/v1/messages/count_tokens": Dialect.COUNT_TOKENS,
 }
 LIST_PATH: Final = "/v1/models"
+PASSED_ON: Final = ("anthropic-beta",)
+"""Headers that a model's server reads as part of the request."""
+PASSED_ON_LENGTH_MAX: Final = 1_000
 LOOK_SECONDS: Final = 0.25
 """After how long a call that is still under way looks whether its caller is."""
 _EVENTS_HEADERS: Final = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -119,7 +122,17 @@ async def _read(
         hashlib.sha256(body).hexdigest(),
         idempotency_key=_key(headers),
         approval_id=_approval(headers),
+        headers=_passed_on(headers),
     )
+
+
+def _passed_on(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers that belong to the question and not to the connection or its key."""
+    return tuple((name.encode(), headers[name].encode()) for name in PASSED_ON if _plain(headers.get(name)))
+
+
+def _plain(value: str | None) -> bool:
+    return value is not None and value.isascii() and value.isprintable() and len(value) <= PASSED_ON_LENGTH_MAX
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

@@ -13,10 +13,10 @@ from enum import Enum
 from typing import TypeAlias
 from uuid import UUID
 
-from aos.kernel.budget import Account, AccountKey, Hold, NoRoom, NoTurn, ToolKey, Turns, allocate
+from aos.kernel.budget import Account, AccountKey, Grant, Hold, NoRoom, NoTurn, ToolKey, Turns, allocate
 from aos.kernel.errors import Unavailable
 from aos.operations.records import place
-from aos.store.hot.database import Database, MachineTransaction
+from aos.store.hot.database import Database, Row
 from aos.store.rows import AdmitRow, ApprovalRow, ContentRow, HoldRow, RecordRow, TurnRow, contents_bytes, rows_json
 
 
@@ -63,10 +63,9 @@ class AdmissionWriter:
             return await self._write_again(batch)
 
     async def _write(self, batch: Sequence[Admission]) -> list[Admitted]:
-        async def work(transaction: MachineTransaction) -> list[Admitted]:
-            return await _write(transaction, batch)
-
-        return await self._database.write(work)
+        flush = _Flush(batch)
+        written = {row["n"] for row in await self._database.write_decided(flush.locks(), flush.decide)}
+        return flush.results(written)
 
     async def _write_again(self, batch: Sequence[Admission]) -> list[Admitted]:
         """Write what a lost connection left unwritten; the action's id is the fence that tells.
@@ -80,25 +79,60 @@ class AdmissionWriter:
         return [Written.WRITTEN if member.row.action_id in stand else next(results) for member in batch]
 
 
-async def _write(transaction: MachineTransaction, batch: Sequence[Admission]) -> list[Admitted]:
-    await lock_members(transaction, [member.row for member in batch])
-    turns = await lock_turns(transaction, [member.row for member in batch if member.row.limited])
-    accounts = await lock_accounts(transaction, [hold for member in batch for hold in member.holds])
-    tools = [_tool_key(member.row) if member.row.limited else None for member in batch] if turns else ()
-    grants = allocate([member.holds for member in batch], accounts, tools=tools, turns=turns)
-    members = {
-        n: member if not isinstance(grant, NoRoom) or member.refuse is None else member.refuse(grant)
-        for n, (member, grant) in enumerate(zip(batch, grants, strict=True))
-        if not isinstance(grant, NoTurn) and not (isinstance(grant, NoRoom) and member.asks_again)
-    }
-    written = await _admit(transaction, members) if members else set()
-    return [
-        Written.STALE if n in members and n not in written else grant if grant is not None else Written.WRITTEN
-        for n, grant in enumerate(grants)
-    ]
+class _Flush:
+    """One batch on its way: what it locks, what the kernel grants on the locked rows, what is written of it."""
+
+    def __init__(self, batch: Sequence[Admission]) -> None:
+        self._batch = batch
+        self._grants: list[Grant] = []
+        self._members: dict[int, Admission] = {}
+
+    def locks(self) -> list[tuple[str, Mapping[str, object]]]:
+        """Return the statements that lock claims and approvals, limits, then accounts; nothing for what the batch has none of."""
+        found: list[tuple[str, Mapping[str, object]]] = []
+        rested = [member.row for member in self._batch if member.row.task_id or member.row.approval_id]
+        if rested:
+            found.append(("lock_members", {"members": rows_json(rested)}))
+        limited = {_tool_key(row): _turn_row(row) for row in (each.row for each in self._batch) if row.limited}
+        if limited:
+            # What is counted stands until the transaction ends: whoever admits another act of such a tool needs the same lock.
+            tools = {"tools": rows_json(list(limited.values()))}
+            found += [("lock_turns", tools), ("count_turns", tools)]
+        holds = [hold for member in self._batch for hold in member.holds]
+        if holds:
+            found.append(lock_of_accounts(holds))
+        self._names = [name for name, _ in found]
+        return found
+
+    def decide(self, locked: Sequence[Sequence[Row]]) -> tuple[str, Mapping[str, object]] | None:
+        """Grant turns and holds on the locked rows; return the statement that writes the members, None where none is."""
+        rows = dict(zip(self._names, locked, strict=True))
+        turns = _turns(rows.get("lock_turns", ()), rows.get("count_turns", ()))
+        accounts = accounts_of(rows.get("lock_budgets", ()))
+        batch = self._batch
+        tools = [_tool_key(member.row) if member.row.limited else None for member in batch] if turns else ()
+        self._grants = allocate([member.holds for member in batch], accounts, tools=tools, turns=turns)
+        self._members = {
+            n: member if not isinstance(grant, NoRoom) or member.refuse is None else member.refuse(grant)
+            for n, (member, grant) in enumerate(zip(batch, self._grants, strict=True))
+            if not isinstance(grant, NoTurn) and not (isinstance(grant, NoRoom) and member.asks_again)
+        }
+        return ("admit", _admitted(self._members)) if self._members else None
+
+    def results(self, written: set[int]) -> list[Admitted]:
+        """Return for each member in order what became of it."""
+        return [
+            Written.STALE
+            if n in self._members and n not in written
+            else grant
+            if grant is not None
+            else Written.WRITTEN
+            for n, grant in enumerate(self._grants)
+        ]
 
 
-async def _admit(transaction: MachineTransaction, members: Mapping[int, Admission]) -> set[int]:
+def _admitted(members: Mapping[int, Admission]) -> dict[str, object]:
+    """Return the parameters of `admit.sql`."""
     contents, records, approvals, holds = [], [], [], []
     for n, member in members.items():
         member.row.n = n
@@ -112,17 +146,13 @@ async def _admit(transaction: MachineTransaction, members: Mapping[int, Admissio
             member.approval.n = n
             approvals.append(member.approval)
         holds += [_hold_row(n, hold) for hold in member.holds]
-    rows = await transaction.run(
-        "admit",
-        {
-            "members": rows_json([member.row for member in members.values()]),
-            "contents": rows_json(contents),
-            "records": rows_json(place(records)),
-            "approvals": rows_json(approvals),
-            "holds": rows_json(holds),
-        },
-    )
-    return {row["n"] for row in rows}
+    return {
+        "members": rows_json([member.row for member in members.values()]),
+        "contents": rows_json(contents),
+        "records": rows_json(place(records)),
+        "approvals": rows_json(approvals),
+        "holds": rows_json(holds),
+    }
 
 
 def _hold_row(n: int, hold: Hold) -> HoldRow:
@@ -136,28 +166,12 @@ def _hold_row(n: int, hold: Hold) -> HoldRow:
     )
 
 
-async def lock_members(transaction: MachineTransaction, rows: Sequence[AdmitRow]) -> None:
-    """Lock the claims and approvals that a batch rests on; nothing where it rests on none."""
-    wanted = [row for row in rows if row.task_id is not None or row.approval_id is not None]
-    if wanted:
-        await transaction.run("lock_members", {"members": rows_json(wanted)})
+def _turn_row(row: AdmitRow) -> TurnRow:
+    return TurnRow(organization_id=row.organization_id, tool_id=_uuid(row.tool_id), name=row.name)
 
 
-async def lock_turns(transaction: MachineTransaction, rows: Sequence[AdmitRow]) -> dict[ToolKey, Turns]:
-    """Lock the limits of the tools that acts call and return how many of each are under way; nothing where none has any.
-
-    What is counted stands until the transaction ends: whoever admits another act of such a tool needs the same lock.
-    """
-    if not rows:
-        return {}
-    wanted = {
-        _tool_key(row): TurnRow(organization_id=row.organization_id, tool_id=_uuid(row.tool_id), name=row.name)
-        for row in rows
-    }
-    tools = {"tools": rows_json(list(wanted.values()))}
-    limits = await transaction.run("lock_turns", tools)
+def _turns(limits: Sequence[Row], counted: Sequence[Row]) -> dict[ToolKey, Turns]:
     at_most = {ToolKey(_uuid(row["organization_id"]), row["name"]): row["at_most"] for row in limits}
-    counted = await transaction.run("count_turns", tools)
     keys = [(ToolKey(_uuid(row["organization_id"]), row["name"]), row["under_way"]) for row in counted]
     return {key: Turns(at_most[key], under_way) for key, under_way in keys if key in at_most}
 
@@ -166,14 +180,14 @@ def _tool_key(row: AdmitRow) -> ToolKey:
     return ToolKey(row.organization_id, row.name)
 
 
-async def lock_accounts(transaction: MachineTransaction, holds: Sequence[Hold]) -> dict[AccountKey, Account]:
-    """Lock the accounts that holds touch and return what stands on them; nothing where there are none."""
-    if not holds:
-        return {}
+def lock_of_accounts(holds: Sequence[Hold]) -> tuple[str, dict[str, object]]:
+    """Return the statement that locks the accounts which holds touch."""
     wanted = {hold.account for hold in holds}
-    rows = await transaction.run(
-        "lock_budgets", {"accounts": rows_json([_hold_row(0, Hold(key, 0)) for key in wanted])}
-    )
+    return "lock_budgets", {"accounts": rows_json([_hold_row(0, Hold(key, 0)) for key in wanted])}
+
+
+def accounts_of(rows: Sequence[Row]) -> dict[AccountKey, Account]:
+    """Return what stands on the locked accounts."""
     return {
         AccountKey(_uuid(row["organization_id"]), _uuid(row["budget_id"]), row["period_start"]): Account(
             limit_nanos=row["limit_nanos"],

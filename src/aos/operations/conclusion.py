@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from aos.kernel.budget import Hold
 from aos.kernel.limits import ORIGIN_TOKENS_RUN_MAX
-from aos.operations.admission import lock_accounts
+from aos.operations.admission import lock_of_accounts
 from aos.operations.records import place
-from aos.store.hot.database import Database, MachineTransaction
+from aos.store.hot.database import Database
 from aos.store.rows import (
     ConcludeRow,
     ContentRow,
@@ -54,36 +54,34 @@ class ConclusionWriter:
     async def flush(self, batch: Sequence[Conclusion]) -> list[bool]:
         """Write the batch and return, for each member in order, whether it was written now."""
 
-        async def work(transaction: MachineTransaction) -> list[bool]:
-            tasks = [member.row for member in batch if member.row.task_id is not None]
-            if tasks:
-                await transaction.run("lock_members", {"members": rows_json(tasks)})
-            await lock_accounts(transaction, [hold for member in batch for hold, _ in member.settlements])
-            written = await _conclude(transaction, batch)
-            return [n in written for n in range(len(batch))]
+        statements: list[tuple[str, dict[str, object]]] = []
+        tasks = [member.row for member in batch if member.row.task_id is not None]
+        if tasks:
+            statements.append(("lock_members", {"members": rows_json(tasks)}))
+        holds = [hold for member in batch for hold, _ in member.settlements]
+        if holds:
+            statements.append(lock_of_accounts(holds))
+        rows = await self._database.write_in_order(*statements, ("conclude", _concluded(batch)))
+        written = {row["n"] for row in rows}
+        return [n in written for n in range(len(batch))]
 
-        return await self._database.write(work)
 
-
-async def _conclude(transaction: MachineTransaction, batch: Sequence[Conclusion]) -> set[int]:
+def _concluded(batch: Sequence[Conclusion]) -> dict[str, object]:
+    """Return the parameters of `conclude.sql`."""
     settlements = []
     for n, member in enumerate(batch):
         member.row.n = n
         _number(n, member)
         settlements += [_settlement_row(n, hold, settled_nanos=nanos) for hold, nanos in member.settlements]
-    rows = await transaction.run(
-        "conclude",
-        {
-            "members": rows_json([member.row for member in batch]),
-            "contents": rows_json([row for member in batch for row in member.contents]),
-            "records": rows_json(place([row for member in batch for row in member.records])),
-            "usage": rows_json([row for member in batch for row in member.usage]),
-            "origins": rows_json([row for member in batch for row in member.origins]),
-            "settlements": rows_json(settlements),
-            "origin_tokens_max": ORIGIN_TOKENS_RUN_MAX,
-        },
-    )
-    return {row["n"] for row in rows}
+    return {
+        "members": rows_json([member.row for member in batch]),
+        "contents": rows_json([row for member in batch for row in member.contents]),
+        "records": rows_json(place([row for member in batch for row in member.records])),
+        "usage": rows_json([row for member in batch for row in member.usage]),
+        "origins": rows_json([row for member in batch for row in member.origins]),
+        "settlements": rows_json(settlements),
+        "origin_tokens_max": ORIGIN_TOKENS_RUN_MAX,
+    }
 
 
 def _number(n: int, member: Conclusion) -> None:

@@ -69,6 +69,8 @@ class ModelCall:
     approval_id: UUID | None = None
     call: CallKey | None = None
     clock: datetime | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """What goes on to a server that speaks the caller's dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,11 @@ class ModelCalls:
         and what `Gate.admit` raises: then no model was asked.
         """
         facts = await self._facts.of(call.principal.organization_id)
-        route = await self._router.route(_act(call), call.asked, facts, body=call.body, digest=call.digest)
+        act = _act(call)
+        route = await self._router.route(act, call.asked, facts, body=call.body, digest=call.digest)
         key = CacheKey(facts.id, facts.epoch, call.asked.dialect, call.digest)
         cached = self._cache.find(key) if route.cache_seconds else None
-        admitted = await self._gate.admit(_routed(call, route, free=cached is not None))
+        admitted = await self._gate.admit(_routed(act, call, route, free=cached is not None))
         if isinstance(admitted, Recorded):
             said = said_before(admitted.value) if admitted.state is ActionState.PERFORMED else None
             return admitted if said is None else Whole(admitted.action_id, said, replayed=True)
@@ -248,8 +251,10 @@ class ModelCalls:
 
     async def _try(self, work: _Work, model: Model) -> Sent | Bad:
         """Ask a model once; what was sent and never answered is held to have used its input."""
-        asked, limit = work.call.asked, work.permit.output_limit if work.permit.price is not None else None
-        answer = await self._sender.send(asked, work.call.body, model, work.facts, output_limit=limit)
+        call, limit = work.call, work.permit.output_limit if work.permit.price is not None else None
+        answer = await self._sender.send(
+            call.asked, call.body, model, work.facts, output_limit=limit, headers=call.headers
+        )
         if isinstance(answer, Bad) and answer.sent and not answer.body:
             work.spent.append(self._guess(work, model, 0, known=None))
         return answer
@@ -473,7 +478,7 @@ def _act(call: ModelCall) -> Act:
     )
 
 
-def _routed(call: ModelCall, route: Route, *, free: bool) -> Act:
+def _routed(act: Act, call: ModelCall, route: Route, *, free: bool) -> Act:
     ask = ModelAsk(
         models=tuple(model.name for model in route.models),
         asked=call.asked.model,
@@ -485,4 +490,4 @@ def _routed(call: ModelCall, route: Route, *, free: bool) -> Act:
         free=free or call.asked.dialect is Dialect.COUNT_TOKENS,
         route=route.document,
     )
-    return replace(_act(call), name=route.models[0].name, model=ask)
+    return replace(act, name=route.models[0].name, model=ask)

@@ -5,6 +5,7 @@ What a choice was made of is content, as all that a decision read: it is there f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from aos.kernel.models.explanation import read_question, replay, sentences
 from aos.kernel.people import Actor, Permission
 from aos.operations.actions import ActionView, show_action
 from aos.operations.drivers import Drivers
+from aos.operations.registry_records import reading
+from aos.store.cold.connection import run_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class ModelChoice:
     """One choice. `question` is None where the request named one model, which leaves nothing to choose.
 
     `order` and `reasons` are the choice made again; `agrees` says whether it begins with the model that was asked then.
-    `answered` are the models that were used, the last of them gave the answer; empty where none answered.
+    `used` are the models that were used, the last of them gave the answer; empty where none answered.
     """
 
     action_id: UUID
@@ -30,7 +33,7 @@ class ModelChoice:
     dialect: str
     model: str
     state: str
-    answered: tuple[str, ...]
+    used: tuple[str, ...]
     question: Json
     order: tuple[str, ...]
     reasons: tuple[str, ...]
@@ -50,13 +53,12 @@ def show_choice(drivers: Drivers, actor: Actor, action_id: UUID) -> ModelChoice:
     given = view.arguments
     if not isinstance(given, dict):
         raise NotFound(f"what was asked in action `{action_id}` is erased: its choice cannot be made again")
-    asked = str(given.get("model", view.name))
+    used = _used(actor, view)
     if view.route is None:
-        reasons = (_single(asked, view),)
-        return _choice(view, asked, str(given.get("dialect", "")), (view.name,), reasons, agrees=True)
-    order = replay(view.route).names
-    told = sentences(read_question(view.route))
-    return _choice(view, asked, str(given.get("dialect", "")), order, told, agrees=order[:1] == (view.name,))
+        reason = _single(str(given.get("model", view.name)), view)
+        return _choice(view, given, (view.name,), reasons=(reason,), used=used, agrees=True)
+    order, reasons = replay(view.route).names, sentences(read_question(view.route))
+    return _choice(view, given, order, reasons=reasons, used=used, agrees=order[:1] == (view.name,))
 
 
 def _single(asked: str, view: ActionView) -> str:
@@ -66,15 +68,21 @@ def _single(asked: str, view: ActionView) -> str:
 
 
 def _choice(
-    view: ActionView, asked: str, dialect: str, order: tuple[str, ...], reasons: tuple[str, ...], *, agrees: bool
+    view: ActionView,
+    given: Mapping[str, Json],
+    order: tuple[str, ...],
+    *,
+    reasons: tuple[str, ...],
+    used: tuple[str, ...],
+    agrees: bool,
 ) -> ModelChoice:
     return ModelChoice(
         action_id=view.id,
-        asked=asked,
-        dialect=dialect,
+        asked=str(given.get("model", view.name)),
+        dialect=str(given.get("dialect", "")),
         model=view.name,
         state=view.state,
-        answered=_answered(view.result),
+        used=used,
         question=view.route,
         order=order,
         reasons=reasons,
@@ -82,7 +90,15 @@ def _choice(
     )
 
 
-def _answered(result: Json) -> tuple[str, ...]:
-    """Return the models that an outcome names as used."""
-    used = result.get("used") if isinstance(result, dict) else None
-    return tuple(str(each["model"]) for each in used if isinstance(each, dict)) if isinstance(used, list) else ()
+def _used(actor: Actor, view: ActionView) -> tuple[str, ...]:
+    """Return the models that an act used, in the order in which they were asked."""
+    if view.concluded_at is None:
+        return ()
+    params = {
+        "organization_id": actor.organization_id,
+        "action_id": view.id,
+        "from": view.intended_at,
+        "to": view.concluded_at,
+    }
+    with reading(actor, Permission.TRACE_READ):
+        return tuple(dict.fromkeys(str(row["name"]) for row in run_sql("list_action_models", params)))

@@ -70,6 +70,8 @@ class Router:
         """
         models, purpose, name = _candidates(asked.model, facts)
         models = _translatable(models, asked, body)
+        if len(models) == 1 and purpose is None and not name:
+            return self._only(models[0], asked, facts)
         if len(models) > 1:
             models = await self._allowed(act, models, facts)
         tokens = asked.input_tokens_max // BYTES_PER_TOKEN
@@ -92,6 +94,17 @@ class Router:
         chosen = tuple(by_name[each] for each in choice.names[:attempts])
         document = write_question(wish, candidates, purpose) if len(candidates) > 1 or purpose is not None else None
         return _route(chosen, purpose, asked, document)
+
+    def _only(self, model: Model, asked: Asked, facts: OrganizationFacts) -> Route:
+        """Return the route to a model that was named and has no fallback; raise Unavailable while its server fails."""
+        health = self._states.look(facts.id, model, input_tokens=asked.input_tokens_max // BYTES_PER_TOKEN)
+        if dialect_for(asked.dialect, model.dialects) is None:
+            detail = f"model `{model.name}` does not answer {asked.dialect} requests, nor is one translated for it"
+            raise InvalidRequest(detail, errors=[FieldError("/model", detail)])
+        if health.breaker is BreakerState.OPEN or health.room:
+            why = health.room or f"{health.error_per_mille / 10:g} % of its last calls failed"
+            raise Unavailable(f"model `{model.name}` cannot be asked at the moment: {why}")
+        return Route((model,), input_bound(asked, model))
 
     async def names(self, principal: Principal) -> list[str]:
         """Return the names that a principal may ask for: models, then purposes as `purpose:NAME`, then `auto`."""

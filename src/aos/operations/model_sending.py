@@ -7,6 +7,7 @@ error goes on in the caller's dialect with its status.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from aos.kernel.dialects.errors import translate_error
 from aos.kernel.dialects.splice import splice
@@ -27,6 +28,9 @@ _KEY_BYTES_MIN = 8
 _NEWER_LIMIT = frozenset({Provider.OPENAI, Provider.AZURE})
 """Who knows `max_completion_tokens`; the others read `max_tokens` alone."""
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(slots=True)
@@ -91,9 +95,16 @@ class Sender:
         self._ticker = ticker
 
     async def send(
-        self, asked: Asked, body: bytes, model: Model, facts: OrganizationFacts, *, output_limit: int | None
+        self,
+        asked: Asked,
+        body: bytes,
+        model: Model,
+        facts: OrganizationFacts,
+        *,
+        output_limit: int | None,
+        headers: Headers = (),
     ) -> Sent | Bad:
-        """Return the answer of one try once its head is there."""
+        """Return the answer of one try once its head is there; `headers` go along where no translation is needed."""
         dialect, upstream_body = prepared(asked, body, model, output_limit=output_limit)
         try:
             key = self._key(model, facts)
@@ -102,7 +113,7 @@ class Sender:
             return Bad(model, error.detail, sent=False, retryable=False)
         request = UpstreamRequest(
             where.url,
-            where.headers,
+            (*where.headers, *headers) if dialect is asked.dialect else where.headers,
             upstream_body,
             permitted=permitted_hosts(model, facts.hosts, local_url=self._local_url),
             first_byte_seconds=model.timeout_seconds,

@@ -28,7 +28,7 @@ from aos.drivers.local_model.requests import (
 from aos.kernel.errors import UpstreamFailed
 from aos.kernel.limits import BODY_BYTES_MAX
 
-WAITING_MAX: Final = 16
+WAITING_MAX: Final = 64
 """Requests that may wait for a slot."""
 RETRY_AFTER_SECONDS: Final = 5
 

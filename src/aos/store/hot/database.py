@@ -128,16 +128,51 @@ class Database:
         return await self._in_one_trip(statements)
 
     async def _in_one_trip(self, statements: Sequence[tuple[str, Params]]) -> list[Row]:
-        for name, _ in statements:
-            _check_listed(name)
         clock = asyncio.get_running_loop()
         try:
             async with self._machine.connection() as connection:
                 await self._plans.renew(connection)
                 began = clock.time()
                 async with connection.pipeline(), connection.transaction():
-                    cursors = [await execute(connection, name, params) for name, params in statements]
+                    cursors = [await _listed(connection, name, params) for name, params in statements]
                 rows = await cursors[-1].fetchall()
+                self._plans.ran(clock.time(), clock.time() - began)
+                return rows
+        except _BROKEN:
+            raise
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
+    async def write_decided(
+        self, locks: Sequence[tuple[str, Params]], decide: Callable[[list[list[Row]]], tuple[str, Params] | None]
+    ) -> list[Row]:
+        """Lock what listed statements lock, in one round trip; decide on their rows; write and commit in another.
+
+        `decide` gets the rows of each lock and returns the statement that writes, None where there is nothing to write; it only
+        reads. Returns the rows of that statement. Repeated as `write` does, under the same conditions.
+        """
+        for _ in range(_BROKEN_TRIES_MAX - 1):
+            try:
+                return await self._in_two_trips(locks, decide)
+            except _BROKEN:
+                continue
+        return await self._in_two_trips(locks, decide)
+
+    async def _in_two_trips(
+        self, locks: Sequence[tuple[str, Params]], decide: Callable[[list[list[Row]]], tuple[str, Params] | None]
+    ) -> list[Row]:
+        clock = asyncio.get_running_loop()
+        try:
+            async with self._machine.connection() as connection:
+                await self._plans.renew(connection)
+                began = clock.time()
+                async with connection.pipeline() as pipeline, connection.transaction():
+                    locked = [await _listed(connection, name, params) for name, params in locks]
+                    if locked:
+                        await pipeline.sync()
+                    wanted = decide([await cursor.fetchall() for cursor in locked])
+                    cursor = None if wanted is None else await _listed(connection, *wanted)
+                rows = [] if cursor is None else await cursor.fetchall()
                 self._plans.ran(clock.time(), clock.time() - began)
                 return rows
         except _BROKEN:
@@ -241,6 +276,11 @@ class AppTransaction:
 def _check_listed(name: str) -> None:
     if name not in MACHINE_STATEMENTS:
         raise KeyError(f"`{name}` is not a statement of the machine role")
+
+
+async def _listed(connection: AsyncConnection[DictRow], name: str, params: Params) -> AsyncCursor[DictRow]:
+    _check_listed(name)
+    return await execute(connection, name, params)
 
 
 async def execute(connection: AsyncConnection[DictRow], name: str, params: Params | None) -> AsyncCursor[DictRow]:

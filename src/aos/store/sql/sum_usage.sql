@@ -1,8 +1,8 @@
 -- What was used, by one kind of group; `by` null sums everything. Each event counts in exactly one group, so the groups
 -- add up to the whole; only a task that was attempted in two groups counts in both. What belongs to none stands under the
--- empty key.
+-- empty key. A model call is as many events as it has units, and counts once; its input is what was read at any rate.
 with used as (
-  select e.currency, e.cost_nanos, e.quantity, e.kind, e.unit, e.estimated, e.task_id, case %(by)s::text
+  select e.currency, e.cost_nanos, e.quantity, e.kind, e.unit, e.estimated, e.task_id, e.action_id, case %(by)s::text
       when 'agent' then coalesce(e.agent_id::text, '')
       when 'department' then coalesce(e.department_id::text, '')
       when 'run' then coalesce(e.run_id::text, '')
@@ -23,9 +23,10 @@ with used as (
     coalesce(sum(quantity) filter (where kind = 'task_runtime' and unit = 'milliseconds'), 0) as runtime_ms,
     count(*) filter (where kind = 'task_runtime') as attempts,
     coalesce(sum(quantity) filter (where kind = 'tool_call' and unit = 'calls'), 0) as tool_calls,
-    coalesce(sum(quantity) filter (where kind = 'model_call' and unit = 'calls'), 0) as model_calls,
+    count(distinct action_id) filter (where kind = 'model_call') as model_calls,
     count(*) filter (where kind = 'workflow_execution') as workflow_executions,
-    coalesce(sum(quantity) filter (where unit = 'input_tokens'), 0) as input_tokens,
+    coalesce(sum(quantity) filter (where unit in ('input_tokens', 'cached_input_tokens', 'cache_write_tokens',
+      'cache_write_hour_tokens')), 0) as input_tokens,
     coalesce(sum(quantity) filter (where unit = 'output_tokens'), 0) as output_tokens,
     coalesce(sum(cost_nanos) filter (where estimated), 0) as estimated_nanos, count(*) as events
   from used group by key, currency
