@@ -160,6 +160,7 @@ def open_models(
     budget: Money | None = None,
     may: Sequence[str] | None = None,
     agents: Sequence[Agent] = (),
+    connect_timeout_seconds: float = 10.0,
 ) -> Iterator[ModelDoor]:
     """Open a data plane whose models are at one scripted server that gives `answers`.
 
@@ -180,5 +181,6 @@ def open_models(
             secrets={"upstream": UPSTREAM_KEY},
             hosts=[upstream.host],
         )
+        world.connect_timeout_seconds = connect_timeout_seconds
         door = stack.enter_context(open_door(world))
         yield ModelDoor(door, upstream, door.api_key("asker"), stack.enter_context(ExitStack()))

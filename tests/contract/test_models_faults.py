@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from aos.kernel.limits import MODEL_ANSWER_BYTES_MAX
+from aos.kernel.models.values import Provider
 from tests.contract.model_upstream import (
     Answering,
     Held,
@@ -225,6 +226,27 @@ def test_a_server_that_keeps_failing_is_left_alone_for_a_while(at: ModelDoor) ->
     sent = len(at.upstream.received)
     refused = at.chat()
     assert (refused.status_code, "retry-after" in refused.headers, len(at.upstream.received)) == (503, True, sent)
+
+
+def test_the_output_limit_goes_out_under_the_name_that_the_server_reads(database: Database) -> None:
+    named: dict[str, Any] = {GPT: {}, "own": {"provider": Provider.COMPATIBLE}}
+    with open_models(database, whole(REPLY.chat()), models=named) as at:
+        sent = {
+            (name, field): (at.chat(model=name, max_tokens=None, **{field: 70}), at.upstream.last.json)[1]
+            for name in named
+            for field in ("max_tokens", "max_completion_tokens", "seed")
+        }
+    limits = {
+        asked: {name: value for name, value in body.items() if name.startswith("max_")} for asked, body in sent.items()
+    }
+    assert limits == {
+        (GPT, "max_tokens"): {"max_tokens": 70},
+        (GPT, "max_completion_tokens"): {"max_completion_tokens": 70},
+        (GPT, "seed"): {"max_completion_tokens": 4096},
+        ("own", "max_tokens"): {"max_tokens": 70},
+        ("own", "max_completion_tokens"): {"max_tokens": 70},
+        ("own", "seed"): {"max_tokens": 4096},
+    }
 
 
 # --- streams --------------------------------------------------------------------------------------------------------
