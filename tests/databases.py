@@ -90,7 +90,11 @@ def any_database(request: pytest.FixtureRequest) -> Iterator[Database]:
 @functools.cache
 def server(major: int) -> Server:
     """Return the test process's server of that major version, with its template; skips where it is not installed."""
-    superuser = start_cluster(major)
+    return prepared(start_cluster(major))
+
+
+def prepared(superuser: str) -> Server:
+    """Make a migrated template on a fresh server, whose superuser this DSN logs in, and return who may use it."""
     owner = make_conninfo(superuser, user=OWNER, password=PASSWORD)
     with psycopg.connect(superuser, autocommit=True) as connection:
         connection.execute(f"create role {OWNER} login createdb createrole password '{PASSWORD}'")

@@ -149,6 +149,8 @@ class World:
     agents: dict[str, Agent]
     tools: dict[str, Tool]
     keys: KeyFile
+    connect_timeout_seconds: float = 10.0
+    """How long a gate waits for a connection to the database."""
 
     @asynccontextmanager
     async def running(
@@ -164,7 +166,8 @@ class World:
             tools={ToolTransport.PYTHON: used},
             models=ModelServers(models or transport),
         )
-        database = Database(DatabaseConfig(self.test_database.app, dsn or self.test_database.machine))
+        dsns = self.test_database.app, dsn or self.test_database.machine
+        database = Database(DatabaseConfig(*dsns, connect_timeout_seconds=self.connect_timeout_seconds))
         await database.open()
         facts = FactsCache(database, drivers)
         await facts.refresh()

@@ -43,13 +43,14 @@ def model(name: str, upstream: Upstream, *, provider: Provider = Provider.OPENAI
     """Return a model at a scripted server: of OpenAI's dialects, or of Anthropic's where that is the provider."""
     speaks = ANTHROPIC if provider is Provider.ANTHROPIC else OPENAI
     usual: dict[str, Any] = {
+        "base_url": upstream.url,
         "dialects": speaks,
         "secret": "upstream",
         "prices": (PRICE,),
         "context_tokens": 128_000,
         "timeout_seconds": 30,
     }
-    return Model(IDS.new(), name, 1, provider, f"{name}-upstream-1", upstream.url, **{**usual, **more})
+    return Model(IDS.new(), name, 1, provider, f"{name}-upstream-1", **{**usual, **more})
 
 
 @dataclass
@@ -159,6 +160,7 @@ def open_models(
     budget: Money | None = None,
     may: Sequence[str] | None = None,
     agents: Sequence[Agent] = (),
+    connect_timeout_seconds: float = 10.0,
 ) -> Iterator[ModelDoor]:
     """Open a data plane whose models are at one scripted server that gives `answers`.
 
@@ -179,5 +181,6 @@ def open_models(
             secrets={"upstream": UPSTREAM_KEY},
             hosts=[upstream.host],
         )
+        world.connect_timeout_seconds = connect_timeout_seconds
         door = stack.enter_context(open_door(world))
         yield ModelDoor(door, upstream, door.api_key("asker"), stack.enter_context(ExitStack()))
