@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from aos_sdk import AosCallError, AsyncContext, Denied
-from examples.month_end.drafts import LABEL, TEMPERATURE, closing_of, draft_prompt
+from examples.month_end.drafts import LABEL, TEMPERATURE, TOKENS_MAX, closing_of, draft_prompt
 from examples.month_end.letters import draft_letter
 from examples.month_end.matching import Verdict, match_invoice
 
@@ -224,6 +224,7 @@ async def _closing(ctx: AsyncContext, kind: str) -> str:
     if not model:
         return ""
     try:
-        return closing_of((await ctx.complete(draft_prompt(kind), model=model, temperature=TEMPERATURE)).text)
+        said = await ctx.complete(draft_prompt(kind), model=model, temperature=TEMPERATURE, max_tokens=TOKENS_MAX)
+        return closing_of(said.text)
     except AosCallError:
         return ""  # a letter does not wait for a courtesy

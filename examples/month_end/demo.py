@@ -185,9 +185,10 @@ def tell_letters(story: Story, company: Company, drafter: Drafter | None, action
         story.line(f"{drafted.letters} letters, all from templates: {WITHOUT}", mark="◇")
     else:
         story.good(f"{drafter.model}: {drafted.told}")
-        if drafted.unanswered:
-            because = f" ({drafted.why})" if drafted.why else ""
-            story.line(f"{drafted.unanswered} calls were cut off or not answered{because}; no letter waited for one")
+        if drafted.cut_off:
+            story.line(f"{drafted.cut_off} calls were cut off by the kill, and asked again")
+        if drafted.failed:
+            story.line(f"{drafted.failed} calls were not answered ({drafted.why}): their letters go without")
         story.line("a model decides nothing here: it was shown no invoice, and no fact of a letter is its own")
     return find_draft_problems(drafted, drafter)
 

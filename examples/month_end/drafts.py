@@ -9,6 +9,7 @@ import re
 LABEL = "letters"
 """The run's label that names the model or purpose which drafts; without it nobody is asked."""
 TEMPERATURE = 0.2
+TOKENS_MAX = 40
 SENTENCE_CHARACTERS_MIN = 20
 SENTENCE_CHARACTERS_MAX = 200
 

@@ -266,10 +266,15 @@ def test_a_secret_comes_from_standard_input_and_is_never_shown(
 def test_the_environment_of_an_agent_can_be_evaluated_by_a_shell(aos: Cli, peer: Peer) -> None:
     peer.give("POST /agents/finance/api-keys", {"api_key": "aos_x'y; rm"})
     lines = aos("agents", "env", "finance").out.splitlines()
+    key = """'aos_x'"'"'y; rm'"""
     assert lines == [
         f"export AOS_URL={peer.url}",
-        """export AOS_API_KEY='aos_x'"'"'y; rm'""",
+        f"export AOS_API_KEY={key}",
         "export AOS_AGENT=finance",
+        f"export OPENAI_BASE_URL={peer.url}/v1",
+        f"export OPENAI_API_KEY={key}",
+        f"export ANTHROPIC_BASE_URL={peer.url}",
+        f"export ANTHROPIC_API_KEY={key}",
     ]
 
 

@@ -88,6 +88,17 @@ def test_a_model_that_only_embeds_is_tried_with_an_embedding(aos: Cli, peer: Pee
     assert "a vector of 8 numbers" in aos("models", "test", "vectors").out
 
 
+def test_no_model_of_a_purpose_is_asked_for_more_than_it_writes(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /purposes/quick", {"models": ["light", "strong"]})
+    peer.give("GET /models/light", {"output": 40})
+    peer.give("GET /models/strong", {"output": 4000})
+    peer.give(DOOR, ANSWER)
+    assert aos("models", "test", "purpose:quick").status == 0
+    assert aos("models", "test", "auto").status == 0
+    limited, auto = (body["max_tokens"] for body in peer.bodies(DOOR))
+    assert (limited, auto > 40) == (40, True)
+
+
 OURS: list[tuple[AosError, int, str]] = [
     (NotFound("there is no model `light`"), 3, "`aos models list`"),
     (Denied("refused by no-models: not today", reasons=("no-models: not today",)), 4, "no-models: not today"),

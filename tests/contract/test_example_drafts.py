@@ -79,6 +79,7 @@ def test_a_key_in_the_environment_goes_before_the_model_of_this_machine_and_noth
     assert hosted is not None
     assert hosted.provider == "anthropic"
     assert find_drafter({"OPENAI_API_KEY": " "}, UP) == Drafter(LOCAL)
+    assert find_drafter({"OPENAI_API_KEY": "aos_key-of-an-agent"}, UP) == Drafter(LOCAL)
     assert find_drafter({}, WITHOUT_LOCAL) is None
     assert find_drafter({}, {}) is None
 

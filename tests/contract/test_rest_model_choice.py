@@ -39,15 +39,24 @@ def company(plane: Plane) -> Company:
     return make_company(plane)
 
 
-def ask(company: Company, name: str, *, answers: Sequence[Answer] = (), roles: tuple[str, ...] = ("developer",)) -> Any:
+def ask(
+    company: Company,
+    name: str,
+    *,
+    answers: Sequence[Answer] = (),
+    roles: tuple[str, ...] = ("developer",),
+    models: ScriptedModels | None = None,
+    **more: Any,
+) -> Any:
     """Ask a model as the world's person with these roles."""
-    body = json.dumps({"model": name, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 10}).encode()
+    asked = {"model": name, "messages": [{"role": "user", "content": "hello"}], **(more or {"max_tokens": 10})}
+    body, far = json.dumps(asked).encode(), models or ScriptedModels([*answers] or [chat("hi")])
     link = ChainLink(PrincipalKind.PERSON, company.world.person_id, "maria@larkspur.example")
     principal = Principal(company.world.organization_id, (link,), roles=roles)
     call = ModelCall(principal, read_ask(Dialect.CHAT, body), body, hashlib.sha256(body).hexdigest())
 
     async def go() -> Any:
-        async with company.world.running(models=ScriptedModels([*answers] or [chat("hi")])) as aos:
+        async with company.world.running(models=far) as aos:
             return await ModelCalls(aos.gate, aos.facts, aos.drivers).make(call)
 
     return asyncio.run(go())
@@ -117,3 +126,15 @@ def test_usage_counts_each_call_once_and_all_that_a_model_read(plane: Plane, com
     assert (totals["model_calls"], totals["input_tokens"], totals["output_tokens"]) == (2, 200, 14)
     assert totals["tool_calls"] == 0
     assert totals["events"] > totals["model_calls"]
+
+
+def test_no_candidate_is_asked_for_more_than_it_writes_where_the_request_sets_no_limit(
+    plane: Plane, company: Company
+) -> None:
+    assert plane.patch("/models/light", {"output": 100}).status_code == 200
+    purpose = {"name": "checked", "models": ["light", "strong"], "cascade": ["json"]}
+    assert plane.post("/purposes", purpose).status_code == 201
+    models = ScriptedModels([chat("no JSON"), chat("{}")])
+    assert isinstance(ask(company, "purpose:checked", models=models, temperature=0), Whole)
+    limits = [body.get("max_tokens") or body.get("max_completion_tokens") for body in models.bodies]
+    assert limits == [100, 1000]

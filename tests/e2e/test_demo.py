@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from examples.month_end.demo_aos import ROOT
 from examples.month_end.demo_people import TOKEN_FILE
 from examples.month_end.demo_proof import CHANGED_FILE, LOG_FILE, PROOF_FILE, VERIFIER
 from examples.month_end.demo_story import WIDTH_PLAIN
+from examples.month_end.folder import OUTBOX_FOLDER
+from examples.month_end.letters import DRAFTED
 from tests.e2e.installation import Installation, installation
 
 DEMO_SECONDS = 300
@@ -45,6 +48,30 @@ def told(fresh: Installation) -> str:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stderr == ""
     return done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.skipif(find_spec("xllamacpp") is None, reason="the extra `local` is not installed")
+def test_with_a_model_on_this_machine_letters_end_in_its_words_and_all_of_it_still_adds_up() -> None:
+    with installation() as made:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "examples.month_end.demo"],
+                env={**made.environment(), "AOS_LOCAL_MODEL": "on"},
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=DEMO_SECONDS,
+                check=False,
+            )
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+            letters = [path.read_text("utf-8") for path in (folder(made) / OUTBOX_FOLDER).glob("*.eml")]
+            drafted = [letter for letter in letters if DRAFTED in " ".join(letter.split())]
+            assert len(letters) == 59
+            assert len(drafted) > len(letters) // 2
+            assert f"{len(drafted)} of 59 letters end in its words" in " ".join(done.stdout.split())
+        finally:
+            made.aos("down")
 
 
 def folder(made: Installation) -> Path:

@@ -106,12 +106,16 @@ def env(
 ) -> None:
     """Print exports that put a framework under the gate.
 
-    Makes an API key for it: eval "$(aos agents env NAME)".
+    Makes an API key for it: eval "$(aos agents env NAME)". OpenAI's and Anthropic's own clients, and what is built on them,
+    then ask their models through the gate.
     """
     session = session_of(context)
     made = session.client.post(path_to("agents", name, "api-keys"), {"label": label})
     key = str(made.get("api_key") or made.get("key") or "")
-    variables = {"AOS_URL": session.client.url, "AOS_API_KEY": key, "AOS_AGENT": str(made.get("agent") or name)}
+    url = session.client.url
+    variables = {"AOS_URL": url, "AOS_API_KEY": key, "AOS_AGENT": str(made.get("agent") or name)}
+    variables |= {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": key}
+    variables |= {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": key}
     lines = "\n".join(f"export {field}={shlex.quote(clean(value))}" for field, value in variables.items())
     session.out.emit(variables, lambda: Text(lines, no_wrap=True, overflow="ignore"))
 

@@ -23,6 +23,7 @@ PROMPT: Final = "Answer with one short sentence: what are you?"
 QUIET_SECONDS: Final = 120.0
 ANSWER_TOKENS: Final = 200
 """How long the answer may be: enough for a sentence of a model that reasons first, and cheap everywhere."""
+_PURPOSE: Final = "purpose:"
 
 _OWN: Final[Mapping[str, str]] = {
     "not-found": "{list} shows what is registered; `aos apply` registers more",
@@ -51,11 +52,13 @@ def try_model(session: Session, name: str, prompt: str, *, quiet_seconds: float)
 
     Raises CliError with what helps where it did not answer. A model for embeddings is given the prompt to embed.
     """
-    embeds = _embeds(session, name)
+    models = _models(session, name)
+    embeds = bool(models) and all(each.get("dialects") == [Dialect.EMBEDDINGS] for each in models)
     path = "/v1/embeddings" if embeds else "/v1/chat/completions"
     body: dict[str, Any] = {"model": name, "input": prompt}
     if not embeds:
-        body = {"model": name, "messages": [{"role": "user", "content": prompt}], "max_tokens": ANSWER_TOKENS}
+        limit = min([ANSWER_TOKENS, *(each["output"] for each in models if each.get("output"))])
+        body = {"model": name, "messages": [{"role": "user", "content": prompt}], "max_tokens": limit}
     response = session.client.try_post(path, body, quiet_seconds=quiet_seconds)
     try:
         found = response.json()
@@ -88,20 +91,27 @@ def draw_trial(trial: Object) -> RenderableType:
     if trial["cost"]:
         figures.append(cost_text(trial["cost"]))
     if trial["stop_reason"] == "length":
-        figures.append(f"cut at {ANSWER_TOKENS} tokens")
+        figures.append("cut at its limit")
     figures.append(f"act {short(trial['action_id'])}")
     return Group(Text(text), Text(clean("  ".join(figures)), style="dim"))
 
 
-def _embeds(session: Session, name: str) -> bool:
-    """Say whether a model makes embeddings and nothing else; what cannot be looked up does not."""
-    if name == "auto" or name.startswith("purpose:"):
-        return False
+def _known(session: Session, path: str, name: str) -> Object:
+    """Return what is registered under a name; empty where that cannot be looked up, which the door will tell better."""
     try:
-        dialects = session.client.get(path_to("models", name)).get("dialects") or []
+        return session.client.get(path_to(path, name))
     except CliError:
-        return False
-    return list(dialects) == [Dialect.EMBEDDINGS]
+        return {}
+
+
+def _models(session: Session, name: str) -> list[Object]:
+    """Return the models that a name stands for, as far as they can be looked up."""
+    if name == "auto":
+        return []
+    if not name.startswith(_PURPOSE):
+        return [_known(session, "models", name)]
+    members = _known(session, "purposes", name.removeprefix(_PURPOSE)).get("models") or []
+    return [_known(session, "models", str(member)) for member in members]
 
 
 def _first(answer: Object, name: str) -> Object:

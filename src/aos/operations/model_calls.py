@@ -254,6 +254,10 @@ class ModelCalls:
     async def _try(self, work: _Work, model: Model) -> Sent | Bad:
         """Ask a model once; what was sent and never answered is held to have used its input."""
         call, limit = work.call, work.permit.output_limit if work.permit.price is not None else None
+        if (
+            limit is not None and call.asked.output_limit is None
+        ):  # the permit's is that of the candidate that writes most
+            limit = min(limit, model.output_tokens_max)
         answer = await self._sender.send(
             call.asked, call.body, model, work.facts, output_limit=limit, headers=call.headers
         )
