@@ -125,11 +125,11 @@ class Reply:
             "usage": self.messages_usage(),
         }
 
-    def messages_events(self) -> list[bytes]:
-        """Return the stream of messages."""
-        return [_event(document["type"], document) for document in self._messages_documents()]
+    def messages_events(self, *, input_again: bool = True) -> list[bytes]:
+        """Return the stream of messages; older servers tell the input at its beginning only."""
+        return [_event(document["type"], document) for document in self._messages_documents(input_again)]
 
-    def _messages_documents(self) -> Iterator[dict[str, Any]]:
+    def _messages_documents(self, input_again: bool) -> Iterator[dict[str, Any]]:
         begun = {**self.messages_usage(), "output_tokens": 1}
         yield {"type": "message_start", "message": {**self._messages_head(), "content": [], "usage": begun}}
         yield {"type": "ping"}
@@ -148,10 +148,9 @@ class Reply:
                 yield {"type": "content_block_delta", "index": position, "delta": delta}
             yield {"type": "content_block_stop", "index": position}
         ended = {"stop_reason": _ANTHROPIC_STOPS[self.stop], "stop_sequence": None}
-        used = {
-            "output_tokens": self.tokens.output,
-            "output_tokens_details": {"thinking_tokens": self.tokens.reasoning},
-        }
+        used = self.messages_usage()
+        if not input_again:
+            used = {name: used[name] for name in ("output_tokens", "output_tokens_details")}
         yield {"type": "message_delta", "delta": ended, "usage": used}
         yield {"type": "message_stop"}
 

@@ -54,8 +54,9 @@ def test_a_request_goes_on_byte_for_byte_but_for_the_models_name(at: ModelDoor) 
     assert done.content == json.dumps(REPLY.messages()).encode()
 
 
-def test_a_stream_is_the_servers_own_to_the_byte(at: ModelDoor) -> None:
-    events = REPLY.messages_events()
+@pytest.mark.parametrize("input_again", [True, False])
+def test_a_stream_is_the_servers_own_to_the_byte(at: ModelDoor, input_again: bool) -> None:
+    events = REPLY.messages_events(input_again=input_again)
     at.upstream.plan(streamed(events))
     done = at.post("/v1/messages", {"model": CLAUDE, "messages": HELLO, "max_tokens": 64, "stream": True})
     assert done.content == b"".join(events)

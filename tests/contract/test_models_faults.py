@@ -397,3 +397,26 @@ def test_a_stream_whose_key_is_revoked_is_cut_at_its_next_part(at: ModelDoor) ->
     assert b"revoked" in read
     assert ended(at) == {"failed"}
     assert at.estimated() == {True}
+
+
+def test_a_stream_under_way_is_finished_when_the_process_is_asked_to_end(at: ModelDoor) -> None:
+    held = Held()
+    at.upstream.plan(streamed(EVENTS, held=held, held_before=3))
+    with begin(at, {"model": GPT, "messages": HELLO, "max_tokens": 500, "stream": True}) as connection:
+        read = read_until(connection, b"two")
+        at.door.loop.call_soon_threadsafe(setattr, at.door.server, "should_exit", True)
+        until(lambda: refuses_connections(at))
+        held.let_go()
+        read += read_until(connection, b"[DONE]")
+    assert read.count(b"chat.completion.chunk") == len(EVENTS) - 2
+    assert ended(at) == {"performed"}
+    at.charged(REPLY.tokens)
+
+
+def refuses_connections(at: ModelDoor) -> bool:
+    """Say whether the door takes no more connections."""
+    try:
+        at.door.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -161,6 +161,17 @@ def test_another_method_or_sort_of_body_is_refused_in_the_dialects_form(at: Mode
     assert at.upstream.received == []
 
 
+def test_where_there_is_no_door_a_client_finds_its_own_form(at: ModelDoor) -> None:
+    for path in ("/v1/completions", "/v1/moderations", "/v1/", "/v1/modelsX"):
+        problem = refused(at.post(path, chat()), 404, "invalid_request_error", "not_found")
+        assert path in problem["detail"]
+    with pytest.raises(openai.NotFoundError, match="there is no door `/v1/files`"):
+        at.openai(max_retries=3).files.list()
+    with pytest.raises(anthropic.NotFoundError, match="there is no door"):
+        at.anthropic(max_retries=3).messages.batches.list()
+    assert at.upstream.received == []
+
+
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS, MESSAGES, COUNT])
 def test_who_shows_no_key_or_a_wrong_one_is_not_let_in(at: ModelDoor, path: str) -> None:
     body = messages(input="hi") if path.startswith(MESSAGES) else chat(input="hi")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +14,16 @@ import httpx
 import openai
 import pytest
 
+from aos.kernel.models.values import Purpose
 from aos.kernel.people import Actor, Role
 from aos.kernel.policy.values import Approvers, Outcome, Rule
 from aos.operations.approvals import Answer, Approvals
 from tests.contract.model_upstream import Held, cut_after, streamed, whole
 from tests.contract.model_wire import Reply
-from tests.contract.model_worlds import CLAUDE, GPT, HELLO, UPSTREAM_KEY, ModelDoor, open_models
+from tests.contract.model_worlds import CLAUDE, GPT, HELLO, UPSTREAM_KEY, ModelDoor, model, open_models
 from tests.databases import Database
 from tests.doors import until
-from tests.worlds import agent
+from tests.worlds import agent, make_world
 
 REPLY = Reply()
 ASK = Rule(
@@ -155,7 +157,9 @@ def test_an_escalated_call_waits_and_is_made_once_after_the_yes(at: ModelDoor, b
     answer(at, waiting["approval_id"], Answer.APPROVE)
     done, replayed = (at.chat(max_tokens=LONG, stream=stream, **again) for _ in range(2))
     assert (done.status_code, done.headers["aos-action-id"]) == (200, waiting["action_id"])
-    assert (replayed.status_code, len(at.upstream.received)) == (200 if by == "key" else replayed.status_code, 1)
+    assert (replayed.status_code, replayed.content) == (200, done.content)
+    assert replayed.headers["idempotency-replayed"] == "true"
+    assert len(at.upstream.received) == 1
     assert at.world.rows("select status from approval") == [("used",)]
     at.charged(REPLY.tokens)
 
@@ -226,3 +230,27 @@ def everything_written(at: ModelDoor) -> Iterator[str]:
             yield row
             for part in row.split('"\\\\x')[1:]:
                 yield bytes.fromhex(part.split('"')[0]).decode("latin-1")
+
+
+def test_two_organizations_share_a_process_and_neither_keys_nor_answers(database: Database) -> None:
+    work = Purpose("work", (GPT,), cache_seconds=600)
+    with open_models(database, whole(REPLY.chat()), models={GPT: {}}, purposes=[work]) as at:
+        theirs = "sk-of-the-second-organization"
+        second = make_world(
+            database,
+            agents=[agent("asker", models=(GPT,))],
+            models=[model(GPT, at.upstream)],
+            purposes=[work],
+            secrets={"upstream": theirs},
+            hosts=[at.upstream.host],
+            keys=at.world.keys,
+        )
+        keys = (at.key, replace(at.door, world=second).api_key("asker"))
+        asks: list[dict[str, Any]] = [{"model": "purpose:work"}, {"idempotency_key": "k1"}]
+        for asked in asks:
+            for _ in range(2):
+                assert [at.chat(key=key, **asked).status_code for key in keys] == [200, 200]
+        sent = [received.headers["authorization"] for received in at.upstream.received]
+        assert sent == [f"Bearer {UPSTREAM_KEY}", f"Bearer {theirs}"] * 2
+        charged = "select sum(quantity)::int from usage_event where unit = 'output_tokens' group by organization_id"
+        assert at.world.rows(charged) == [(2 * REPLY.tokens.output,)] * 2

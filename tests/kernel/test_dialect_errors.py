@@ -24,6 +24,7 @@ from aos.kernel.errors import (
 REFUSED = Denied("refused by large-payments: over the limit", reasons=["large-payments"])
 WAITS = Denied("waits for an approver", extra={"approval_id": "a-1"})
 WRONG = InvalidRequest("no", errors=[FieldError("/messages/0/role", "no")])
+NO_MODEL = NotFound("no model `x`", errors=[FieldError("/model", "no")])
 
 OPENAI = [
     (REFUSED, 403, "permission_denied", "policy_denied"),
@@ -31,7 +32,8 @@ OPENAI = [
     (BudgetSpent("no room"), 402, "insufficient_quota", "budget_spent"),
     (RateLimited("too many"), 429, "rate_limit_error", "rate_limit_exceeded"),
     (Unauthenticated("who"), 401, "authentication_error", "invalid_api_key"),
-    (NotFound("no model `x`"), 404, "invalid_request_error", "model_not_found"),
+    (NO_MODEL, 404, "invalid_request_error", "model_not_found"),
+    (NotFound("no door `/x`"), 404, "invalid_request_error", "not_found"),
     (WRONG, 400, "invalid_request_error", "invalid_request"),
     (Unavailable("later"), 503, "service_unavailable_error", "unavailable"),
     (UpstreamFailed("cut"), 502, "server_error", "upstream_failed"),
@@ -55,7 +57,7 @@ def test_openai_clients_get_their_form(error: AosError, status: int, kind: str, 
     inner = json.loads(body)["error"]
     assert (got, inner["type"], inner["code"], inner["message"]) == (status, kind, code, error.detail)
     assert inner["aos"]["type"] == f"urn:aos:problem:{error.slug}"
-    assert inner["param"] == ("messages.0.role" if error is WRONG else None)
+    assert inner["param"] == ("messages.0.role" if error is WRONG else "model" if error is NO_MODEL else None)
 
 
 @pytest.mark.parametrize(("error", "status", "kind"), ANTHROPIC)

@@ -70,8 +70,8 @@ _EVENTS_HEADERS: Final = [(b"content-type", b"text/event-stream; charset=utf-8")
 
 
 def is_model_path(path: str) -> bool:
-    """Say whether a path is one of the model doors."""
-    return path in DOORS or path == LIST_PATH or path.startswith("/v1/models/")
+    """Say whether a path is answered here: all below `/v1/` is, so that a client finds its own form also where no door is."""
+    return path.startswith("/v1/")
 
 
 async def model_door(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,8 +90,10 @@ async def model_door(services: Services, scope: Scope, receive: Receive, send: S
                     await _stream(send, answer)
                     return
                 response = _response(answer)
-        else:
+        elif path == LIST_PATH or path.startswith(f"{LIST_PATH}/"):
             response = await _list(services, scope, headers, dialect)
+        else:
+            raise NotFound(f"there is no door `{path[:200]}`; there are {', '.join(DOORS)} and {LIST_PATH}")
         await respond(send, response)
     except _Gone:
         log.info("a caller went away", extra={"path": path})

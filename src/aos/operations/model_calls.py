@@ -120,7 +120,9 @@ class _Work:
 
     @property
     def keeps(self) -> bool:
-        return self.call.idempotency_key is not None or self.call.call is not None
+        """Say whether the same request may come again and then wants the same answer."""
+        call = self.call
+        return call.idempotency_key is not None or call.call is not None or call.approval_id is not None
 
     def spent_or(self, spent: Spent | None) -> tuple[Spent, ...]:
         """Return what counts: nothing of a request that is free, such as one that only counts tokens."""

@@ -156,7 +156,7 @@ def _document(dialect: Dialect, error: AosError) -> dict[str, object]:
 def _code(error: AosError) -> str:
     if isinstance(error, Denied) and "approval_id" in error.extra:
         return "approval_pending"
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound) and any(each.pointer == "/model" for each in error.errors):
         return "model_not_found"
     return _CODES.get(error.slug, error.slug.replace("-", "_"))
 
