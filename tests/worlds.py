@@ -241,6 +241,7 @@ def make_world(
         _write_organization(connection, world, secrets or {}, hosts=hosts)
         for model in models:
             _write_versioned(connection, world, "model", name=model.name, id=model.id, spec=spec_of(model))
+            write_limit(connection, organization_id, "model", name=model.name, at_most=model.concurrency)
         for purpose in purposes:
             _write_versioned(connection, world, "purpose", name=purpose.name, id=IDS.new(), spec=spec_of(purpose))
         for each in agents:

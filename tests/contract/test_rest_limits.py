@@ -87,6 +87,31 @@ def test_a_limit_of_a_version_that_waits_does_not_count_before_it_is_published(p
     assert limits(plane) == before | {("tool", "erp.render"): 50, ("agent", "render"): 60, ("tool", "erp.fresh"): 70}
 
 
+def test_a_models_limit_goes_with_its_version_as_a_tools_does(plane: Plane) -> None:
+    own = {
+        "name": "own/small",
+        "provider": "openai-compatible",
+        "base_url": "http://127.0.0.1:8000/v1",
+        "price": "free",
+    }
+    assert answer(plane.post("/models", {**own, "concurrency": 2}), 201)["concurrency"] == 2
+    assert limits(plane) == {("model", "own/small"): 2}
+    developer = plane.as_person("dan@larkspur.example", "developer")
+    answer(plane.patch("/models/own/small", {"concurrency": 9}, token=developer))
+    assert limits(plane) == {("model", "own/small"): 9}
+    elsewhere = {"base_url": "http://127.0.0.1:9000/v1", "concurrency": 40}
+    assert answer(plane.patch("/models/own/small", elsewhere, token=developer))["draft_version"] == 3
+    assert limits(plane) == {("model", "own/small"): 9}
+    answer(plane.post("/models/own/small/publish", {"version": 3}))
+    assert limits(plane) == {("model", "own/small"): 40}
+    answer(plane.post("/purposes", {"name": "small", "models": ["own/small"]}), 201)
+    answer(plane.delete("/models/own/small"))
+    assert limits(plane) == {}
+    answer(plane.post("/models", {**own, "concurrency": 3}), 201)
+    answer(plane.patch("/models/own/small", {"concurrency": None}))
+    assert limits(plane) == {}
+
+
 def test_a_raised_limit_of_its_own_counts_at_once_for_who_may_not_publish(plane: Plane) -> None:
     answer(plane.post("/tools", TOOL), 201)
     developer = plane.as_person("dan@larkspur.example", "developer")

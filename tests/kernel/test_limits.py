@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aos.kernel.agents import Agent, AgentStatus, AgentType
-from aos.kernel.budget import Account, AccountKey, Hold, NoRoom, NoTurn, ToolKey, Turns, allocate
+from aos.kernel.budget import Account, AccountKey, Hold, NoRoom, NoTurn, TurnKey, Turns, allocate
 from aos.kernel.workflow.lanes import DEFAULT_QUEUE, NO_LANE, Limits, lane_of, queue_of
 
 HERE, THERE, FINANCE = UUID(int=1), UUID(int=2), UUID("0199aaaa-0000-7000-8000-000000000001")
@@ -19,7 +19,7 @@ PLAIN = Agent(
 )
 LIMITED = replace(PLAIN, concurrency=3)
 LIMITS = Limits(HERE, {"gpu": 4, "licences": 2})
-TOOLS = [ToolKey(HERE, "erp.read"), ToolKey(THERE, "erp.read"), ToolKey(HERE, "mail.send")]
+TOOLS = [TurnKey(HERE, "tool", "erp.read"), TurnKey(THERE, "tool", "erp.read"), TurnKey(HERE, "tool", "mail.send")]
 ACCOUNT = AccountKey(HERE, UUID(int=9), date(2026, 11, 1))
 
 
@@ -61,9 +61,9 @@ def test_a_task_stands_in_the_queue_that_it_names_else_in_its_agents() -> None:
     turns=st.dictionaries(st.sampled_from(TOOLS), st.builds(Turns, st.integers(1, 5), st.integers(0, 7))),
 )
 def test_no_batch_is_granted_more_calls_of_a_tool_than_its_limit_leaves(
-    asked: list[ToolKey | None], turns: dict[ToolKey, Turns]
+    asked: list[TurnKey | None], turns: dict[TurnKey, Turns]
 ) -> None:
-    grants = allocate([()] * len(asked), {}, tools=asked, turns=turns)
+    grants = allocate([()] * len(asked), {}, wanted=asked, turns=turns)
     for tool in TOOLS:
         granted = [grant is None for each, grant in zip(asked, grants, strict=True) if each == tool]
         if tool in turns:
@@ -81,7 +81,7 @@ def test_who_gets_no_turn_holds_no_money_and_who_has_no_money_takes_no_turn() ->
     grants = allocate(
         [[Hold(ACCOUNT, 8)], [Hold(ACCOUNT, 11)], [Hold(ACCOUNT, 10)], [Hold(ACCOUNT, 1)]],
         accounts,
-        tools=[other, tool, tool, tool],
+        wanted=[other, tool, tool, tool],
         turns=turns,
     )
     assert [type(grant) for grant in grants] == [NoTurn, NoRoom, type(None), NoTurn]

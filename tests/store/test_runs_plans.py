@@ -105,7 +105,7 @@ def test_a_statement_reads_large_tables_by_key_alone(large: Database, name: str)
 
 
 @pytest.mark.parametrize(
-    ("name", "table", "key"), [("count_turns", "action", "tool_id"), ("count_open_tasks", "run", "state")]
+    ("name", "table", "key"), [("count_turns", "action", "name"), ("count_open_tasks", "run", "state")]
 )
 def test_what_limits_count_is_found_by_an_index_of_what_is_open(
     large: Database, name: str, table: str, key: str

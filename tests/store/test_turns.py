@@ -13,27 +13,27 @@ from uuid_utils.compat import uuid7
 from aos.store.sql_files import sql
 from tests.databases import Database
 
-HERE, THERE, TOOL = uuid7(), uuid7(), uuid7()
+HERE, THERE = uuid7(), uuid7()
 
 
 def wanted(organization: UUID) -> dict[str, str]:
     """Return the parameters that name one tool."""
-    return {"tools": json.dumps([{"organization_id": str(organization), "tool_id": str(TOOL), "name": "erp.read"}])}
+    return {"turns": json.dumps([{"organization_id": str(organization), "kind": "tool", "name": "erp.read"}])}
 
 
 def under_way(connection: psycopg.Connection[Any], organization: UUID = HERE) -> int:
     """Lock a tool's limit as an admission does, and return how many of its calls are under way."""
     assert connection.execute(sql("lock_turns").encode(), wanted(organization)).fetchall()
-    ((_, _, count),) = connection.execute(sql("count_turns").encode(), wanted(organization)).fetchall()
+    ((_, _, _, count),) = connection.execute(sql("count_turns").encode(), wanted(organization)).fetchall()
     return int(count)
 
 
 def intend(connection: psycopg.Connection[Any], *, state: str = "intended", limited: bool = True) -> None:
     """Write a call of the tool."""
     connection.execute(
-        "insert into action (organization_id, id, kind, name, state, outcome, rules, chain, digest, tool_id, limited)"
-        " values (%s, %s, 'tool', 'erp.read', %s, 'allow', '[]', '[]', '', %s, %s)",
-        (HERE, uuid7(), state, TOOL, limited),
+        "insert into action (organization_id, id, kind, name, state, outcome, rules, chain, digest, limited)"
+        " values (%s, %s, 'tool', 'erp.read', %s, 'allow', '[]', '[]', '', %s)",
+        (HERE, uuid7(), state, limited),
     )
 
 

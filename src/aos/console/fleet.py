@@ -29,7 +29,7 @@ def show_fleet(visit: Visit) -> HttpResponse:
     usage = {group.key: group for group in report_usage(visit.actor, UsageQuery(by=UsageBy.AGENT, limit=1_000)).groups}
     limits = list_limits(visit.actor)
     queues = list_queues(visit.actor, PageQuery(limit=AGENTS_SHOWN, order="name")).items
-    tools = [(name, limit) for (kind_of, name), limit in limits.items() if kind_of == "tool"]
+    calls = [(of, name, limit) for (of, name), limit in limits.items() if of in ("tool", "model")]
     rows = []
     for agent in agents.items:
         used = usage.get(str(agent.id))
@@ -44,7 +44,7 @@ def show_fleet(visit: Visit) -> HttpResponse:
         kind=kind,
         answer=_answer(agents.items),
         queues=queues,
-        tools=tools,
+        calls=calls,
     )
 
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from aos.kernel.budget import Hold
+from aos.kernel.budget import Hold, TurnKey
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.models.values import Model
@@ -130,6 +130,17 @@ class Permit:
     timeout_seconds: float = 60
     priced_on: date | None = None
     """The day whose prices the hold was made of; the cost is made of the same."""
+
+    @property
+    def turn(self) -> TurnKey | None:
+        """Return whose limit the act counts under while it is under way: that of its tool, or of the model that it is named
+        by, whichever answers in the end. None where there is no limit, or where nothing is to be asked of a model."""
+        act = self.act
+        asked: Tool | Model | None = self.tool
+        if act.model is not None and not act.model.free:
+            asked = next((model for model in self.models if model.name == act.name), None)
+        limited = asked is not None and asked.concurrency is not None
+        return TurnKey(act.principal.organization_id, act.kind.value, act.name) if limited else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """Budgets: what an act may cost, held exactly against every account above it, and settled once it is known; and turns: how
-many acts of a tool may be under way at once.
+many acts of a tool or a model may be under way at once.
 
 A budget limits what AOS costs, never the money an act moves. Room is limit - settled - held. Within a batch acts are
 served in the order of arrival, and one that finds no room leaves the room of the others untouched.
@@ -96,28 +96,29 @@ class NoRoom:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolKey:
-    """One tool whose acts under way are counted."""
+class TurnKey:
+    """One tool or model whose acts under way are counted; `kind` is that of the acts."""
 
     organization_id: UUID
+    kind: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class NoTurn:
-    """Why an act was not granted: as many acts of its tool are under way as its limit allows."""
+    """Why an act was not granted: as many acts of its tool or model are under way as the limit allows."""
 
-    tool: ToolKey
+    turn: TurnKey
     at_most: int
 
     def __str__(self) -> str:
         calls = "call is" if self.at_most == 1 else "calls are"
-        return f"{self.at_most} {calls} under way of `{self.tool.name}`, as many as its limit allows at once"
+        return f"{self.at_most} {calls} under way of `{self.turn.name}`, as many as its limit allows at once"
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """How many acts of a tool may be under way, and how many are."""
+    """How many acts of a tool or a model may be under way, and how many are."""
 
     at_most: int
     under_way: int
@@ -164,20 +165,20 @@ def allocate(
     asked: Sequence[Sequence[Hold]],
     accounts: Mapping[AccountKey, Account],
     *,
-    tools: Sequence[ToolKey | None] = (),
-    turns: Mapping[ToolKey, Turns] | None = None,
+    wanted: Sequence[TurnKey | None] = (),
+    turns: Mapping[TurnKey, Turns] | None = None,
 ) -> list[Grant]:
-    """Grant or refuse each member in the order of arrival: its turn at its tool, then its holds; granted, both count for the next.
+    """Grant or refuse each member in the order of arrival: its turn, then its holds; granted, both count for the next.
 
-    A member without holds and without a limited tool is granted. A hold of nothing is granted even where an account is
-    overdrawn. `tools` names each member's limited tool, None or nothing where it has none; `turns` holds their limits.
+    A member without holds and without a limit is granted. A hold of nothing is granted even where an account is
+    overdrawn. `wanted` names each member's limited tool or model, None or nothing where it has none; `turns` holds their limits.
     """
     room = {key: account.room_nanos for key, account in accounts.items()}
     free = {key: each.at_most - each.under_way for key, each in (turns or {}).items()}
     grants: list[Grant] = []
-    for holds, tool in zip(asked, tools or [None] * len(asked), strict=True):
-        if tool is not None and free.get(tool, 1) <= 0:
-            grants.append(NoTurn(tool, (turns or {})[tool].at_most))
+    for holds, turn in zip(asked, wanted or [None] * len(asked), strict=True):
+        if turn is not None and free.get(turn, 1) <= 0:
+            grants.append(NoTurn(turn, (turns or {})[turn].at_most))
             continue
         short = next((hold for hold in holds if hold.nanos > 0 and room[hold.account] < hold.nanos), None)
         if short is not None:
@@ -188,7 +189,7 @@ def allocate(
             continue
         for hold in holds:
             room[hold.account] -= hold.nanos
-        if tool in free:
-            free[tool] -= 1
+        if turn in free:
+            free[turn] -= 1
         grants.append(None)
     return grants

@@ -1,6 +1,6 @@
 """The first half of the gate in the store: decided acts, gathered into one group commit.
 
-A member carries everything its decision needs written. The flush locks claims, approvals, limits of tools and budget
+A member carries everything its decision needs written. The flush locks claims, approvals, limits of tools and models, and budget
 accounts in one order, lets the kernel grant turns and holds, and writes all members in one statement; a member that the
 statement does not return was decided on facts that no longer hold. A member that got no turn is not written at all.
 """
@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TypeAlias
 from uuid import UUID
 
-from aos.kernel.budget import Account, AccountKey, Grant, Hold, NoRoom, NoTurn, ToolKey, Turns, allocate
+from aos.kernel.budget import Account, AccountKey, Grant, Hold, NoRoom, NoTurn, TurnKey, Turns, allocate
 from aos.kernel.errors import Unavailable
 from aos.operations.records import place
 from aos.store.hot.database import Database, Row
@@ -93,11 +93,11 @@ class _Flush:
         rested = [member.row for member in self._batch if member.row.task_id or member.row.approval_id]
         if rested:
             found.append(("lock_members", {"members": rows_json(rested)}))
-        limited = {_tool_key(row): _turn_row(row) for row in (each.row for each in self._batch) if row.limited}
+        limited = {_turn_key(row): _turn_row(row) for row in (each.row for each in self._batch) if row.limited}
         if limited:
-            # What is counted stands until the transaction ends: whoever admits another act of such a tool needs the same lock.
-            tools = {"tools": rows_json(list(limited.values()))}
-            found += [("lock_turns", tools), ("count_turns", tools)]
+            # What is counted stands until the transaction ends: whoever admits another such act needs the same lock.
+            turns = {"turns": rows_json(list(limited.values()))}
+            found += [("lock_turns", turns), ("count_turns", turns)]
         holds = [hold for member in self._batch for hold in member.holds]
         if holds:
             found.append(lock_of_accounts(holds))
@@ -110,8 +110,8 @@ class _Flush:
         turns = _turns(rows.get("lock_turns", ()), rows.get("count_turns", ()))
         accounts = accounts_of(rows.get("lock_budgets", ()))
         batch = self._batch
-        tools = [_tool_key(member.row) if member.row.limited else None for member in batch] if turns else ()
-        self._grants = allocate([member.holds for member in batch], accounts, tools=tools, turns=turns)
+        wanted = [_turn_key(member.row) if member.row.limited else None for member in batch] if turns else ()
+        self._grants = allocate([member.holds for member in batch], accounts, wanted=wanted, turns=turns)
         self._members = {
             n: member if not isinstance(grant, NoRoom) or member.refuse is None else member.refuse(grant)
             for n, (member, grant) in enumerate(zip(batch, self._grants, strict=True))
@@ -167,17 +167,21 @@ def _hold_row(n: int, hold: Hold) -> HoldRow:
 
 
 def _turn_row(row: AdmitRow) -> TurnRow:
-    return TurnRow(organization_id=row.organization_id, tool_id=_uuid(row.tool_id), name=row.name)
+    return TurnRow(organization_id=row.organization_id, kind=row.kind, name=row.name)
 
 
-def _turns(limits: Sequence[Row], counted: Sequence[Row]) -> dict[ToolKey, Turns]:
-    at_most = {ToolKey(_uuid(row["organization_id"]), row["name"]): row["at_most"] for row in limits}
-    keys = [(ToolKey(_uuid(row["organization_id"]), row["name"]), row["under_way"]) for row in counted]
-    return {key: Turns(at_most[key], under_way) for key, under_way in keys if key in at_most}
+def _turns(limits: Sequence[Row], counted: Sequence[Row]) -> dict[TurnKey, Turns]:
+    at_most = {_key(row): row["at_most"] for row in limits}
+    found = {_key(row): row["under_way"] for row in counted}
+    return {key: Turns(at_most[key], under_way) for key, under_way in found.items() if key in at_most}
 
 
-def _tool_key(row: AdmitRow) -> ToolKey:
-    return ToolKey(row.organization_id, row.name)
+def _key(row: Row) -> TurnKey:
+    return TurnKey(_uuid(row["organization_id"]), row["kind"], row["name"])
+
+
+def _turn_key(row: AdmitRow) -> TurnKey:
+    return TurnKey(row.organization_id, row.kind, row.name)
 
 
 def lock_of_accounts(holds: Sequence[Hold]) -> tuple[str, dict[str, object]]:

@@ -6,6 +6,7 @@ reasons and the facts that were read go into content.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,10 +17,12 @@ import msgspec
 from aos.kernel.acts import Act, ActionState, Permit
 from aos.kernel.agents import Agent
 from aos.kernel.budget import NoRoom
+from aos.kernel.errors import FieldError
 from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, amount, principal_ids, record_time, rule_ids
 from aos.kernel.policy.values import Decision, Outcome
+from aos.kernel.tools import Tool
 from aos.operations.admission import Admission
 from aos.operations.contents import Sealed, seal_content
 from aos.operations.drivers import Drivers
@@ -58,7 +61,7 @@ def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers,
     row.deadline_seconds = deadline_seconds
     if permit.price is not None:
         row.price_nanos, row.price_currency = permit.price.nanos, permit.price.currency
-    row.limited = permit.tool is not None and permit.tool.concurrency is not None
+    row.limited = permit.turn is not None
     row.approval_id = permit.approval_id
     record = _record(decided, RecordKind.ACT_INTENDED, now=now, drivers=drivers, arguments=arguments)
     if permit.price is not None:
@@ -130,6 +133,22 @@ def refusal(decided: Decided, *, now: datetime, drivers: Drivers) -> Admission:
 def reasons_of(decision: Decision) -> tuple[str, ...]:
     """Return every matched rule with its reason, as people read it."""
     return tuple(f"{rule.id}: {rule.reason}" for rule in decision.matched if rule.outcome is not Outcome.ALLOW)
+
+
+def with_bad_arguments_refused(decided: Decided, tool: Tool, wrong: Sequence[FieldError]) -> Decided:
+    """Return the decision, turned into a refusal for what does not fit the tool's schema.
+
+    A denial stands, for who may not call the tool is not told of its arguments; but not one that was made only because a
+    rule could not read them.
+    """
+    matched = tuple(each for each in decided.decision.matched if not each.failed)
+    outcomes = {each.outcome for each in matched}
+    if not wrong or Outcome.DENY in outcomes or Outcome.ALLOW not in outcomes:
+        return decided
+    told = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in wrong[:5])
+    reason = f"arguments of `{tool.name}`: {told}"
+    decision = replace(decided.decision, outcome=Outcome.DENY, matched=matched, reason=reason)
+    return replace(decided, decision=decision, error="invalid-request")
 
 
 def told_of(kept: Any) -> tuple[str, tuple[str, ...]]:

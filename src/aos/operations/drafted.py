@@ -18,6 +18,7 @@ from aos.kernel.manifest.gains import model_gains, purpose_gains
 from aos.kernel.manifest.values import ModelSpec, Purpose
 from aos.kernel.people import Permission
 from aos.kernel.specs import spec_digest, spec_of
+from aos.operations.limits import set_limit
 from aos.operations.registry import Entry, model_of
 from aos.operations.registry_records import Edit
 from aos.store.cold.connection import run_sql
@@ -33,6 +34,8 @@ class Kind(Generic[Spec]):
     standing: Callable[[Edit], Sequence[Spec]]
     gains: Callable[[Spec | None, Spec], list[str]]
     stored: Callable[[Spec, Entry], dict[str, Any]]
+    limit: Callable[[Edit, str, Spec | None], None]
+    """Sets what limit counts once a version is in force, or takes it away where none is any more."""
     insert: str
     update: str
     publish: str
@@ -44,6 +47,7 @@ MODELS: Final[Kind[ModelSpec]] = Kind(
     standing=lambda edit: edit.registry.manifest.models,
     gains=model_gains,
     stored=lambda spec, entry: spec_of(model_of(spec, entry)),
+    limit=lambda edit, name, spec: set_limit(edit, "model", name, spec.concurrency if spec is not None else None),
     insert="insert_model",
     update="update_model",
     publish="publish_model",
@@ -54,6 +58,7 @@ PURPOSES: Final[Kind[Purpose]] = Kind(
     standing=lambda edit: edit.registry.manifest.purposes,
     gains=purpose_gains,
     stored=lambda spec, _: spec_of(spec),
+    limit=lambda edit, name, spec: None,
     insert="insert_purpose",
     update="update_purpose",
     publish="publish_purpose",
@@ -96,6 +101,7 @@ def publish(edit: Edit, kind: Kind[Spec], key: str, *, version: int | None = Non
     if not rows:
         raise Conflict(f"{kind.name} `{name}` was changed meanwhile: try again")
     edit.registry.entries[kind.name, name] = Entry(entry.id, chosen)
+    kind.limit(edit, name, edit.registry.drafts[kind.name, name])
     _record(edit, kind, name, change="published", version=chosen, digest=rows[0]["digest"])
     return chosen
 
@@ -107,6 +113,7 @@ def retire(edit: Edit, kind: Kind[Spec], key: str) -> None:
     if not run_sql(kind.retire, {"organization_id": edit.organization_id, "id": entry.id}):
         raise Conflict(f"{kind.name} `{name}` is retired already")
     edit.registry.entries[kind.name, name] = Entry(entry.id, entry.version, retired=True)
+    kind.limit(edit, name, None)
     _record(edit, kind, name, change="retired", version=entry.version)
 
 
@@ -135,6 +142,8 @@ def _write(edit: Edit, kind: Kind[Spec], spec: Spec, *, before: Entry, change: s
         raise Conflict(f"{kind.name} `{spec.name}` was changed meanwhile: try again")
     entry = replace(before, draft=before.next) if waits else Entry(before.id, before.next)
     edit.registry.entries[kind.name, spec.name] = entry
+    if not waits:
+        kind.limit(edit, spec.name, spec)
     _record(edit, kind, spec.name, change="drafted" if waits else change, version=before.next, digest=digest)
     return entry
 

@@ -11,21 +11,19 @@ is no privileged path. Rules a reader must not break:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Permit, Recorded, Refused
 from aos.kernel.agents import Agent
-from aos.kernel.budget import AccountKey, Hold, NoRoom, NoTurn, holds_of
+from aos.kernel.budget import Hold, NoRoom, NoTurn, holds_of
 from aos.kernel.errors import (
     AosError,
     BudgetSpent,
     Denied,
-    FieldError,
     RateLimited,
     StaleClaim,
     StaleFacts,
@@ -40,18 +38,19 @@ from aos.kernel.policy.decide import decide
 from aos.kernel.policy.values import Decision, Facts, Outcome, Subject
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.schema import check
-from aos.kernel.tools import Repeat, Tool
+from aos.kernel.tools import Tool
 from aos.operations.admission import Admission, AdmissionWriter, Written, read_accounts
 from aos.operations.authenticate import claim_stands, credential_stands
 from aos.operations.concluded import conclusion
 from aos.operations.conclusion import Conclusion, ConclusionWriter
-from aos.operations.decided import Decided, escalation, intent, reasons_of, refusal
+from aos.operations.decided import Decided, escalation, intent, reasons_of, refusal, with_bad_arguments_refused
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.group_commit import GroupCommit
 from aos.operations.offers import Offer, offer_of, smaller
 from aos.operations.prior import Approved, PriorReader, Unknown
-from aos.operations.rooms import BUDGET_WAIT_SECONDS, Rooms
+from aos.operations.repeats import is_repeatable, may_repeat, repeat_key
+from aos.operations.rooms import LineKey, Rooms, missing_of
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database
 
@@ -59,12 +58,22 @@ log = logging.getLogger("aos.operations")
 
 Admitted: TypeAlias = Permit | Recorded | Pending | Refused
 Performed: TypeAlias = Recorded | Pending | Refused
+Granted: TypeAlias = Written | NoRoom | NoTurn
 
 CONCLUDE_GRACE_SECONDS: Final = 30.0
 """How long after an act's own deadline the sweep leaves it to its performer."""
 TURN_SECONDS: Final = 1
-"""After how long a caller is told to ask again for a tool of which as many calls are under way as may be."""
+"""After how long a caller is told to ask again for a tool or a model of which as many calls are under way as may be."""
 _CONCLUDE_PAUSES_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(slots=True)
+class _Asking:
+    """An allowed act on its way to its intent; what it offers shrinks where there is less room."""
+
+    decided: Decided
+    offer: Offer
+    permit: Permit
 
 
 class Gate:
@@ -97,7 +106,7 @@ class Gate:
             if not isinstance(admitted, Permit):
                 return admitted
             recorded = await self.perform_permitted(admitted)
-            if not (repeats_left and _is_repeatable(admitted, recorded, seconds=ticker.seconds() - began)):
+            if not (repeats_left and is_repeatable(admitted, recorded, seconds=ticker.seconds() - began)):
                 return recorded
         raise AssertionError("the last time is always returned")
 
@@ -147,7 +156,7 @@ class Gate:
 
         Raises StaleClaim where the task was taken away, StaleFacts where facts changed at every try, Unauthenticated
         where the credential was revoked since the principal was made of it, RateLimited where as many calls of the tool
-        are under way as its limit allows: then nothing was written.
+        or model are under way as its limit allows, of a model for as long as an act waits: then nothing was written.
         """
         return await self._admit(act, looks_up=True)
 
@@ -190,7 +199,7 @@ class Gate:
         run = await self._runs.of(act) if act.principal.claim is not None else None
         member, recorded = conclusion(permit, outcome, facts, run=run, now=self._facts.now(), drivers=self._drivers)
         if await self._write_conclusion(permit, member):
-            self._rooms.give_back(permit.holds)
+            self._rooms.give_back(permit)
             return recorded
         await self._raise_if_stale(act)
         stands = await self._prior.outcome(facts.id, permit.action_id, facts.data_keys)
@@ -207,7 +216,7 @@ class Gate:
         agent, tool = facts.agent_of(act.principal), facts.tools.get(act.name) if act.kind is ActKind.TOOL else None
         approval_id = prior.approval_id if isinstance(prior, Approved) else None
         action_id = prior.action_id if isinstance(prior, Approved) else self._drivers.ids.new()
-        if isinstance(prior, Unknown) and not _may_repeat(act, tool):
+        if isinstance(prior, Unknown) and not may_repeat(act, tool):
             detail = (
                 f"`{act.name}` was called before and its outcome is not known; it is not made again without a person"
             )
@@ -220,7 +229,7 @@ class Gate:
             decided = Decided(act, decision, facts, action_id, agent)
         else:
             decided = Decided(act, decision, facts, action_id, agent, tool.id, tool.version, tool.effect.value)
-            decided = _with_bad_arguments_refused(decided, tool, wrong)
+            decided = with_bad_arguments_refused(decided, tool, wrong)
         match decided.decision.outcome:
             case Outcome.ALLOW:
                 return await self._intend(decided, tool, approval_id=approval_id)
@@ -232,17 +241,8 @@ class Gate:
     async def _intend(self, decided: Decided, tool: Tool | None, *, approval_id: UUID | None) -> Admitted | None:
         try:
             offer = offer_of(decided.act, tool, decided.facts, now=self._facts.now())
-            permit = await self._permit(decided, tool, offer, approval_id=approval_id)
-            account = self._rooms.line_of(permit.holds) if permit.models else None
-            asks_again = bool(permit.models)
-            result = await self._write_intent(decided, permit, asks_again=asks_again) if account is None else account
-            if isinstance(result, NoRoom) and (less := self._less(decided, offer, result)) is not None:
-                offer = less
-                permit = await self._permit(decided, tool, offer, approval_id=approval_id)
-                result = await self._write_intent(decided, permit, asks_again=True)
-            if isinstance(result, AccountKey) or (isinstance(result, NoRoom) and asks_again):
-                account = result if isinstance(result, AccountKey) else result.account
-                permit, result = await self._wait_for_room(decided, offer, permit, account=account)
+            asking = _Asking(decided, offer, await self._permit(decided, tool, offer, approval_id=approval_id))
+            result = await self._ask(asking)
         except BudgetSpent as error:
             decision = replace(decided.decision, outcome=Outcome.DENY, reason=error.detail)
             return await self._refuse(replace(decided, decision=decision, error=error.slug))
@@ -250,7 +250,7 @@ class Gate:
             raise RateLimited(f"{result}; nothing was done", extra={"retry_after_seconds": TURN_SECONDS})
         if isinstance(result, NoRoom):
             return Refused(decided.action_id, "budget-spent", str(result), reasons_of(decided.decision))
-        return permit if result is Written.WRITTEN else None
+        return asking.permit if result is Written.WRITTEN else None
 
     async def _permit(self, decided: Decided, tool: Tool | None, offer: Offer, *, approval_id: UUID | None) -> Permit:
         act = decided.act
@@ -270,34 +270,68 @@ class Gate:
             priced_on=offer.priced_on,
         )
 
-    async def _write_intent(self, decided: Decided, permit: Permit, *, asks_again: bool) -> Written | NoRoom | NoTurn:
+    async def _ask(self, asking: _Asking) -> Granted:
+        """Return whether the intent was written; a model's act waits where others hold what is missing, and may ask for less."""
+        waits = bool(asking.permit.models)
+        line = self._rooms.line_of(asking.permit) if waits else None
+        if line is None:
+            result = await self._write_intent(asking, asks_again=waits)
+            if isinstance(result, NoRoom) and await self._shrunk(asking, result):
+                result = await self._write_intent(asking, asks_again=True)
+            line = missing_of(result) if waits else None
+            if line is None:
+                return result
+        return await self._wait(asking, line)
+
+    async def _wait(self, asking: _Asking, line: LineKey) -> Granted:
+        """Ask again in the order of arrival, as long as others hold what is missing; the last answer is written.
+
+        Who has got to lack something of another kind goes over to that line: nobody waits behind it who does not need it.
+        """
+        until: dict[type[LineKey], float] = {}
+        while True:
+            ends = until.setdefault(type(line), self._drivers.ticker.seconds() + self._rooms.wait_seconds(line))
+            with self._rooms.joined(line) as head:
+                async with head:
+                    result, following = await self._ask_in_line(asking, line, until=ends)
+            if following is None:
+                return result
+            line = following
+
+    async def _ask_in_line(self, asking: _Asking, line: LineKey, *, until: float) -> tuple[Granted, LineKey | None]:
+        """Ask until an act is granted or refused, or has to go over to another line, which is returned with the answer."""
+        while True:
+            self._rooms.asks(line)
+            result = await self._write_intent(asking, asks_again=True)
+            missing = missing_of(result)
+            if missing is None:
+                return result, None
+            if isinstance(result, NoRoom) and await self._shrunk(asking, result):
+                continue
+            elsewhere = type(missing) is not type(line)
+            hopeless = isinstance(result, NoRoom) and not result.may_pass
+            if hopeless or (not elsewhere and self._drivers.ticker.seconds() >= until):
+                return await self._write_intent(asking, asks_again=False), None
+            if elsewhere:
+                return result, missing
+            await self._rooms.given_back(missing)
+
+    async def _write_intent(self, asking: _Asking, *, asks_again: bool) -> Granted:
+        permit = asking.permit
         deadline = permit.timeout_seconds + CONCLUDE_GRACE_SECONDS
-        member = intent(decided, permit, now=self._facts.now(), drivers=self._drivers, deadline_seconds=deadline)
+        member = intent(asking.decided, permit, now=self._facts.now(), drivers=self._drivers, deadline_seconds=deadline)
         member.asks_again = asks_again
         return await self._admissions.submit(member)
 
-    def _less(self, decided: Decided, offer: Offer, grant: NoRoom) -> Offer | None:
-        return smaller(offer, decided.act, grant, decided.facts)
-
-    async def _wait_for_room(
-        self, decided: Decided, offer: Offer, permit: Permit, *, account: AccountKey
-    ) -> tuple[Permit, Written | NoRoom | NoTurn]:
-        """Ask again in the order of arrival, as long as others hold what is missing; the last answer is written."""
-        until = self._drivers.ticker.seconds() + BUDGET_WAIT_SECONDS
-        with self._rooms.joined(account) as turn:
-            async with turn:
-                while True:
-                    result = await self._write_intent(decided, permit, asks_again=True)
-                    if not isinstance(result, NoRoom):
-                        return permit, result
-                    less = self._less(decided, offer, result)
-                    if less is not None:
-                        offer = less
-                        permit = await self._permit(decided, permit.tool, less, approval_id=permit.approval_id)
-                    elif not result.may_pass or self._drivers.ticker.seconds() >= until:
-                        return permit, await self._write_intent(decided, permit, asks_again=False)
-                    else:
-                        await self._rooms.given_back(result.account)
+    async def _shrunk(self, asking: _Asking, grant: NoRoom) -> bool:
+        """Have an act ask for as much less as there is room for; return whether it can."""
+        decided, permit = asking.decided, asking.permit
+        less = smaller(asking.offer, decided.act, grant, decided.facts)
+        if less is None:
+            return False
+        asking.offer = less
+        asking.permit = await self._permit(decided, permit.tool, less, approval_id=permit.approval_id)
+        return True
 
     async def _escalate(self, decided: Decided, *, supersedes: UUID | None) -> Admitted | None:
         approval_id = self._drivers.ids.new()
@@ -433,44 +467,9 @@ def _log_unrecorded(task: asyncio.Task[Recorded]) -> None:
         log.warning("an outcome was not recorded: %s", error)
 
 
-def _may_repeat(act: Act, tool: Tool | None) -> bool:
-    """Say whether an act of unknown outcome may be asked for again without a person.
-
-    A model may, inside a task, where replay asks; under an Idempotency-Key its caller was promised no second call.
-    """
-    if act.kind is ActKind.MODEL:
-        return act.call is not None
-    return tool is not None and tool.repeat is not Repeat.NEVER
-
-
 def _unrecorded(permit: Permit) -> Unavailable:
     detail = f"`{permit.act.action}` was called but its outcome could not be recorded; ask again under the same key"
     return Unavailable(detail, extra={"action_id": str(permit.action_id)})
-
-
-def _is_repeatable(permit: Permit, recorded: Recorded, *, seconds: float) -> bool:
-    """Say whether a call that was cut off may be made again by itself: never where that could do something twice."""
-    tool, act = permit.tool, permit.act
-    if tool is None or recorded.state is not ActionState.UNKNOWN or seconds >= tool.timeout_seconds:
-        return False
-    keyed = act.call is not None or act.idempotency_key is not None
-    return tool.repeat is Repeat.SAFE or (tool.repeat is Repeat.KEYED and keyed)
-
-
-def repeat_key(act: Act, action_id: UUID) -> str:
-    """Return the key under which a tool is asked again: the same for every try of the same call.
-
-    Inside a task it follows from the task and the call's key, outside from the principal and the Idempotency-Key; an act
-    with neither is never asked again, so its action's id serves.
-    """
-    claim = act.principal.claim
-    if act.call is not None and claim is not None:
-        text = f"task:{claim.task_id}:{act.call.key}"
-    elif act.idempotency_key is not None:
-        text = f"principal:{act.principal.actor.id}:{act.idempotency_key}"
-    else:
-        text = f"action:{action_id}"
-    return hashlib.sha256(f"{act.principal.organization_id}:{text}".encode()).hexdigest()
 
 
 def _subject(act: Act, agent: Agent | None) -> Subject:
@@ -480,19 +479,3 @@ def _subject(act: Act, agent: Agent | None) -> Subject:
         kind = actor.kind.value if actor.kind is not PrincipalKind.AGENT else "unknown"
         return Subject(actor.name, kind, "", "normal", chain)
     return Subject(agent.name, agent.type.value, agent.department, agent.risk, chain, agent.owner)
-
-
-def _with_bad_arguments_refused(decided: Decided, tool: Tool, wrong: Sequence[FieldError]) -> Decided:
-    """Return the decision, turned into a refusal for what does not fit the tool's schema.
-
-    A denial stands, for who may not call the tool is not told of its arguments; but not one that was made only because a
-    rule could not read them.
-    """
-    matched = tuple(each for each in decided.decision.matched if not each.failed)
-    outcomes = {each.outcome for each in matched}
-    if not wrong or Outcome.DENY in outcomes or Outcome.ALLOW not in outcomes:
-        return decided
-    told = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in wrong[:5])
-    reason = f"arguments of `{tool.name}`: {told}"
-    decision = replace(decided.decision, outcome=Outcome.DENY, matched=matched, reason=reason)
-    return replace(decided, decision=decision, error="invalid-request")

@@ -1,4 +1,4 @@
-"""Limits on agents and tools: how many tasks or calls may be under way at once.
+"""Limits on agents, tools and models: how many tasks or calls may be under way at once.
 
 A limit belongs to the version in force and is written in that version's own transaction; the limits of a version that waits
 count once it is published. Queues have their limits in `queues`.
@@ -23,8 +23,8 @@ class Limit:
     under_way: int
 
 
-def set_limit(edit: Edit, kind: Literal["agent", "tool"], name: str, at_most: int | None) -> None:
-    """Set the limit on an agent's tasks or a tool's calls; None takes it away. The caller has asked for its permission."""
+def set_limit(edit: Edit, kind: Literal["agent", "tool", "model"], name: str, at_most: int | None) -> None:
+    """Set the limit on an agent's tasks, or on a tool's or a model's calls; None takes it away. The caller has asked for its permission."""
     where = {"organization_id": edit.organization_id, "kind": kind, "name": name}
     if at_most is None:
         run_sql("remove_limit", where)
@@ -33,7 +33,7 @@ def set_limit(edit: Edit, kind: Literal["agent", "tool"], name: str, at_most: in
 
 
 def list_limits(actor: Actor) -> Mapping[tuple[str, str], Limit]:
-    """Return the limits on agents and tools, by kind and name."""
+    """Return the limits on agents, tools and models, by kind and name."""
     with reading(actor, Permission.REGISTRY_READ):
         rows = run_sql("list_limits", {"organization_id": actor.organization_id})
     return {(row["kind"], row["name"]): Limit(row["at_most"], row["under_way"]) for row in rows}

@@ -97,17 +97,17 @@ class AdmitRow(msgspec.Struct, kw_only=True):
     idempotency_principal: UUID | None = None
     idempotency_key: str | None = None
     limited: bool = False
-    """Whether the tool has a limit, so that the act counts while it is under way."""
+    """Whether the tool or model has a limit, so that the act counts while it is under way."""
     price_nanos: int | None = None
     price_currency: str | None = None
     """What it may cost, for whoever finds it without conclusion."""
 
 
 class TurnRow(msgspec.Struct, kw_only=True):
-    """One tool of which only so many calls may be under way."""
+    """One tool or model of which only so many calls may be under way."""
 
     organization_id: UUID
-    tool_id: UUID
+    kind: str
     name: str
 
 

@@ -52,7 +52,11 @@ def model_schema() -> Json:
             "region": _text("Where data is worked on, as purposes name it", examples=["eu"]),
             "strength": _integer("How much it can: 1 is light, 5 the strongest", 1, 5),
             "fallbacks": _list(_ref("model"), "What is asked instead where it fails, in this order"),
-            "concurrency": _integer("How many of its calls may be under way at once", 1, CONCURRENCY_MAX),
+            "concurrency": _integer(
+                "How many of its calls may be under way at once; past it a caller waits, then is told to",
+                1,
+                CONCURRENCY_MAX,
+            ),
             "timeout": _ref("duration", "How long an answer may take; 10m unless it says so"),
             "options": {
                 "type": "object",

@@ -52,8 +52,8 @@ class Action(models.Model):
         indexes = [
             models.Index(fields=["organization_id", "agent_id", "id"], name="action_agent"),
             models.Index(
-                fields=["organization_id", "tool_id"],
-                name="action_limited",
+                fields=["organization_id", "kind", "name"],
+                name="action_turns",
                 condition=Q(state="intended", limited=True),
             ),
             models.Index(fields=["deadline"], name="action_open", condition=Q(state="intended")),

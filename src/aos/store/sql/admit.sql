@@ -62,7 +62,7 @@ with member as (
     limited, price_nanos, price_currency
   from granted
   on conflict (organization_id, id) do update set
-    state = excluded.state, outcome = excluded.outcome, rules = excluded.rules, holds = excluded.holds,
+    name = excluded.name, state = excluded.state, outcome = excluded.outcome, rules = excluded.rules, holds = excluded.holds,
     attempt = excluded.attempt, approval_id = excluded.approval_id, error_code = excluded.error_code,
     decision_content_id = excluded.decision_content_id, outcome_content_id = excluded.outcome_content_id, clock = excluded.clock, deadline = excluded.deadline,
     intended_at = excluded.intended_at, concluded_at = excluded.concluded_at,

@@ -1,13 +1,12 @@
--- Sets how many tasks of an agent or queue, or calls of a tool, may be under way at once. The calls of a tool that are under
--- way already count from now on.
+-- Sets how many tasks of an agent or queue, or calls of a tool or model, may be under way at once. The calls of a tool or model
+-- that are under way already count from now on.
 with marked as (
   update action a set limited = true
   from (
     -- One that is being concluded now need not be waited for.
     select x.organization_id, x.id from action x
-    join tool t on t.organization_id = x.organization_id and t.id = x.tool_id
-    where %(kind)s = 'tool' and t.organization_id = %(organization_id)s and t.name = %(name)s
-      and x.state = 'intended' and not x.limited
+    where %(kind)s in ('tool', 'model') and x.organization_id = %(organization_id)s and x.kind = %(kind)s
+      and x.name = %(name)s and x.state = 'intended' and not x.limited
     for update of x skip locked) open
   where a.organization_id = open.organization_id and a.id = open.id
 )
