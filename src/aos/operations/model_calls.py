@@ -174,6 +174,8 @@ class ModelCalls:
         route = await self._router.route(act, call.asked, facts, body=call.body, digest=call.digest)
         key = CacheKey(facts.id, facts.epoch, call.asked.dialect, call.digest)
         cached = self._cache.find(key) if route.cache_seconds else None
+        if cached is not None and cached.model not in {model.name for model in route.models}:
+            cached = None  # it was given by a model that this caller may not ask
         admitted = await self._gate.admit(_routed(act, call, route, free=cached is not None))
         if isinstance(admitted, Recorded):
             said = said_before(admitted.value) if admitted.state is ActionState.PERFORMED else None
