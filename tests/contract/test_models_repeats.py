@@ -12,6 +12,7 @@ from uuid import UUID
 import anthropic
 import httpx
 import openai
+import psycopg
 import pytest
 
 from aos.kernel.models.values import Purpose
@@ -254,3 +255,15 @@ def test_two_organizations_share_a_process_and_neither_keys_nor_answers(database
         assert sent == [f"Bearer {UPSTREAM_KEY}", f"Bearer {theirs}"] * 2
         charged = "select sum(quantity)::int from usage_event where unit = 'output_tokens' group by organization_id"
         assert at.world.rows(charged) == [(2 * REPLY.tokens.output,)] * 2
+
+
+def test_an_answer_is_given_again_though_its_model_is_gone(at: ModelDoor) -> None:
+    at.upstream.plan(whole(REPLY.chat()))
+    first = at.chat(idempotency_key="k1")
+    with psycopg.connect(at.world.test_database.owner) as owner:
+        owner.execute("update model set retired_at = now() where name = %s", (GPT,))
+        owner.execute("update organization set epoch = epoch + 1 where id = %s", (at.world.organization_id,))
+    again = at.chat(idempotency_key="k1")
+    assert (again.status_code, again.content) == (200, first.content)
+    assert at.chat(idempotency_key="k2").status_code == 404
+    assert len(at.upstream.received) == 1

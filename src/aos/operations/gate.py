@@ -175,6 +175,16 @@ class Gate:
             newer_than = await self._outdated(facts)
         raise StaleFacts(f"what `{act.action}` was decided on changed {STALE_RETRIES_MAX + 1} times; nothing was done")
 
+    async def recorded(self, act: Act) -> Recorded | None:
+        """Return what came of the same act before, None where it is new, waits, or may be asked for again.
+
+        Raises what `admit` raises for a key that was used for another act, or whose act is under way.
+        """
+        facts = await self._facts.of(act.principal.organization_id)
+        await self._check_credential(act.principal, facts)
+        prior = await self._prior.prior(act, facts.data_keys)
+        return prior if isinstance(prior, Recorded) else None
+
     async def decide(self, act: Act, *, looked_up: Mapping[str, Json] | None = None) -> Decision:
         """Decide alone: no hold, no record, no claim that anything was done. Refuses on stale epochs."""
         if not self._facts.is_fresh():

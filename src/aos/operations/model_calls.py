@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from aos.kernel.acts import Act, ActionState, ActKind, CallKey, ModelAsk, Pending, Permit, Recorded, Refused
+from aos.kernel.acts import Act, ActionState, Pending, Permit, Recorded, Refused
 from aos.kernel.dialects.errors import error_event
 from aos.kernel.dialects.flows import Flow, open_flow
 from aos.kernel.dialects.tokens import read_answer
 from aos.kernel.dialects.translate.answers import translate_answer
-from aos.kernel.dialects.values import Asked, Dialect, Tokens
+from aos.kernel.dialects.values import Tokens
 from aos.kernel.errors import AosError, DeadlineExceeded, OutcomeUnknown, UpstreamFailed
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
@@ -46,6 +46,7 @@ from aos.operations.model_answers import (
 )
 from aos.operations.model_cache import Cached, CacheKey, ModelCache
 from aos.operations.model_health import ModelStates
+from aos.operations.model_requests import ModelCall, act_of, routed_act
 from aos.operations.model_routes import Route, Router
 from aos.operations.model_sending import Bad, Sender, Sent
 
@@ -55,22 +56,6 @@ SOON_SECONDS: Final = 0.25
 """Where another candidate is left, a model is asked again only if that may be sooner than this."""
 _EVENTS: Final = "text/event-stream"
 _JSON: Final = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCall:
-    """One model request as a door read it; `digest` is the SHA-256 of its body, in hexadecimal."""
-
-    principal: Principal
-    asked: Asked
-    body: bytes
-    digest: str
-    idempotency_key: str | None = None
-    approval_id: UUID | None = None
-    call: CallKey | None = None
-    clock: datetime | None = None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    """What goes on to a server that speaks the caller's dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +155,28 @@ class ModelCalls:
         and what `Gate.admit` raises: then no model was asked.
         """
         facts = await self._facts.of(call.principal.organization_id)
-        act = _act(call)
+        act = act_of(call)
+        if (standing := await self._standing(act)) is not None:
+            return standing
         route = await self._router.route(act, call.asked, facts, body=call.body, digest=call.digest)
         key = CacheKey(facts.id, facts.epoch, call.asked.dialect, call.digest)
         cached = self._cache.find(key) if route.cache_seconds else None
         if cached is not None and cached.model not in {model.name for model in route.models}:
             cached = None  # it was given by a model that this caller may not ask
-        admitted = await self._gate.admit(_routed(act, call, route, free=cached is not None))
-        if isinstance(admitted, Recorded):
-            said = said_before(admitted.value) if admitted.state is ActionState.PERFORMED else None
-            return admitted if said is None else Whole(admitted.action_id, said, replayed=True)
+        admitted = await self._gate.admit(routed_act(act, call, route, free=cached is not None))
         if not isinstance(admitted, Permit):
-            return admitted
+            return _answer_of(admitted)
         until = self._drivers.ticker.seconds() + admitted.timeout_seconds
         created = int(self._facts.now().timestamp())
         work = _Work(call, admitted, route, facts, until, key, created)
         return await self._made(work) if cached is None else await self._made_before(work, cached)
+
+    async def _standing(self, act: Act) -> Answer | None:
+        """Return what is recorded of the same request, whatever has become of its models since; None where it is new."""
+        if act.idempotency_key is None and act.call is None and act.approval_id is None:
+            return None
+        recorded = await self._gate.recorded(act)
+        return None if recorded is None else _answer_of(recorded)
 
     async def names(self, principal: Principal) -> list[str]:
         """Return the names that a principal may ask for: models, then purposes as `purpose:NAME`, then `auto`."""
@@ -453,52 +444,9 @@ class ModelCalls:
         return work.facts.settings.currency
 
 
-def _output_limit(asked: Asked) -> int | None:
-    return 0 if asked.dialect in (Dialect.EMBEDDINGS, Dialect.COUNT_TOKENS) else asked.output_limit
-
-
-def _arguments(call: ModelCall) -> Json:
-    """Return what a person sees of a model request, and what makes two requests the same: its body by digest."""
-    asked = call.asked
-    said: dict[str, Json] = {
-        "model": asked.model,
-        "dialect": asked.dialect.value,
-        "request_sha256": call.digest,
-        "input_tokens_max": asked.input_tokens_max,
-        "stream": asked.stream,
-    }
-    if asked.output_limit is not None:
-        said["max_tokens"] = asked.output_limit
-    if asked.tools:
-        said["tools"] = list(asked.tools)
-    if asked.images:
-        said["images"] = asked.images
-    return said
-
-
-def _act(call: ModelCall) -> Act:
-    return Act(
-        call.principal,
-        ActKind.MODEL,
-        call.asked.model,
-        _arguments(call),
-        call=call.call,
-        idempotency_key=call.idempotency_key,
-        approval_id=call.approval_id,
-        clock=call.clock,
-    )
-
-
-def _routed(act: Act, call: ModelCall, route: Route, *, free: bool) -> Act:
-    ask = ModelAsk(
-        models=tuple(model.name for model in route.models),
-        asked=call.asked.model,
-        request=f"{call.asked.dialect}\0{call.digest}".encode(),
-        input_tokens_max=route.input_tokens_max,
-        output_limit=_output_limit(call.asked),
-        choices=call.asked.choices,
-        at_most=route.at_most,
-        free=free or call.asked.dialect is Dialect.COUNT_TOKENS,
-        route=route.document,
-    )
-    return replace(act, name=route.models[0].name, model=ask)
+def _answer_of(admitted: Recorded | Pending | Refused) -> Answer:
+    """Return what stands instead of a new answer: the kept one, where there is one."""
+    if not isinstance(admitted, Recorded) or admitted.state is not ActionState.PERFORMED:
+        return admitted
+    said = said_before(admitted.value)
+    return admitted if said is None else Whole(admitted.action_id, said, replayed=True)

@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from aos.kernel.acts import Act, ModelAsk
 from aos.kernel.budget import NoRoom, in_currency
-from aos.kernel.errors import BudgetSpent
+from aos.kernel.errors import BudgetSpent, FieldError, NotFound
 from aos.kernel.models.prices import affordable_output, most
 from aos.kernel.models.values import Model
 from aos.kernel.money import Money
@@ -45,8 +45,11 @@ def offer_of(act: Act, tool: Tool | None, facts: OrganizationFacts, *, now: date
     if ask is None:
         return Offer(None, 60)
     models = tuple(facts.models[name] for name in ask.models if name in facts.models)
+    if not models:
+        detail = f"there is no model `{act.name}` any more"
+        raise NotFound(detail, errors=[FieldError("/model", detail)])
     timeout = max((model.timeout_seconds for model in models), default=60)
-    if ask.free or not models:
+    if ask.free:
         return Offer(None, timeout, models, priced_on=now.date())
     limit = ask.output_limit if ask.output_limit is not None else max(model.output_tokens_max for model in models)
     on = now.date()
