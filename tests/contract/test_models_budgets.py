@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.contract.model_upstream import Held, Line, streamed, whole
 from tests.contract.model_wire import Reply
 from tests.contract.model_worlds import GPT, HELLO, ModelDoor, open_models
 from tests.databases import Database
+from tests.doors import until
+from tests.worlds import agent
 
 CALLERS = 64
 REPLY = Reply("one two three", tokens=Tokens(input=60, cached=20, output=30))
@@ -37,16 +40,24 @@ async def greedy(line: Line) -> None:
 
 
 def ask_until_refused(at: ModelDoor, bodies: list[dict[str, Any]]) -> Counter[int]:
-    """Let one caller for each body ask again and again until refused; return how often each status came."""
+    """Let one caller for each body ask again and again until refused; return how often each status came.
+
+    What is settled only grows, so a refusal that was right stays right: no call that begins after one may succeed.
+    """
     statuses: Counter[int] = Counter()
+    refused = False
 
     async def caller(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+        nonlocal refused
         text, status = json.dumps(body).encode(), 200
         headers = {"authorization": f"Bearer {at.key}", "content-type": "application/json"}
         while status == 200:
+            late = refused
             done = await client.post("/v1/chat/completions", content=text, headers=headers)
             status = done.status_code
             statuses[status] += 1
+            assert not (late and status == 200), "somebody was refused while there was room"
+            refused = refused or status == 402
 
     async def all_callers() -> None:
         limits = httpx.Limits(max_connections=len(bodies))
@@ -95,7 +106,7 @@ def test_64_callers_use_a_budget_up_to_the_last_call_that_fits_and_no_further(da
 def test_64_callers_without_a_limit_of_their_own_never_exceed_a_budget(database: Database) -> None:
     with open_models(database, greedy, budget=LIMIT) as at:
         body = {name: value for name, value in BODY.items() if name != "max_tokens"}
-        statuses = ask_until_refused(at, [{**body, "seed": number} for number in range(CALLERS)])
+        statuses = ask_until_refused(at, [{**body, "seed": 100 + number} for number in range(CALLERS)])
         assert statuses[402] == CALLERS
         assert statuses[200] >= 1
         assert set(statuses) == {200, 402}
@@ -104,3 +115,33 @@ def test_64_callers_without_a_limit_of_their_own_never_exceed_a_budget(database:
         assert LIMIT.nanos - at.settled() < 16 * 10_000 + 300 * 3_125
         assert at.held() == 0
         assert at.cost_nanos() == at.settled()
+
+
+def test_who_lacks_only_what_others_hold_waits_for_it_until_it_is_spent(database: Database) -> None:
+    with open_models(database, as_asked, budget=LIMIT, agents=[agent("guest")]) as at:
+        hold, cost = hold_of_one(at, BODY), at.price(REPLY.tokens)
+        # After this, room for one call besides the one under way only once that one has given back what it does not use.
+        at.world.rows("update budget set limit_nanos = %s", at.settled() + hold + cost)
+        at.world.rows("update organization set epoch = epoch + 1")
+        held = Held()
+        at.upstream.plan(whole(REPLY.chat(), held=held))
+        statuses: list[int] = []
+        callers = [threading.Thread(target=lambda: statuses.append(at.chat().status_code)) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        until(lambda: held.waiting == 1 and waiting(at) == 2)
+        guest = at.door.api_key("guest")
+        for _ in range(5):  # each of these is recorded by a flush that those who wait could have been refused in
+            assert at.chat(key=guest).status_code == 403
+        assert (statuses, at.held()) == ([], hold)
+        held.let_go()
+        for caller in callers:
+            caller.join()
+        assert sorted(statuses) == [200, 200, 402]
+        assert at.held() == 0
+        assert [state for _, state in at.states()].count("refused") == 6
+
+
+def waiting(at: ModelDoor) -> int:
+    """Return how many calls stand in line for a budget; nothing else shows it, for who waits has written nothing."""
+    return sum(line.waiting for line in at.door.running.gate._rooms._lines.values())
