@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from aos.kernel.models.values import Purpose
+from aos.kernel.policy.values import Outcome, Rule
 from tests.contract.model_upstream import whole
 from tests.contract.model_wire import Reply
-from tests.contract.model_worlds import GPT, open_models
+from tests.contract.model_worlds import CLAUDE, GPT, HELLO, open_models
 from tests.databases import Database
 from tests.worlds import agent
 
 REPLY = Reply()
+MESSAGES = "/v1/messages"
 
 
 def test_a_kept_answer_goes_to_nobody_who_may_not_ask_the_model_that_gave_it(database: Database) -> None:
@@ -25,3 +27,17 @@ def test_a_kept_answer_goes_to_nobody_who_may_not_ask_the_model_that_gave_it(dat
         done = [at.chat(model="purpose:p", key=key) for key in (at.key, at.key, other)]
         assert [each.headers["aos-model"] for each in done] == [GPT, GPT, "small"]
         assert [each.json["model"] for each in at.upstream.received] == [f"{GPT}-upstream-1", "small-upstream-1"]
+
+
+def test_a_header_that_belongs_to_the_question_is_part_of_what_is_asked_again_and_approved(database: Database) -> None:
+    body = {"model": CLAUDE, "messages": HELLO, "max_tokens": 9}
+    betas = Rule(
+        "betas", 1, Outcome.DENY, (), ("model:*",), 'has(args.anthropic_beta) && args.anthropic_beta != "a"', "which"
+    )
+    with open_models(database, whole(REPLY.messages()), rules=[betas]) as at:
+        first = at.post(MESSAGES, body, idempotency_key="k", anthropic_beta="a")
+        again = at.post(MESSAGES, body, idempotency_key="k", anthropic_beta="a")
+        assert (first.status_code, again.headers["idempotency-replayed"]) == (200, "true")
+        assert at.post(MESSAGES, body, idempotency_key="k").status_code == 422
+        assert at.post(MESSAGES, body, idempotency_key="k2", anthropic_beta="b").status_code == 403
+        assert len(at.upstream.received) == 1
