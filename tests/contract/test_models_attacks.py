@@ -41,3 +41,10 @@ def test_a_header_that_belongs_to_the_question_is_part_of_what_is_asked_again_an
         assert at.post(MESSAGES, body, idempotency_key="k").status_code == 422
         assert at.post(MESSAGES, body, idempotency_key="k2", anthropic_beta="b").status_code == 403
         assert len(at.upstream.received) == 1
+
+
+def test_counting_tokens_is_answered_whole_whatever_the_body_says_of_streams(database: Database) -> None:
+    with open_models(database, whole({"input_tokens": 5})) as at:
+        done = at.post(f"{MESSAGES}/count_tokens", {"model": CLAUDE, "messages": HELLO, "stream": True})
+        assert (done.status_code, done.json()) == (200, {"input_tokens": 5})
+        assert at.states() == [(CLAUDE, "performed")]

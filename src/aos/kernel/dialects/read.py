@@ -215,7 +215,7 @@ def _read_messages(dialect: Dialect, body: bytes) -> Asked:
         json_schema=_is_schema(schema) or _is_schema(read.output_format),
         reasoning=thinks not in (None, "disabled"),
         words=words,
-        stream=read.stream,
+        stream=read.stream and dialect is Dialect.MESSAGES,
         output_limit=read.max_tokens,
         beyond=shapes.is_there(read.container) or shapes.is_there(read.mcp_servers) or _has_own_tools(read.tools),
     )
