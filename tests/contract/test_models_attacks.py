@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aos.kernel.models.values import Purpose
+from aos.kernel.models.values import Provider, Purpose
 from aos.kernel.policy.values import Outcome, Rule
 from tests.contract.model_upstream import whole
 from tests.contract.model_wire import Reply
@@ -48,3 +48,11 @@ def test_counting_tokens_is_answered_whole_whatever_the_body_says_of_streams(dat
         done = at.post(f"{MESSAGES}/count_tokens", {"model": CLAUDE, "messages": HELLO, "stream": True})
         assert (done.status_code, done.json()) == (200, {"input_tokens": 5})
         assert at.states() == [(CLAUDE, "performed")]
+
+
+def test_an_output_limit_reaches_a_server_that_does_not_read_the_name_it_has(database: Database) -> None:
+    with open_models(database, whole(REPLY.chat()), models={GPT: {"provider": Provider.COMPATIBLE}}) as at:
+        for limits in ({"max_completion_tokens": 10}, {"max_tokens": None, "max_completion_tokens": 10}):
+            body = {"model": GPT, "messages": HELLO, **limits}
+            assert at.post("/v1/chat/completions", body).status_code == 200
+            assert at.upstream.received[-1].json["max_tokens"] == 10
