@@ -213,3 +213,16 @@ def test_members_are_found_exactly_where_they_stand(
     for name, (start, value, end) in found.items():
         assert json.loads(body[value:end]) == members[name]
         assert json.loads(body[start:value].rstrip().removesuffix(b":")) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["Model", "MAX_TOKENS", "max_to\u212aens", "N", "Stream", "Tool\u017f", "models", "Models", "fallbacks", "n_predict"]
+)
+def test_a_member_that_a_server_could_read_in_place_of_what_was_decided_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ask(Dialect.CHAT, messages=USER, max_tokens=5, **{name: 1_000})
+    assert [each.pointer for each in refused.value.errors] == [f"/{name}"]
+
+
+def test_a_member_that_overrules_nothing_since_it_is_null_is_passed_on() -> None:
+    assert ask(Dialect.CHAT, messages=USER, best_of=None, Temperature=1).model == "m"

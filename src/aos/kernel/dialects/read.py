@@ -15,7 +15,7 @@ import msgspec
 
 from aos.kernel.dialects import shapes
 from aos.kernel.dialects.members import find_members, not_json
-from aos.kernel.dialects.values import Asked, Dialect
+from aos.kernel.dialects.values import Asked, Dialect, Span
 from aos.kernel.errors import FieldError, InvalidRequest
 
 IMAGE_TOKENS_ANTHROPIC: Final = 4_784
@@ -38,6 +38,14 @@ _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _IMAGES: Final = frozenset({"image_url", "input_image", "image"})
 _FILES: Final = frozenset({"file", "input_file", "document", "container_upload", "search_result"})
 _OWN_TOOLS: Final = frozenset({None, "", "function", "custom"})
+_READ: Final = frozenset({
+    "background", "container", "conversation", "functions", "input", "max_completion_tokens", "max_output_tokens", "max_tokens",
+    "mcp_servers", "messages", "model", "n", "output_config", "output_format", "previous_response_id", "prompt", "reasoning",
+    "reasoning_effort", "response_format", "stream", "stream_options", "text", "thinking", "tools", "web_search_options",
+})  # fmt: skip
+"""What the gate decides, bounds or routes by. Servers that read names whatever their case must not find another under one."""
+_OVERRULING: Final = frozenset({"best_of", "fallbacks", "max_new_tokens", "models", "n_predict", "num_predict"})
+"""By which some servers let a request ask another model, or for more answers or longer ones, than the names above say."""
 
 
 def read_ask(dialect: Dialect, body: bytes) -> Asked:
@@ -57,7 +65,7 @@ def read_ask(dialect: Dialect, body: bytes) -> Asked:
         case Dialect.EMBEDDINGS:
             read = _decode(_EMBEDDINGS, body)
             bound = len(body) + OVERHEAD_TOKENS
-            return Asked(dialect, read.model, bound, text_tokens_max=bound, members=find_members(body))
+            return Asked(dialect, read.model, bound, text_tokens_max=bound, members=_members(body))
 
 
 def bound_input(asked: Asked, upstream: Dialect) -> int:
@@ -149,8 +157,22 @@ def _asked(
         words=words,
         text_tokens_max=text,
         beyond_body=beyond or seen.files,
-        members=find_members(body),
+        members=_members(body),
     )
+
+
+def _members(body: bytes) -> dict[str, Span]:
+    """Return where the members stand; raise InvalidRequest for one that could be read in place of what the gate has read."""
+    members = find_members(body)
+    for name in members:
+        if name in _READ:
+            continue
+        folded = name.casefold()
+        if folded in _READ:
+            raise refuse_field(f"/{name}", f"write it `{folded}`: some servers would read it as that")
+        if folded in _OVERRULING and body[slice(*members[name][1:])] != b"null":
+            raise refuse_field(f"/{name}", "it would overrule what is decided here: leave it out")
+    return members
 
 
 def _read_chat(body: bytes) -> Asked:
