@@ -112,6 +112,16 @@ def test_an_image_by_address_counts_as_an_image_and_its_address_as_text() -> Non
         (Dialect.RESPONSES, {"input": "x", "tools": [{"type": "web_search"}]}),
         (Dialect.RESPONSES, {"input": [{"type": "item_reference", "id": "i"}]}),
         (Dialect.CHAT, {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]}),
+        (
+            Dialect.CHAT,
+            {"messages": [{"role": "user", "content": [{"type": "document_url", "document_url": "https://x"}]}]},
+        ),
+        (
+            Dialect.CHAT,
+            {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://x"}}]}]},
+        ),
+        (Dialect.CHAT, {"messages": USER, "tools": [{"type": "web_search"}]}),
+        (Dialect.MESSAGES, {"messages": USER, "mcp_servers": [{"type": "url", "url": "https://x", "name": "x"}]}),
         (Dialect.CHAT, {"messages": USER, "web_search_options": {}}),
         (Dialect.MESSAGES, {"messages": USER, "tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
     ],
@@ -216,7 +226,19 @@ def test_members_are_found_exactly_where_they_stand(
 
 
 @pytest.mark.parametrize(
-    "name", ["Model", "MAX_TOKENS", "max_to\u212aens", "N", "Stream", "Tool\u017f", "models", "Models", "fallbacks", "n_predict"]
+    "name",
+    [
+        "Model",
+        "MAX_TOKENS",
+        "max_to\u212aens",
+        "N",
+        "Stream",
+        "Tool\u017f",
+        "models",
+        "Models",
+        "fallbacks",
+        "n_predict",
+    ],
 )
 def test_a_member_that_a_server_could_read_in_place_of_what_was_decided_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
@@ -226,3 +248,16 @@ def test_a_member_that_a_server_could_read_in_place_of_what_was_decided_is_refus
 
 def test_a_member_that_overrules_nothing_since_it_is_null_is_passed_on() -> None:
     assert ask(Dialect.CHAT, messages=USER, best_of=None, Temperature=1).model == "m"
+
+
+def test_what_a_provider_runs_itself_is_named_among_the_tools() -> None:
+    assert ask(Dialect.CHAT, messages=USER, tools=[{"type": "mcp"}]).tools == ("mcp",)
+    assert ask(Dialect.RESPONSES, input="x", tools=[{"type": "mcp", "server_url": "https://x"}]).tools == ("mcp",)
+    assert ask(Dialect.MESSAGES, messages=USER, mcp_servers=[{"url": "https://x"}]).tools == ("mcp_servers",)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_an_output_limit_that_no_ledger_could_hold_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ask(Dialect.CHAT, messages=USER, **{name: 10**15})
+    assert [each.pointer for each in refused.value.errors] == [f"/{name}"]

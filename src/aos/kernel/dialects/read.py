@@ -7,7 +7,7 @@ sent; what the gate has no opinion on is the provider's to judge.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -36,7 +36,11 @@ _PLACE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _IMAGES: Final = frozenset({"image_url", "input_image", "image"})
-_FILES: Final = frozenset({"file", "input_file", "document", "container_upload", "search_result"})
+_TEXTS: Final = frozenset({
+    "", "text", "input_text", "output_text", "summary_text", "reasoning_text", "refusal", "thinking", "redacted_thinking",
+    "tool_use", "input_audio",
+})  # fmt: skip
+"""Parts that bring nothing but what stands in them; any other may stand for a file, a page or a film."""
 _OWN_TOOLS: Final = frozenset({None, "", "function", "custom"})
 _READ: Final = frozenset({
     "background", "container", "conversation", "functions", "input", "max_completion_tokens", "max_output_tokens", "max_tokens",
@@ -96,7 +100,7 @@ class _Seen:
                 self._measure(bytes(part.source if sort == "image" else part.image_url))
             elif sort == "tool_result":
                 self.look_raw(part.content)
-            elif sort in _FILES:
+            elif sort not in _TEXTS:
                 self.files = True
 
     def look_content(self, content: str | list[shapes.Part] | None, role: str) -> str:
@@ -178,20 +182,20 @@ def _members(body: bytes) -> dict[str, Span]:
 def _read_chat(body: bytes) -> Asked:
     read = _decode(_CHAT, body)
     seen, words = _look(read.messages)
-    named = [tool.function or tool.custom for tool in read.tools or ()] + list(read.functions or ())
+    named = [*[tool.named for tool in read.tools or ()], *[each.name for each in read.functions or ()]]
     limits = [limit for limit in (read.max_completion_tokens, read.max_tokens) if limit is not None]
     return _asked(
         Dialect.CHAT,
         body,
         model=read.model,
         seen=seen,
-        tools=tuple([each.name for each in named if each is not None]),
+        tools=tuple(named),
         json_schema=_is_schema(read.response_format),
         reasoning=read.reasoning_effort not in (None, "none"),
         words=words,
         stream=read.stream,
         output_limit=max(limits) if limits else None,
-        beyond=shapes.is_there(read.web_search_options),
+        beyond=shapes.is_there(read.web_search_options) or _has_own_tools(read.tools),
         choices=read.n or 1,
         includes_usage=bool(read.stream_options and read.stream_options.include_usage),
     )
@@ -227,19 +231,20 @@ def _read_messages(dialect: Dialect, body: bytes) -> Asked:
     read = _decode(_MESSAGES, body)
     seen, words = _look(read.messages)
     schema = read.output_config.format if read.output_config else None
+    servers = shapes.is_there(read.mcp_servers)
     thinks = read.thinking.type if read.thinking else None
     return _asked(
         dialect,
         body,
         model=read.model,
         seen=seen,
-        tools=_names(read.tools),
+        tools=(*_names(read.tools), *(("mcp_servers",) if servers else ())),
         json_schema=_is_schema(schema) or _is_schema(read.output_format),
         reasoning=thinks not in (None, "disabled"),
         words=words,
         stream=read.stream and dialect is Dialect.MESSAGES,
         output_limit=read.max_tokens,
-        beyond=shapes.is_there(read.container) or shapes.is_there(read.mcp_servers) or _has_own_tools(read.tools),
+        beyond=shapes.is_there(read.container) or servers or _has_own_tools(read.tools),
     )
 
 
@@ -256,13 +261,13 @@ def _count_words(text: str) -> int:
     return text.count(" ") + text.count("\n") + 1 if text else 0
 
 
-def _names(tools: list[shapes.FlatTool] | None) -> tuple[str, ...]:
-    return tuple([tool.name or tool.type or "" for tool in tools or ()])
-
-
-def _has_own_tools(tools: list[shapes.FlatTool] | None) -> bool:
+def _has_own_tools(tools: Sequence[shapes.ChatTool | shapes.FlatTool] | None) -> bool:
     """Tell whether a tool is the provider's own, whose use brings input that the body does not show."""
     return any(tool.type not in _OWN_TOOLS for tool in tools or ())
+
+
+def _names(tools: list[shapes.FlatTool] | None) -> tuple[str, ...]:
+    return tuple([tool.name or tool.type or "" for tool in tools or ()])
 
 
 def _is_schema(form: shapes.Typed | None) -> bool:
