@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aos.kernel.models.prices import FREE
 from aos.kernel.models.values import Provider, Purpose
 from aos.kernel.policy.values import Outcome, Rule
 from tests.contract.model_upstream import whole
@@ -56,3 +57,15 @@ def test_an_output_limit_reaches_a_server_that_does_not_read_the_name_it_has(dat
             body = {"model": GPT, "messages": HELLO, **limits}
             assert at.post("/v1/chat/completions", body).status_code == 200
             assert at.upstream.received[-1].json["max_tokens"] == 10
+
+
+def test_input_that_the_body_does_not_show_goes_to_no_model_whose_context_is_unknown(database: Database) -> None:
+    unknown = {"context_tokens": 0}
+    with open_models(
+        database, whole(REPLY.responses()), models={GPT: unknown, "free": {**unknown, "prices": (FREE,)}}
+    ) as at:
+        body = {"input": "hi", "previous_response_id": "resp_1", "max_output_tokens": 9}
+        done = at.post("/v1/responses", {"model": GPT, **body})
+        assert (done.status_code, done.json()["error"]["param"]) == (400, "model")
+        assert (at.states(), at.upstream.received) == ([], [])
+        assert at.post("/v1/responses", {"model": "free", **body}).status_code == 200
