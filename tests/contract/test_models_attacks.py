@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from aos.kernel.models.prices import FREE
 from aos.kernel.models.values import Provider, Purpose
+from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
-from tests.contract.model_upstream import whole
+from tests.contract.model_upstream import Held, whole
 from tests.contract.model_wire import Reply
 from tests.contract.model_worlds import CLAUDE, GPT, HELLO, open_models
 from tests.databases import Database
+from tests.doors import revoke, until
 from tests.worlds import agent
 
 REPLY = Reply()
@@ -69,3 +73,25 @@ def test_input_that_the_body_does_not_show_goes_to_no_model_whose_context_is_unk
         assert (done.status_code, done.json()["error"]["param"]) == (400, "model")
         assert (at.states(), at.upstream.received) == ([], [])
         assert at.post("/v1/responses", {"model": "free", **body}).status_code == 200
+
+
+def test_who_waited_for_room_asks_no_fallback_that_it_may_no_longer_ask(database: Database) -> None:
+    held = Held()
+    models = {GPT: {"fallbacks": ("small",)}, "small": {}, "first": {}}
+    with open_models(database, whole(REPLY.chat()), models=models, budget=Money(2_000_000, "EUR")) as at:
+        at.upstream.by_model |= {
+            "first-upstream-1": whole(REPLY.chat(), held=held),
+            f"{GPT}-upstream-1": whole({"error": {"message": "down"}}, status=500),
+        }
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(at.chat, model="first", max_tokens=120)
+            until(lambda: held.waiting == 1)
+            second = threads.submit(at.chat, max_tokens=120)
+            until(lambda: bool(at.door.running.gate._rooms._lines))
+            spec = "update agent_version set spec = jsonb_set(spec, '{models}', '[\"gpt\", \"first\"]')"
+            revoke(at.world, spec)
+            held.let_go()
+            assert first.result().status_code == 200
+            assert second.result().status_code == 500
+        assert "small-upstream-1" not in {each.json["model"] for each in at.upstream.received}
+        assert at.held() == 0

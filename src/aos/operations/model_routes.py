@@ -111,7 +111,7 @@ class Router:
         """Return the names that a principal may ask for: models, then purposes as `purpose:NAME`, then `auto`."""
         facts = await self._facts.of(principal.organization_id)
         act = Act(principal, ActKind.MODEL, "", {})
-        allowed = {model.name for model in await self._permitted(act, list(facts.models.values()), facts)}
+        allowed = {model.name for model in await self.permitted(act, list(facts.models.values()), facts)}
         purposes = [
             PURPOSE + purpose.name for purpose in facts.purposes.values() if allowed.intersection(purpose.models)
         ]
@@ -119,9 +119,10 @@ class Router:
 
     async def _allowed(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
         """Return the models that policy allows; the first of all where it allows none, so that the gate says why."""
-        return await self._permitted(act, models, facts) or [models[0]]
+        return await self.permitted(act, models, facts) or [models[0]]
 
-    async def _permitted(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
+    async def permitted(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
+        """Return those of `models` that policy allows the act to ask."""
         found = []
         for model in models:
             ask = ModelAsk((model.name,), asked=act.name, input_tokens_max=0)
