@@ -13,6 +13,7 @@ from aos.kernel.dialects.members import find_members
 from aos.kernel.dialects.read import IMAGE_TOKENS_ANTHROPIC, IMAGE_TOKENS_OPENAI, bound_input, read_ask
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.errors import InvalidRequest
+from aos.kernel.limits import MODEL_BODY_VALUES_MAX
 
 USER = [{"role": "user", "content": "How do you do"}]
 PICTURE = base64.b64encode(b"p" * 30_000).decode()
@@ -261,3 +262,16 @@ def test_an_output_limit_that_no_ledger_could_hold_is_refused(name: str) -> None
     with pytest.raises(InvalidRequest) as refused:
         ask(Dialect.CHAT, messages=USER, **{name: 10**15})
     assert [each.pointer for each in refused.value.errors] == [f"/{name}"]
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]"])
+def test_a_body_of_too_many_values_is_refused_before_they_are_made(value: bytes) -> None:
+    many = b",".join([value] * (MODEL_BODY_VALUES_MAX + 1))
+    with pytest.raises(InvalidRequest, match="objects, lists and members"):
+        read_ask(Dialect.EMBEDDINGS, b'{"model":"m","input":[%b]}' % many)
+    with pytest.raises(InvalidRequest, match="objects, lists and members"):
+        read_ask(Dialect.CHAT, b'{"model":"m","messages":[{"role":"user","content":[%b]}]}' % many)
+
+
+def test_a_long_text_is_no_body_of_many_values() -> None:
+    assert ask(Dialect.CHAT, messages=[{"role": "user", "content": "word " * 400_000}]).words > 400_000

@@ -17,6 +17,7 @@ from aos.kernel.dialects import shapes
 from aos.kernel.dialects.members import find_members, not_json
 from aos.kernel.dialects.values import Asked, Dialect, Span
 from aos.kernel.errors import FieldError, InvalidRequest
+from aos.kernel.limits import MODEL_BODY_VALUES_MAX
 
 IMAGE_TOKENS_ANTHROPIC: Final = 4_784
 """Most tokens of one image: 2,576 pixels on its long edge, in patches of 28 pixels (Anthropic, vision guide)."""
@@ -59,6 +60,7 @@ def read_ask(dialect: Dialect, body: bytes) -> Asked:
         InvalidRequest: the body is no JSON object, lacks its model or its messages, or has a field of the wrong type or out of
             its range; `errors` points at it.
     """
+    _check_values(body)
     match dialect:
         case Dialect.CHAT:
             return _read_chat(body)
@@ -70,6 +72,17 @@ def read_ask(dialect: Dialect, body: bytes) -> Asked:
             read = _decode(_EMBEDDINGS, body)
             bound = len(body) + OVERHEAD_TOKENS
             return Asked(dialect, read.model, bound, text_tokens_max=bound, members=_members(body))
+
+
+def _check_values(body: bytes) -> None:
+    """Raise InvalidRequest for a body of too many values, before they are made; what stands in its texts counts as well."""
+    if len(body) <= MODEL_BODY_VALUES_MAX:
+        return
+    values = body.count(b"{") + body.count(b"[") + body.count(b'":')
+    if values > MODEL_BODY_VALUES_MAX:
+        raise InvalidRequest(
+            f"the body has {values} objects, lists and members, more than {MODEL_BODY_VALUES_MAX}: send it in parts"
+        )
 
 
 def bound_input(asked: Asked, upstream: Dialect) -> int:
