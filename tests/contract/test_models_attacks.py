@@ -8,7 +8,7 @@ from aos.kernel.models.prices import FREE
 from aos.kernel.models.values import Provider, Purpose
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
-from tests.contract.model_upstream import Held, whole
+from tests.contract.model_upstream import Held, cut_after, whole
 from tests.contract.model_wire import Reply
 from tests.contract.model_worlds import CLAUDE, GPT, HELLO, open_models
 from tests.databases import Database
@@ -95,3 +95,12 @@ def test_who_waited_for_room_asks_no_fallback_that_it_may_no_longer_ask(database
             assert second.result().status_code == 500
         assert "small-upstream-1" not in {each.json["model"] for each in at.upstream.received}
         assert at.held() == 0
+
+
+def test_a_stream_of_many_choices_that_is_cut_is_charged_for_all_that_was_seen(database: Database) -> None:
+    events = REPLY.chat_events()
+    word = next(each for each in events if b'"content"' in each)
+    with open_models(database, cut_after([word] * 64)) as at:
+        assert at.chat(stream=True, n=64, max_tokens=2).status_code == 200
+        assert at.usage()["output_tokens"] == 128
+        assert at.estimated() == {True}

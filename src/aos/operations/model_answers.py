@@ -69,7 +69,8 @@ def estimate(permit: Permit, *, seen_bytes: int, known: Tokens | None) -> Tokens
     """Return what a cut call is held to have used: what the server said, filled up with what was sent and seen."""
     ask = permit.act.model
     assert ask is not None
-    output = min(seen_bytes // _BYTES_PER_TOKEN_OUT, permit.output_limit or seen_bytes)
+    most = permit.output_limit * ask.choices if permit.output_limit else seen_bytes
+    output = min(seen_bytes // _BYTES_PER_TOKEN_OUT, most)
     read = known.input if known is not None and known.input else ask.input_tokens_max // _BYTES_PER_TOKEN_IN
     return Tokens(
         input=read,
