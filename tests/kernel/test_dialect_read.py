@@ -275,3 +275,24 @@ def test_a_body_of_too_many_values_is_refused_before_they_are_made(value: bytes)
 
 def test_a_long_text_is_no_body_of_many_values() -> None:
     assert ask(Dialect.CHAT, messages=[{"role": "user", "content": "word " * 400_000}]).words > 400_000
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fields", "pointer"),
+    [
+        (Dialect.CHAT, {"messages": USER, "service_tier": "priority"}, "/service_tier"),
+        (Dialect.RESPONSES, {"input": "x", "service_tier": "priority"}, "/service_tier"),
+        (Dialect.MESSAGES, {"messages": USER, "speed": "fast"}, "/speed"),
+    ],
+)
+def test_what_makes_tokens_dearer_than_their_price_is_refused(
+    dialect: Dialect, fields: dict[str, object], pointer: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ask(dialect, **fields)
+    assert [each.pointer for each in refused.value.errors] == [pointer]
+
+
+def test_the_usual_tier_is_passed_on() -> None:
+    assert ask(Dialect.CHAT, messages=USER, service_tier="auto").model == "m"
+    assert ask(Dialect.MESSAGES, messages=USER, service_tier="standard_only", speed="standard").model == "m"

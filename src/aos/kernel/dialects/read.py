@@ -46,9 +46,10 @@ _OWN_TOOLS: Final = frozenset({None, "", "function", "custom"})
 _READ: Final = frozenset({
     "background", "container", "conversation", "functions", "input", "max_completion_tokens", "max_output_tokens", "max_tokens",
     "mcp_servers", "messages", "model", "n", "output_config", "output_format", "previous_response_id", "prompt", "reasoning",
-    "reasoning_effort", "response_format", "stream", "stream_options", "text", "thinking", "tools", "web_search_options",
+    "reasoning_effort", "response_format", "service_tier", "speed", "stream", "stream_options", "text", "thinking", "tools", "web_search_options",
 })  # fmt: skip
 """What the gate decides, bounds or routes by. Servers that read names whatever their case must not find another under one."""
+_DEARER: Final = frozenset({"priority", "fast"})
 _OVERRULING: Final = frozenset({"best_of", "fallbacks", "max_new_tokens", "models", "n_predict", "num_predict"})
 """By which some servers let a request ask another model, or for more answers or longer ones, than the names above say."""
 
@@ -194,6 +195,7 @@ def _members(body: bytes) -> dict[str, Span]:
 
 def _read_chat(body: bytes) -> Asked:
     read = _decode(_CHAT, body)
+    _check_price("service_tier", read.service_tier)
     seen, words = _look(read.messages)
     named = [*[tool.named for tool in read.tools or ()], *[each.name for each in read.functions or ()]]
     limits = [limit for limit in (read.max_completion_tokens, read.max_tokens) if limit is not None]
@@ -216,6 +218,7 @@ def _read_chat(body: bytes) -> Asked:
 
 def _read_responses(body: bytes) -> Asked:
     read = _decode(_RESPONSES, body)
+    _check_price("service_tier", read.service_tier)
     if read.background:
         detail = "an answer in the background cannot be metered: leave it out and wait for the answer"
         raise refuse_field("/background", detail)
@@ -242,6 +245,8 @@ def _read_responses(body: bytes) -> Asked:
 
 def _read_messages(dialect: Dialect, body: bytes) -> Asked:
     read = _decode(_MESSAGES, body)
+    _check_price("service_tier", read.service_tier)
+    _check_price("speed", read.speed)
     seen, words = _look(read.messages)
     schema = read.output_config.format if read.output_config else None
     servers = shapes.is_there(read.mcp_servers)
@@ -259,6 +264,14 @@ def _read_messages(dialect: Dialect, body: bytes) -> Asked:
         output_limit=read.max_tokens,
         beyond=shapes.is_there(read.container) or servers or _has_own_tools(read.tools),
     )
+
+
+def _check_price(name: str, value: str | None) -> None:
+    """Raise InvalidRequest for what makes a provider ask more for the same tokens than the model's registered price."""
+    if value is not None and value.casefold() in _DEARER:
+        raise refuse_field(
+            f"/{name}", f"`{value}` costs more than the model's price, which is what is held and charged"
+        )
 
 
 def _look(messages: list[shapes.Message]) -> tuple[_Seen, int]:

@@ -89,6 +89,7 @@ class ChatBody(Struct):
     response_format: Typed | None = None
     reasoning_effort: str | None = None
     web_search_options: Raw = NOTHING
+    service_tier: str | None = None
 
 
 class Effort(Struct):
@@ -126,6 +127,7 @@ class ResponsesBody(Struct):
     previous_response_id: str | None = None
     conversation: Raw = NOTHING
     prompt: Raw = NOTHING
+    service_tier: str | None = None
 
 
 class MessagesBody(Struct):
@@ -141,6 +143,8 @@ class MessagesBody(Struct):
     output_format: Typed | None = None
     container: Raw = NOTHING
     mcp_servers: Raw = NOTHING
+    service_tier: str | None = None
+    speed: str | None = None
 
 
 class EmbeddingsBody(Struct):
