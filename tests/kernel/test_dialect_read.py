@@ -13,6 +13,7 @@ from aos.kernel.dialects.members import find_members
 from aos.kernel.dialects.read import IMAGE_TOKENS_ANTHROPIC, IMAGE_TOKENS_OPENAI, bound_input, read_ask
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.errors import InvalidRequest
+from aos.kernel.limits import MODEL_BODY_VALUES_MAX
 
 USER = [{"role": "user", "content": "How do you do"}]
 PICTURE = base64.b64encode(b"p" * 30_000).decode()
@@ -112,6 +113,16 @@ def test_an_image_by_address_counts_as_an_image_and_its_address_as_text() -> Non
         (Dialect.RESPONSES, {"input": "x", "tools": [{"type": "web_search"}]}),
         (Dialect.RESPONSES, {"input": [{"type": "item_reference", "id": "i"}]}),
         (Dialect.CHAT, {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}]}),
+        (
+            Dialect.CHAT,
+            {"messages": [{"role": "user", "content": [{"type": "document_url", "document_url": "https://x"}]}]},
+        ),
+        (
+            Dialect.CHAT,
+            {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "https://x"}}]}]},
+        ),
+        (Dialect.CHAT, {"messages": USER, "tools": [{"type": "web_search"}]}),
+        (Dialect.MESSAGES, {"messages": USER, "mcp_servers": [{"type": "url", "url": "https://x", "name": "x"}]}),
         (Dialect.CHAT, {"messages": USER, "web_search_options": {}}),
         (Dialect.MESSAGES, {"messages": USER, "tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
     ],
@@ -213,3 +224,75 @@ def test_members_are_found_exactly_where_they_stand(
     for name, (start, value, end) in found.items():
         assert json.loads(body[value:end]) == members[name]
         assert json.loads(body[start:value].rstrip().removesuffix(b":")) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Model",
+        "MAX_TOKENS",
+        "max_to\u212aens",
+        "N",
+        "Stream",
+        "Tool\u017f",
+        "models",
+        "Models",
+        "fallbacks",
+        "n_predict",
+    ],
+)
+def test_a_member_that_a_server_could_read_in_place_of_what_was_decided_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ask(Dialect.CHAT, messages=USER, max_tokens=5, **{name: 1_000})
+    assert [each.pointer for each in refused.value.errors] == [f"/{name}"]
+
+
+def test_a_member_that_overrules_nothing_since_it_is_null_is_passed_on() -> None:
+    assert ask(Dialect.CHAT, messages=USER, best_of=None, Temperature=1).model == "m"
+
+
+def test_what_a_provider_runs_itself_is_named_among_the_tools() -> None:
+    assert ask(Dialect.CHAT, messages=USER, tools=[{"type": "mcp"}]).tools == ("mcp",)
+    assert ask(Dialect.RESPONSES, input="x", tools=[{"type": "mcp", "server_url": "https://x"}]).tools == ("mcp",)
+    assert ask(Dialect.MESSAGES, messages=USER, mcp_servers=[{"url": "https://x"}]).tools == ("mcp_servers",)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_an_output_limit_that_no_ledger_could_hold_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ask(Dialect.CHAT, messages=USER, **{name: 10**15})
+    assert [each.pointer for each in refused.value.errors] == [f"/{name}"]
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]"])
+def test_a_body_of_too_many_values_is_refused_before_they_are_made(value: bytes) -> None:
+    many = b",".join([value] * (MODEL_BODY_VALUES_MAX + 1))
+    with pytest.raises(InvalidRequest, match="objects, lists and members"):
+        read_ask(Dialect.EMBEDDINGS, b'{"model":"m","input":[%b]}' % many)
+    with pytest.raises(InvalidRequest, match="objects, lists and members"):
+        read_ask(Dialect.CHAT, b'{"model":"m","messages":[{"role":"user","content":[%b]}]}' % many)
+
+
+def test_a_long_text_is_no_body_of_many_values() -> None:
+    assert ask(Dialect.CHAT, messages=[{"role": "user", "content": "word " * 400_000}]).words > 400_000
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fields", "pointer"),
+    [
+        (Dialect.CHAT, {"messages": USER, "service_tier": "priority"}, "/service_tier"),
+        (Dialect.RESPONSES, {"input": "x", "service_tier": "priority"}, "/service_tier"),
+        (Dialect.MESSAGES, {"messages": USER, "speed": "fast"}, "/speed"),
+    ],
+)
+def test_what_makes_tokens_dearer_than_their_price_is_refused(
+    dialect: Dialect, fields: dict[str, object], pointer: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ask(dialect, **fields)
+    assert [each.pointer for each in refused.value.errors] == [pointer]
+
+
+def test_the_usual_tier_is_passed_on() -> None:
+    assert ask(Dialect.CHAT, messages=USER, service_tier="auto").model == "m"
+    assert ask(Dialect.MESSAGES, messages=USER, service_tier="standard_only", speed="standard").model == "m"

@@ -196,13 +196,14 @@ WIDER_MODEL: dict[str, Any] = {
     "prices": (Price("USD", 2_500_000_000, 9_000_000_000),),
     "region": "eu",
     "fallbacks": ("other",),
+    "context_tokens": 1,
     "options": {"deployment": "other"},
 }
 WIDER_PURPOSE: dict[str, Any] = {"models": ("a", "b", "c"), "residency": ()}
 
 
 def test_every_field_of_a_model_or_purpose_gives_something_or_is_known_to_give_nothing() -> None:
-    plain = {"name", "dialects", "context_tokens", "output_tokens_max", "capabilities", "tags", "strength"}
+    plain = {"name", "dialects", "output_tokens_max", "capabilities", "tags", "strength"}
     plain |= {"concurrency", "timeout_seconds"}
     assert {each.name for each in fields(ModelSpec)} - plain == set(WIDER_MODEL)
     for name, value in WIDER_MODEL.items():
@@ -217,6 +218,13 @@ def test_what_is_taken_from_a_model_or_purpose_gives_nothing() -> None:
     dearer = (Price("USD", 2_500_000_000, 11_000_000_000, 2_500_000_000),)
     assert model_gains(MODEL, replace(MODEL, prices=dearer, secret="", tags=("x",), strength=1)) == []
     assert purpose_gains(PURPOSE, replace(PURPOSE, models=("b",), residency=("ch",), attempts=1)) == []
+
+
+def test_a_context_that_is_said_smaller_or_for_the_first_time_gives_and_a_larger_one_does_not() -> None:
+    known = replace(MODEL, context_tokens=8_000)
+    gives = {context: bool(model_gains(known, replace(known, context_tokens=context))) for context in (4_000, 16_000)}
+    assert gives == {4_000: True, 16_000: False}
+    assert model_gains(replace(MODEL, context_tokens=0), known)
 
 
 def test_a_new_model_and_a_new_purpose_always_give() -> None:

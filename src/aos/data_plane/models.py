@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
@@ -118,20 +118,29 @@ async def _read(
         raise UnsupportedMediaType(f"the body is `{kind[:80]}`, send `application/json`")
     body = await read_body(scope, receive, at_most=MODEL_BODY_BYTES_MAX)
     asked = read_ask(dialect, body)
+    passed_on = _passed_on(headers)
     return ModelCall(
         principal,
         asked,
         body,
-        hashlib.sha256(body).hexdigest(),
+        _digest(body, passed_on),
         idempotency_key=_key(headers),
         approval_id=_approval(headers),
-        headers=_passed_on(headers),
+        headers=passed_on,
     )
 
 
 def _passed_on(headers: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
     """Return the headers that belong to the question and not to the connection or its key."""
     return tuple((name.encode(), headers[name].encode()) for name in PASSED_ON if _plain(headers.get(name)))
+
+
+def _digest(body: bytes, passed_on: Sequence[tuple[bytes, bytes]]) -> str:
+    """Return what tells one request from another, in hexadecimal: of its body, and of the headers that belong to the question."""
+    digest = hashlib.sha256(body)
+    for name, value in passed_on:
+        digest.update(b"\0%b\0%b" % (name, value))  # no NUL stands in JSON: none of this is ever a part of a body
+    return digest.hexdigest()
 
 
 def _plain(value: str | None) -> bool:

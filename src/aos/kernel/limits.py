@@ -79,6 +79,8 @@ FLUSH_QUEUE_BYTES_MAX: Final = 128_000_000
 """Content that may wait for a flush; more is 503."""
 MODEL_BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 """Largest request to a model; images travel in it."""
+MODEL_BODY_VALUES_MAX: Final = 500_000
+"""How many objects, lists and named members it may have: reading ten million holds a process up for seconds."""
 MODEL_ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Largest whole answer of a model; a stream has no such end."""
 TOOL_TIMEOUT_SECONDS: Final = 60

@@ -45,11 +45,32 @@ class Said:
     stop_reason: str = ""
 
 
+class Kept:
+    """What went to the caller, for whoever asks again; nothing once it is too large."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        """Take what goes to the caller next."""
+        self._size += len(part)
+        if self._size <= KEPT_BYTES_MAX:
+            self._parts.append(part)
+        else:
+            self._parts.clear()
+
+    def whole(self, tail: bytes) -> bytes:
+        """Return all of it with its end, nothing where that is too large to be kept."""
+        return b"".join([*self._parts, tail]) if self._size + len(tail) <= KEPT_BYTES_MAX else b""
+
+
 def estimate(permit: Permit, *, seen_bytes: int, known: Tokens | None) -> Tokens:
     """Return what a cut call is held to have used: what the server said, filled up with what was sent and seen."""
     ask = permit.act.model
     assert ask is not None
-    output = min(seen_bytes // _BYTES_PER_TOKEN_OUT, permit.output_limit or seen_bytes)
+    most = permit.output_limit * ask.choices if permit.output_limit else seen_bytes
+    output = min(seen_bytes // _BYTES_PER_TOKEN_OUT, most)
     read = known.input if known is not None and known.input else ask.input_tokens_max // _BYTES_PER_TOKEN_IN
     return Tokens(
         input=read,

@@ -1,8 +1,8 @@
 """A model call from door to answer: route, admit, send, meter, conclude; one act, whoever answers it in the end.
 
 Rules a reader must not break:
-- One permit covers every candidate that may be asked: each was decided under the facts that the permit was written under, and the
-  hold is what the dearest of them may cost.
+- One permit covers every candidate that may be asked: each was decided under the facts that the permit was written under or newer
+  ones, and the hold is what the dearest of them may cost.
 - Nothing is asked of another model once any of an answer has gone to the caller.
 - A stream flows at once but for its last event, which waits until the outcome is committed.
 - Whoever goes away, the call is concluded: what was used until then is charged.
@@ -23,7 +23,7 @@ from aos.kernel.dialects.flows import Flow, open_flow
 from aos.kernel.dialects.tokens import read_answer
 from aos.kernel.dialects.translate.answers import translate_answer
 from aos.kernel.dialects.values import Tokens
-from aos.kernel.errors import AosError, DeadlineExceeded, OutcomeUnknown, UpstreamFailed
+from aos.kernel.errors import AosError, DeadlineExceeded, NotFound, OutcomeUnknown, UpstreamFailed
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.limits import MODEL_ANSWER_BYTES_MAX
@@ -35,7 +35,7 @@ from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
 from aos.operations.model_answers import (
-    KEPT_BYTES_MAX,
+    Kept,
     Said,
     Spent,
     answered,
@@ -117,24 +117,6 @@ class _Work:
         return (*self.spent, spent) if spent is not None else tuple(self.spent)
 
 
-class _Kept:
-    """What went to the caller, for whoever asks again; nothing once it is too large."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size <= KEPT_BYTES_MAX:
-            self._parts.append(part)
-        else:
-            self._parts.clear()
-
-    def whole(self, tail: bytes) -> bytes:
-        return b"".join([*self._parts, tail]) if self._size + len(tail) <= KEPT_BYTES_MAX else b""
-
-
 class ModelCalls:
     """Passes model requests through the gate of one process."""
 
@@ -193,6 +175,7 @@ class ModelCalls:
         """Ask the candidates in their order until one answers; conclude, whatever comes of it."""
         try:
             async with asyncio.timeout(max(0.001, work.until - self._drivers.ticker.seconds())):
+                await self._catch_up(work)
                 sent = await self._ask(work, work.permit.models)
                 if isinstance(sent, Sent) and not work.call.asked.stream:
                     return await self._read_whole(work, sent)
@@ -215,6 +198,23 @@ class ModelCalls:
             await anext(parts)  # from now on its end concludes the call, whether or not anybody reads it
             return Streamed(work.permit.action_id, sent.model.name, parts)
         return await self._give_up(work, sent)
+
+    async def _catch_up(self, work: _Work) -> None:
+        """Leave out whom the facts that the permit was written under no longer allow; it may have waited long for its room.
+
+        The gate decided the one that the act names itself. Raises NotFound where the organization has none of them any more.
+        """
+        permit, facts = work.permit, await self._facts.of(work.facts.id)
+        if facts.epoch == work.facts.epoch:
+            return
+        others = [model for model in permit.models if model.name != permit.act.name]
+        allowed = await self._router.permitted(permit.act, others, facts)
+        models = tuple(model for model in permit.models if model.name == permit.act.name or model in allowed)
+        if not models:
+            raise NotFound(f"model `{permit.act.name}` was retired; nothing was sent")
+        work.facts = facts
+        work.permit = replace(permit, models=models)
+        work.route = replace(work.route, models=models)
 
     async def _ask(self, work: _Work, models: tuple[Model, ...]) -> Sent | Bad:
         """Return the first good head of an answer, or what the last candidate said."""
@@ -358,7 +358,7 @@ class ModelCalls:
             model=sent.model.upstream,
             created=work.created,
         )
-        kept = _Kept() if work.keeps or work.route.cache_seconds else None
+        kept = Kept() if work.keeps or work.route.cache_seconds else None
         reason, size = "the caller went away", 0
         try:
             yield b""
@@ -394,7 +394,7 @@ class ModelCalls:
                 self._gate.conclude_soon(work.permit, self._failed(work, reason, spent, sent=True))
 
     async def _end_stream(
-        self, work: _Work, sent: Sent, flow: Flow, kept: _Kept | None, *, size: int, reason: str
+        self, work: _Work, sent: Sent, flow: Flow, kept: Kept | None, *, size: int, reason: str
     ) -> bytes:
         """Conclude a stream and return its last event, or the error that stands instead of it."""
         asked, permit = work.call.asked, work.permit

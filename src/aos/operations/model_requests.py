@@ -15,7 +15,7 @@ from aos.operations.model_routes import Route
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """One model request as a door read it; `digest` is the SHA-256 of its body, in hexadecimal."""
+    """One model request as a door read it; `digest` is the SHA-256, in hexadecimal, of its body and `headers` if there are any."""
 
     principal: Principal
     asked: Asked
@@ -49,6 +49,8 @@ def _arguments(call: ModelCall) -> Json:
         said["tools"] = list(asked.tools)
     if asked.images:
         said["images"] = asked.images
+    for name, value in call.headers:
+        said[name.decode().replace("-", "_")] = value.decode()
     return said
 
 

@@ -21,6 +21,7 @@ from aos.kernel.json import Json
 from aos.kernel.models.explanation import write_question
 from aos.kernel.models.health import BreakerState
 from aos.kernel.models.routing import Candidate, Choice, candidate_of, choose, dialect_for
+from aos.kernel.models.spec import is_free
 from aos.kernel.models.values import CascadeCheck, Model, Purpose
 from aos.kernel.models.wishes import AUTO, BYTES_PER_TOKEN, wish_of
 from aos.kernel.policy.values import Outcome
@@ -110,7 +111,7 @@ class Router:
         """Return the names that a principal may ask for: models, then purposes as `purpose:NAME`, then `auto`."""
         facts = await self._facts.of(principal.organization_id)
         act = Act(principal, ActKind.MODEL, "", {})
-        allowed = {model.name for model in await self._permitted(act, list(facts.models.values()), facts)}
+        allowed = {model.name for model in await self.permitted(act, list(facts.models.values()), facts)}
         purposes = [
             PURPOSE + purpose.name for purpose in facts.purposes.values() if allowed.intersection(purpose.models)
         ]
@@ -118,9 +119,10 @@ class Router:
 
     async def _allowed(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
         """Return the models that policy allows; the first of all where it allows none, so that the gate says why."""
-        return await self._permitted(act, models, facts) or [models[0]]
+        return await self.permitted(act, models, facts) or [models[0]]
 
-    async def _permitted(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
+    async def permitted(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
+        """Return those of `models` that policy allows the act to ask."""
         found = []
         for model in models:
             ask = ModelAsk((model.name,), asked=act.name, input_tokens_max=0)
@@ -151,12 +153,15 @@ def _candidates(name: str, facts: OrganizationFacts) -> tuple[list[Model], Purpo
 
 
 def _translatable(models: list[Model], asked: Asked, body: bytes) -> list[Model]:
-    """Return the models into whose server's dialect a request can be brought; raise InvalidRequest where that is none.
+    """Return the models that a request can be brought to and that bound what it costs; raise InvalidRequest where that is none.
 
     What cannot be carried over is known before anything is held or sent.
     """
     found, refused = [], None
     for model in models:
+        if asked.beyond_body and not model.context_tokens and not all(is_free(price) for price in model.prices):
+            refused = _unbounded(model)
+            continue
         dialect = dialect_for(asked.dialect, model.dialects)
         if dialect is not None and dialect is not asked.dialect:
             try:
@@ -168,6 +173,14 @@ def _translatable(models: list[Model], asked: Asked, body: bytes) -> list[Model]
     if refused is not None and not found:
         raise refused
     return found
+
+
+def _unbounded(model: Model) -> InvalidRequest:
+    detail = (
+        f"the request brings input that its body does not show, and nobody said how much model `{model.name}` reads: "
+        "have its `context` registered"
+    )
+    return InvalidRequest(detail, errors=[FieldError("/model", detail)])
 
 
 def _unknown(detail: str) -> NotFound:

@@ -69,7 +69,7 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
         field = field if asked.dialect is Dialect.CHAT else ""
         limit = output_limit
         if asked.output_limit is not None:  # it stays as it is, unless the server would not read it
-            limit = asked.output_limit if field and field not in asked.members else None
+            limit = asked.output_limit if field and not _says(body, asked, field) else None
         return dialect, splice(
             body, asked, model=name, output_limit=limit, include_usage=asked.stream, limit_field=field
         )
@@ -82,6 +82,12 @@ def prepared(asked: Asked, body: bytes, model: Model, *, output_limit: int | Non
         include_usage=asked.stream,
         limit_field=field or "max_completion_tokens",
     )
+
+
+def _says(body: bytes, asked: Asked, field: str) -> bool:
+    """Tell whether a request gives a field a value: null is none, and a server that reads it so would know no limit."""
+    span = asked.members.get(field)
+    return span is not None and body[span[1] : span[2]] != b"null"
 
 
 class Sender:

@@ -7,7 +7,7 @@ sent; what the gate has no opinion on is the provider's to judge.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -15,8 +15,9 @@ import msgspec
 
 from aos.kernel.dialects import shapes
 from aos.kernel.dialects.members import find_members, not_json
-from aos.kernel.dialects.values import Asked, Dialect
+from aos.kernel.dialects.values import Asked, Dialect, Span
 from aos.kernel.errors import FieldError, InvalidRequest
+from aos.kernel.limits import MODEL_BODY_VALUES_MAX
 
 IMAGE_TOKENS_ANTHROPIC: Final = 4_784
 """Most tokens of one image: 2,576 pixels on its long edge, in patches of 28 pixels (Anthropic, vision guide)."""
@@ -36,8 +37,21 @@ _PLACE: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _IMAGES: Final = frozenset({"image_url", "input_image", "image"})
-_FILES: Final = frozenset({"file", "input_file", "document", "container_upload", "search_result"})
+_TEXTS: Final = frozenset({
+    "", "text", "input_text", "output_text", "summary_text", "reasoning_text", "refusal", "thinking", "redacted_thinking",
+    "tool_use", "input_audio",
+})  # fmt: skip
+"""Parts that bring nothing but what stands in them; any other may stand for a file, a page or a film."""
 _OWN_TOOLS: Final = frozenset({None, "", "function", "custom"})
+_READ: Final = frozenset({
+    "background", "container", "conversation", "functions", "input", "max_completion_tokens", "max_output_tokens", "max_tokens",
+    "mcp_servers", "messages", "model", "n", "output_config", "output_format", "previous_response_id", "prompt", "reasoning",
+    "reasoning_effort", "response_format", "service_tier", "speed", "stream", "stream_options", "text", "thinking", "tools", "web_search_options",
+})  # fmt: skip
+"""What the gate decides, bounds or routes by. Servers that read names whatever their case must not find another under one."""
+_DEARER: Final = frozenset({"priority", "fast"})
+_OVERRULING: Final = frozenset({"best_of", "fallbacks", "max_new_tokens", "models", "n_predict", "num_predict"})
+"""By which some servers let a request ask another model, or for more answers or longer ones, than the names above say."""
 
 
 def read_ask(dialect: Dialect, body: bytes) -> Asked:
@@ -47,6 +61,7 @@ def read_ask(dialect: Dialect, body: bytes) -> Asked:
         InvalidRequest: the body is no JSON object, lacks its model or its messages, or has a field of the wrong type or out of
             its range; `errors` points at it.
     """
+    _check_values(body)
     match dialect:
         case Dialect.CHAT:
             return _read_chat(body)
@@ -57,7 +72,18 @@ def read_ask(dialect: Dialect, body: bytes) -> Asked:
         case Dialect.EMBEDDINGS:
             read = _decode(_EMBEDDINGS, body)
             bound = len(body) + OVERHEAD_TOKENS
-            return Asked(dialect, read.model, bound, text_tokens_max=bound, members=find_members(body))
+            return Asked(dialect, read.model, bound, text_tokens_max=bound, members=_members(body))
+
+
+def _check_values(body: bytes) -> None:
+    """Raise InvalidRequest for a body of too many values, before they are made; what stands in its texts counts as well."""
+    if len(body) <= MODEL_BODY_VALUES_MAX:
+        return
+    values = body.count(b"{") + body.count(b"[") + body.count(b'":')
+    if values > MODEL_BODY_VALUES_MAX:
+        raise InvalidRequest(
+            f"the body has {values} objects, lists and members, more than {MODEL_BODY_VALUES_MAX}: send it in parts"
+        )
 
 
 def bound_input(asked: Asked, upstream: Dialect) -> int:
@@ -88,7 +114,7 @@ class _Seen:
                 self._measure(bytes(part.source if sort == "image" else part.image_url))
             elif sort == "tool_result":
                 self.look_raw(part.content)
-            elif sort in _FILES:
+            elif sort not in _TEXTS:
                 self.files = True
 
     def look_content(self, content: str | list[shapes.Part] | None, role: str) -> str:
@@ -149,27 +175,42 @@ def _asked(
         words=words,
         text_tokens_max=text,
         beyond_body=beyond or seen.files,
-        members=find_members(body),
+        members=_members(body),
     )
+
+
+def _members(body: bytes) -> dict[str, Span]:
+    """Return where the members stand; raise InvalidRequest for one that could be read in place of what the gate has read."""
+    members = find_members(body)
+    for name in members:
+        if name in _READ:
+            continue
+        folded = name.casefold()
+        if folded in _READ:
+            raise refuse_field(f"/{name}", f"write it `{folded}`: some servers would read it as that")
+        if folded in _OVERRULING and body[slice(*members[name][1:])] != b"null":
+            raise refuse_field(f"/{name}", "it would overrule what is decided here: leave it out")
+    return members
 
 
 def _read_chat(body: bytes) -> Asked:
     read = _decode(_CHAT, body)
+    _check_price("service_tier", read.service_tier)
     seen, words = _look(read.messages)
-    named = [tool.function or tool.custom for tool in read.tools or ()] + list(read.functions or ())
+    named = [*[tool.named for tool in read.tools or ()], *[each.name for each in read.functions or ()]]
     limits = [limit for limit in (read.max_completion_tokens, read.max_tokens) if limit is not None]
     return _asked(
         Dialect.CHAT,
         body,
         model=read.model,
         seen=seen,
-        tools=tuple([each.name for each in named if each is not None]),
+        tools=tuple(named),
         json_schema=_is_schema(read.response_format),
         reasoning=read.reasoning_effort not in (None, "none"),
         words=words,
         stream=read.stream,
         output_limit=max(limits) if limits else None,
-        beyond=shapes.is_there(read.web_search_options),
+        beyond=shapes.is_there(read.web_search_options) or _has_own_tools(read.tools),
         choices=read.n or 1,
         includes_usage=bool(read.stream_options and read.stream_options.include_usage),
     )
@@ -177,6 +218,7 @@ def _read_chat(body: bytes) -> Asked:
 
 def _read_responses(body: bytes) -> Asked:
     read = _decode(_RESPONSES, body)
+    _check_price("service_tier", read.service_tier)
     if read.background:
         detail = "an answer in the background cannot be metered: leave it out and wait for the answer"
         raise refuse_field("/background", detail)
@@ -203,22 +245,33 @@ def _read_responses(body: bytes) -> Asked:
 
 def _read_messages(dialect: Dialect, body: bytes) -> Asked:
     read = _decode(_MESSAGES, body)
+    _check_price("service_tier", read.service_tier)
+    _check_price("speed", read.speed)
     seen, words = _look(read.messages)
     schema = read.output_config.format if read.output_config else None
+    servers = shapes.is_there(read.mcp_servers)
     thinks = read.thinking.type if read.thinking else None
     return _asked(
         dialect,
         body,
         model=read.model,
         seen=seen,
-        tools=_names(read.tools),
+        tools=(*_names(read.tools), *(("mcp_servers",) if servers else ())),
         json_schema=_is_schema(schema) or _is_schema(read.output_format),
         reasoning=thinks not in (None, "disabled"),
         words=words,
-        stream=read.stream,
+        stream=read.stream and dialect is Dialect.MESSAGES,
         output_limit=read.max_tokens,
-        beyond=shapes.is_there(read.container) or shapes.is_there(read.mcp_servers) or _has_own_tools(read.tools),
+        beyond=shapes.is_there(read.container) or servers or _has_own_tools(read.tools),
     )
+
+
+def _check_price(name: str, value: str | None) -> None:
+    """Raise InvalidRequest for what makes a provider ask more for the same tokens than the model's registered price."""
+    if value is not None and value.casefold() in _DEARER:
+        raise refuse_field(
+            f"/{name}", f"`{value}` costs more than the model's price, which is what is held and charged"
+        )
 
 
 def _look(messages: list[shapes.Message]) -> tuple[_Seen, int]:
@@ -234,13 +287,13 @@ def _count_words(text: str) -> int:
     return text.count(" ") + text.count("\n") + 1 if text else 0
 
 
-def _names(tools: list[shapes.FlatTool] | None) -> tuple[str, ...]:
-    return tuple([tool.name or tool.type or "" for tool in tools or ()])
-
-
-def _has_own_tools(tools: list[shapes.FlatTool] | None) -> bool:
+def _has_own_tools(tools: Sequence[shapes.ChatTool | shapes.FlatTool] | None) -> bool:
     """Tell whether a tool is the provider's own, whose use brings input that the body does not show."""
     return any(tool.type not in _OWN_TOOLS for tool in tools or ())
+
+
+def _names(tools: list[shapes.FlatTool] | None) -> tuple[str, ...]:
+    return tuple([tool.name or tool.type or "" for tool in tools or ()])
 
 
 def _is_schema(form: shapes.Typed | None) -> bool:

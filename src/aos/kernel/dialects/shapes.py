@@ -13,7 +13,9 @@ from msgspec import Meta, Raw, Struct
 NOTHING: Final = Raw(b"null")
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
-Limit: TypeAlias = Annotated[int, Meta(ge=1)]
+OUTPUT_LIMIT_MAX: Final = 100_000_000
+"""No model writes so much; what it would cost still fits the ledger."""
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=OUTPUT_LIMIT_MAX)]
 
 
 class Part(Struct):
@@ -52,6 +54,12 @@ class ChatTool(Struct):
     function: Named | None = None
     custom: Named | None = None
 
+    @property
+    def named(self) -> str:
+        """Return its name; what a provider runs itself has none and goes by its sort."""
+        said = self.function or self.custom
+        return said.name if said is not None else self.type
+
 
 class FlatTool(Struct):
     """A tool as responses and messages write it; a provider's own may have no name."""
@@ -81,6 +89,7 @@ class ChatBody(Struct):
     response_format: Typed | None = None
     reasoning_effort: str | None = None
     web_search_options: Raw = NOTHING
+    service_tier: str | None = None
 
 
 class Effort(Struct):
@@ -118,6 +127,7 @@ class ResponsesBody(Struct):
     previous_response_id: str | None = None
     conversation: Raw = NOTHING
     prompt: Raw = NOTHING
+    service_tier: str | None = None
 
 
 class MessagesBody(Struct):
@@ -126,13 +136,15 @@ class MessagesBody(Struct):
     model: Name
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
-    max_tokens: Annotated[int, Meta(ge=0)] | None = None
+    max_tokens: Annotated[int, Meta(ge=0, le=OUTPUT_LIMIT_MAX)] | None = None
     tools: list[FlatTool] | None = None
     thinking: Typed | None = None
     output_config: TextOptions | None = None
     output_format: Typed | None = None
     container: Raw = NOTHING
     mcp_servers: Raw = NOTHING
+    service_tier: str | None = None
+    speed: str | None = None
 
 
 class EmbeddingsBody(Struct):

@@ -32,7 +32,7 @@ _REPEAT: Final = {Repeat.NEVER: 0, Repeat.KEYED: 1, Repeat.SAFE: 2}
 _HARMLESS_OF_TOOLS: Final = frozenset({"name", "description", "timeout_seconds", "concurrency"})
 _HARMLESS_OF_AGENTS: Final = frozenset({"name", "goal", "objectives", "queue", "concurrency"})
 _HARMLESS_OF_MODELS: Final = frozenset({
-    "name", "dialects", "context_tokens", "output_tokens_max", "capabilities", "tags", "strength", "concurrency",
+    "name", "dialects", "output_tokens_max", "capabilities", "tags", "strength", "concurrency",
     "timeout_seconds",
 })  # fmt: skip
 _HARMLESS_OF_PURPOSES: Final = frozenset({
@@ -134,6 +134,9 @@ def _model_gain(name: str, old: ModelSpec, new: ModelSpec) -> list[str]:
     match name:
         case "prices":
             return [] if _surely_dearer(old.prices, new.prices) else ["its prices changed"]
+        case "context_tokens":
+            less = new.context_tokens < old.context_tokens or not old.context_tokens
+            return [f"less is held for input that a request does not show: {new.context_tokens} tokens"] if less else []
         case "fallbacks":
             return [f"falls back to `{each}`" for each in new.fallbacks if each not in old.fallbacks]
         case "secret":
