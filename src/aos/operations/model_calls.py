@@ -52,6 +52,8 @@ from aos.operations.model_sending import Bad, Sender, Sent
 
 TRIES_MAX: Final = 2
 """How often one model is asked for one request."""
+WAIT_SECONDS_MAX: Final = 5.0
+"""A server that wants a longer pause than this is not waited for: its word goes to the caller, who knows how long it can wait."""
 SOON_SECONDS: Final = 0.25
 """Where another candidate is left, a model is asked again only if that may be sooner than this."""
 _EVENTS: Final = "text/event-stream"
@@ -238,7 +240,8 @@ class ModelCalls:
                 delay = self._states.retry_seconds(
                     work.facts.id, model, answer.status, dict(answer.headers), attempt=attempt
                 )
-                if attempt == TRIES_MAX or delay is None or (delay > SOON_SECONDS and model is not models[-1]):
+                longest = WAIT_SECONDS_MAX if model is models[-1] else SOON_SECONDS
+                if attempt == TRIES_MAX or delay is None or delay > longest:
                     break  # another candidate answers sooner
                 await asyncio.sleep(delay)
             if bad is not None and not bad.retryable:

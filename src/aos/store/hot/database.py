@@ -31,6 +31,8 @@ Row = DictRow
 _BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
+TAKE_SECONDS: Final = 5.0
+"""How long a statement waits for a connection: callers are told soon that the database is away."""
 _SESSION: Final = {"row_factory": dict_row, "autocommit": True, "cursor_factory": AsyncRawCursor}
 _SLOW_SECONDS: Final = 0.05
 """A statement of the machine role that takes longer makes all of them be planned again."""
@@ -181,10 +183,12 @@ class Database:
             raise unavailable(error) from error
 
     async def read(self, name: str, params: Params | None = None) -> list[Row]:
-        """Run one listed statement that only reads, once more if the connection was lost."""
+        """Run one listed statement that only reads, once more if the connection was lost; not if none was to be had in time."""
         try:
             return await self._read(name, params)
-        except Unavailable:
+        except Unavailable as error:
+            if isinstance(error.__cause__, PoolTimeout):
+                raise
             return await self._read(name, params)
 
     async def _read(self, name: str, params: Params | None) -> list[Row]:
@@ -306,7 +310,7 @@ def _pool(
         min_size=1,
         max_size=connections_max,
         open=False,
-        timeout=timeout_seconds,
+        timeout=min(timeout_seconds, TAKE_SECONDS),
         kwargs={**_SESSION, "connect_timeout": 5},
         configure=configure,
     )
