@@ -81,7 +81,7 @@ def test_who_waited_for_room_asks_no_fallback_that_it_may_no_longer_ask(database
     with open_models(database, whole(REPLY.chat()), models=models, budget=Money(2_000_000, "EUR")) as at:
         at.upstream.by_model |= {
             "first-upstream-1": whole(REPLY.chat(), held=held),
-            f"{GPT}-upstream-1": whole({"error": {"message": "down"}}, status=500),
+            f"{GPT}-upstream-1": whole({"error": {"message": "down"}}, status="500 Internal Server Error"),
         }
         with ThreadPoolExecutor(2) as threads:
             first = threads.submit(at.chat, model="first", max_tokens=120)
