@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from aos.kernel.acts import ActionState, ActKind, Permit, Recorded
 from aos.kernel.agents import Agent
 from aos.kernel.budget import Hold, in_currency
@@ -168,12 +166,13 @@ def _record(
     drivers: Drivers,
 ) -> Record:
     claim = permit.act.principal.claim
-    record = Record(
+    return Record(
         id=drivers.ids.new(),
         kind=_KINDS[state],
         organization_id=facts.id,
         at=record_time(now),
         action_id=permit.action_id,
+        amounts=(amount("cost", cost),) if cost.nanos else (),
         attempt=claim.attempt if claim else None,
         result_digest=sealed.digest if sealed is not None else None,
         result_id=sealed.row.id if sealed is not None else None,
@@ -181,7 +180,6 @@ def _record(
         task_id=claim.task_id if claim else None,
         usage=tuple(Usage(quantity=charge.quantity, unit=charge.unit) for charge in charges),
     )
-    return msgspec.structs.replace(record, amounts=(amount("cost", cost),)) if cost.nanos else record
 
 
 def _usage(

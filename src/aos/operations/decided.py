@@ -20,7 +20,7 @@ from aos.kernel.budget import NoRoom
 from aos.kernel.errors import FieldError
 from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json
-from aos.kernel.ledger.record import Record, RecordKind, amount, principal_ids, record_time, rule_ids
+from aos.kernel.ledger.record import Amount, Record, RecordKind, amount, principal_ids, record_time, rule_ids
 from aos.kernel.policy.values import Decision, Outcome
 from aos.kernel.tools import Tool
 from aos.operations.admission import Admission
@@ -63,9 +63,8 @@ def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers,
         row.price_nanos, row.price_currency = permit.price.nanos, permit.price.currency
     row.limited = permit.turn is not None
     row.approval_id = permit.approval_id
-    record = _record(decided, RecordKind.ACT_INTENDED, now=now, drivers=drivers, arguments=arguments)
-    if permit.price is not None:
-        record = msgspec.structs.replace(record, amounts=(amount("hold", permit.price),))
+    hold = (amount("hold", permit.price),) if permit.price is not None else ()
+    record = _record(decided, RecordKind.ACT_INTENDED, now=now, drivers=drivers, arguments=arguments, amounts=hold)
     records = [record_row(record)]
     if permit.approval_id is not None:
         used = _record(decided, RecordKind.APPROVAL_USED, now=now, drivers=drivers, arguments=arguments)
@@ -242,7 +241,15 @@ def _row(decided: Decided, state: ActionState, *, arguments: Sealed, shown: Seal
     )
 
 
-def _record(decided: Decided, kind: RecordKind, *, now: datetime, drivers: Drivers, arguments: Sealed) -> Record:
+def _record(
+    decided: Decided,
+    kind: RecordKind,
+    *,
+    now: datetime,
+    drivers: Drivers,
+    arguments: Sealed,
+    amounts: tuple[Amount, ...] = (),
+) -> Record:
     act = decided.act
     claim = act.principal.claim
     return Record(
@@ -255,6 +262,7 @@ def _record(decided: Decided, kind: RecordKind, *, now: datetime, drivers: Drive
         act_name=act.name,
         action_id=decided.action_id,
         agent_version=decided.agent.version if decided.agent else None,
+        amounts=amounts,
         args_digest=arguments.digest,
         args_id=arguments.row.id,
         attempt=claim.attempt if claim else None,

@@ -265,7 +265,7 @@ class Gate:
     async def _permit(self, decided: Decided, tool: Tool | None, offer: Offer, *, approval_id: UUID | None) -> Permit:
         act = decided.act
         holds = await self._holds(act, decided.facts, agent=decided.agent, price=offer.price)
-        key = repeat_key(act, decided.action_id)
+        key = "" if offer.models else repeat_key(act, decided.action_id)  # no model's server is told one
         return Permit(
             decided.action_id,
             act,
