@@ -49,7 +49,8 @@ from aos.kernel.errors import (
     UpstreamFailed,
 )
 from aos.kernel.limits import MODEL_BODY_BYTES_MAX, NAME_LENGTH_MAX
-from aos.operations.model_calls import Answer, ModelCall, Streamed, Whole
+from aos.operations.model_acts import ModelCall
+from aos.operations.model_calls import Answer, Streamed, Whole
 
 log = logging.getLogger("aos.data_plane")
 

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from aos.kernel.acts import Act, ActionState, ActKind, CallKey, ModelAsk, Pending, Permit, Recorded, Refused
+from aos.kernel.acts import ActionState, Pending, Permit, Recorded, Refused
 from aos.kernel.dialects.errors import error_event
 from aos.kernel.dialects.flows import Flow, open_flow
 from aos.kernel.dialects.tokens import read_answer
 from aos.kernel.dialects.translate.answers import translate_answer
-from aos.kernel.dialects.values import Asked, Dialect, Tokens
+from aos.kernel.dialects.values import Tokens
 from aos.kernel.errors import AosError, DeadlineExceeded, OutcomeUnknown, UpstreamFailed
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
@@ -34,11 +34,15 @@ from aos.kernel.ports import Line, ToolOutcome
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
+from aos.operations.model_acts import ModelCall, act_of, routed_act
 from aos.operations.model_answers import (
-    KEPT_BYTES_MAX,
+    EVENTS,
+    Kept,
     Said,
     Spent,
+    answer_text,
     answered,
+    captured_value,
     estimate,
     failed,
     recorded_value,
@@ -53,24 +57,7 @@ TRIES_MAX: Final = 2
 """How often one model is asked for one request."""
 SOON_SECONDS: Final = 0.25
 """Where another candidate is left, a model is asked again only if that may be sooner than this."""
-_EVENTS: Final = "text/event-stream"
 _JSON: Final = "application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCall:
-    """One model request as a door read it; `digest` is the SHA-256 of its body, in hexadecimal."""
-
-    principal: Principal
-    asked: Asked
-    body: bytes
-    digest: str
-    idempotency_key: str | None = None
-    approval_id: UUID | None = None
-    call: CallKey | None = None
-    clock: datetime | None = None
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    """What goes on to a server that speaks the caller's dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +117,6 @@ class _Work:
         return (*self.spent, spent) if spent is not None else tuple(self.spent)
 
 
-class _Kept:
-    """What went to the caller, for whoever asks again; nothing once it is too large."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size <= KEPT_BYTES_MAX:
-            self._parts.append(part)
-        else:
-            self._parts.clear()
-
-    def whole(self, tail: bytes) -> bytes:
-        return b"".join([*self._parts, tail]) if self._size + len(tail) <= KEPT_BYTES_MAX else b""
-
-
 class ModelCalls:
     """Passes model requests through the gate of one process."""
 
@@ -168,11 +137,13 @@ class ModelCalls:
         and what `Gate.admit` raises: then no model was asked.
         """
         facts = await self._facts.of(call.principal.organization_id)
-        act = _act(call)
+        act = act_of(call)
         route = await self._router.route(act, call.asked, facts, body=call.body, digest=call.digest)
         key = CacheKey(facts.id, facts.epoch, call.asked.dialect, call.digest)
         cached = self._cache.find(key) if route.cache_seconds else None
-        admitted = await self._gate.admit(_routed(act, call, route, free=cached is not None))
+        admitted = await self._gate.admit(
+            routed_act(act, call, route, free=cached is not None, capture=facts.settings.capture)
+        )
         if isinstance(admitted, Recorded):
             said = said_before(admitted.value) if admitted.state is ActionState.PERFORMED else None
             return admitted if said is None else Whole(admitted.action_id, said, replayed=True)
@@ -190,7 +161,9 @@ class ModelCalls:
     async def _made_before(self, work: _Work, cached: Cached) -> Answer:
         """Answer from what the same request was answered a while ago."""
         nothing = Line(cached.model, "cached_calls", 1, Money(0, self._currency(work)))
-        value: Json = recorded_value(cached.said) if work.keeps else {"status": cached.said.status, "cached": True}
+        value: dict[str, Json] = {"status": cached.said.status, "cached": True}
+        value |= recorded_value(cached.said) if work.keeps else {}
+        value |= captured_value(answer_text(work.facts.settings.capture, work.call.asked.dialect, cached.said))
         await self._conclude(work, ToolOutcome(ok=True, value=value, lines=(nothing,)))
         return Whole(work.permit.action_id, cached.said, cached.model)
 
@@ -332,7 +305,10 @@ class ModelCalls:
             except ValueError as error:
                 raise UpstreamFailed(str(error)) from error
         said = Said(sent.answer.status, _JSON, body, read.stop_reason)
-        outcome = answered(said, work.spent_or(None), keeps=work.keeps, on=work.on, currency=self._currency(work))
+        text = answer_text(work.facts.settings.capture, asked.dialect, said)
+        outcome = answered(
+            said, work.spent_or(None), keeps=work.keeps, on=work.on, currency=self._currency(work), captured=text
+        )
         await self._conclude(work, outcome)
         if work.route.cache_seconds:
             self._cache.keep(work.key, said, sent.model.name, seconds=work.route.cache_seconds)
@@ -357,7 +333,8 @@ class ModelCalls:
             model=sent.model.upstream,
             created=work.created,
         )
-        kept = _Kept() if work.keeps or work.route.cache_seconds else None
+        whole = work.keeps or work.route.cache_seconds > 0
+        kept = Kept(asked.dialect, work.facts.settings.capture, whole=whole)
         reason, size = "the caller went away", 0
         try:
             try:
@@ -367,16 +344,14 @@ class ModelCalls:
                     if self._facts.epoch_of(work.facts.id) != work.facts.epoch:
                         work.facts = await self._gate.check_stands(work.permit.act)
                     if out:
-                        if kept is not None:
-                            kept.add(out)
+                        kept.add(out)
                         yield out
                     if flow.failed or flow.finished:
                         break
                     if self._drivers.ticker.seconds() > work.until:
                         raise DeadlineExceeded(f"the answer took longer than {work.permit.timeout_seconds:.0f} seconds")
                 if not flow.finished and not flow.failed and (out := flow.close()):
-                    if kept is not None:
-                        kept.add(out)
+                    kept.add(out)
                     yield out
                 reason = flow.failed or ("" if flow.finished else "the answer ended before it was complete")
             except AosError as error:
@@ -391,9 +366,7 @@ class ModelCalls:
                 spent = self._guess(work, sent.model, size, known=flow.tokens)
                 self._gate.conclude_soon(work.permit, self._failed(work, reason, spent, sent=True))
 
-    async def _end_stream(
-        self, work: _Work, sent: Sent, flow: Flow, kept: _Kept | None, *, size: int, reason: str
-    ) -> bytes:
+    async def _end_stream(self, work: _Work, sent: Sent, flow: Flow, kept: Kept, *, size: int, reason: str) -> bytes:
         """Conclude a stream and return its last event, or the error that stands instead of it."""
         asked, permit = work.call.asked, work.permit
         exact = flow.tokens is not None and not reason
@@ -405,11 +378,14 @@ class ModelCalls:
                 await self._conclude(work, self._failed(work, reason, spent, sent=True))
                 return flow.end() if flow.failed else error_event(asked.dialect, UpstreamFailed(reason, extra=named))
             tail = flow.end()
-            body = kept.whole(tail) if kept is not None else b""
-            said = Said(200, _EVENTS, body, flow.stop_reason)
+            kept.add(tail)
+            body = kept.whole()
+            said = Said(200, EVENTS, body, flow.stop_reason)
             keeps = work.keeps and bool(body)
             spents = work.spent_or(spent)
-            outcome = answered(said, spents, keeps=keeps, on=work.on, currency=self._currency(work))
+            outcome = answered(
+                said, spents, keeps=keeps, on=work.on, currency=self._currency(work), captured=kept.text()
+            )
             await self._conclude(work, outcome)
             if work.route.cache_seconds and body:
                 self._cache.keep(work.key, said, sent.model.name, seconds=work.route.cache_seconds)
@@ -440,54 +416,3 @@ class ModelCalls:
 
     def _currency(self, work: _Work) -> str:
         return work.facts.settings.currency
-
-
-def _output_limit(asked: Asked) -> int | None:
-    return 0 if asked.dialect in (Dialect.EMBEDDINGS, Dialect.COUNT_TOKENS) else asked.output_limit
-
-
-def _arguments(call: ModelCall) -> Json:
-    """Return what a person sees of a model request, and what makes two requests the same: its body by digest."""
-    asked = call.asked
-    said: dict[str, Json] = {
-        "model": asked.model,
-        "dialect": asked.dialect.value,
-        "request_sha256": call.digest,
-        "input_tokens_max": asked.input_tokens_max,
-        "stream": asked.stream,
-    }
-    if asked.output_limit is not None:
-        said["max_tokens"] = asked.output_limit
-    if asked.tools:
-        said["tools"] = list(asked.tools)
-    if asked.images:
-        said["images"] = asked.images
-    return said
-
-
-def _act(call: ModelCall) -> Act:
-    return Act(
-        call.principal,
-        ActKind.MODEL,
-        call.asked.model,
-        _arguments(call),
-        call=call.call,
-        idempotency_key=call.idempotency_key,
-        approval_id=call.approval_id,
-        clock=call.clock,
-    )
-
-
-def _routed(act: Act, call: ModelCall, route: Route, *, free: bool) -> Act:
-    ask = ModelAsk(
-        models=tuple(model.name for model in route.models),
-        asked=call.asked.model,
-        request=f"{call.asked.dialect}\0{call.digest}".encode(),
-        input_tokens_max=route.input_tokens_max,
-        output_limit=_output_limit(call.asked),
-        choices=call.asked.choices,
-        at_most=route.at_most,
-        free=free or call.asked.dialect is Dialect.COUNT_TOKENS,
-        route=route.document,
-    )
-    return replace(act, name=route.models[0].name, model=ask)
