@@ -15,8 +15,8 @@ from aos.kernel.acts import Refused
 from aos.kernel.dialects.read import read_ask
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
+from aos.operations.model_acts import ModelCall
 from aos.operations.model_calls import ModelCalls, Whole
-from aos.operations.model_requests import ModelCall
 from tests.planes import Plane
 from tests.run_worlds import Company, make_company
 from tests.scripted_models import URL, Answer, ScriptedModels, chat

@@ -49,8 +49,8 @@ from aos.kernel.errors import (
     UpstreamFailed,
 )
 from aos.kernel.limits import MODEL_BODY_BYTES_MAX, NAME_LENGTH_MAX
+from aos.operations.model_acts import ModelCall
 from aos.operations.model_calls import Answer, Streamed, Whole
-from aos.operations.model_requests import ModelCall
 
 log = logging.getLogger("aos.data_plane")
 

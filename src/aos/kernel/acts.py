@@ -68,6 +68,8 @@ class ModelAsk:
     free: bool = False
     """Nothing is asked of a model: the answer is known, or counting costs nothing."""
     route: Json = None
+    captured: str = ""
+    """The request as its organization keeps it, redacted; empty where it keeps none. No rule reads it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from aos.kernel.acts import ActKind
 from aos.kernel.errors import NotFound
 from aos.kernel.identity import ChainLink, PrincipalKind
 from aos.kernel.json import Json, canonical_json
@@ -18,6 +19,7 @@ from aos.kernel.money import Money
 from aos.kernel.people import Actor, Permission
 from aos.operations.act_sentences import act_subject
 from aos.operations.drivers import Drivers
+from aos.operations.model_answers import CAPTURED_ANSWER
 from aos.operations.opened import LISTED_BYTES_MAX, ONE_BYTES_MAX, Opened, open_contents
 from aos.operations.pages import Page, PageQuery, check_limit, decode_cursor, encode_cursor, parse_uuid, refuse
 from aos.operations.registry_records import reading
@@ -214,7 +216,9 @@ def _views(drivers: Drivers, actor: Actor, rows: Sequence[Mapping[str, Any]], *,
     for row in run_sql("list_action_records", {"organization_id": actor.organization_id, "ids": ids}):
         places.setdefault(row["action_id"], []).append(Place(row["id"], row["kind"], row["index"]))
     names = ("decision_content_id", "outcome_content_id", "arguments_content_id")
-    wanted = [row[name] for row in rows for name in names if name != "arguments_content_id" or row[names[0]] is None]
+    wanted = [
+        row[name] for row in rows for name in names if name != names[2] or row[names[0]] is None or _may_hold_text(row)
+    ]
     opened = open_contents(drivers, actor, wanted, bytes_max=bytes_max)
     return [_view(row, opened, places=tuple(places.get(row["id"], ()))) for row in rows]
 
@@ -222,7 +226,8 @@ def _views(drivers: Drivers, actor: Actor, rows: Sequence[Mapping[str, Any]], *,
 def _view(row: Mapping[str, Any], opened: Opened, *, places: tuple[Place, ...]) -> ActionView:
     shown = opened.fields(row["decision_content_id"])
     facts: Any = shown.get("facts")
-    result = opened.get(row["outcome_content_id"])
+    result = _without_body(opened.get(row["outcome_content_id"]))
+    arguments = opened.get(row["arguments_content_id"])
     return ActionView(
         id=row["id"],
         kind=row["kind"],
@@ -233,7 +238,7 @@ def _view(row: Mapping[str, Any], opened: Opened, *, places: tuple[Place, ...]) 
         reason=str(shown.get("reason", "")),
         rules=rules_of(row["rules"], shown),
         facts=facts,
-        arguments=shown.get("arguments", opened.get(row["arguments_content_id"])),
+        arguments=arguments if arguments is not None else shown.get("arguments"),
         agent=row["agent"],
         agent_version=row["agent_version"],
         department=row["department"],
@@ -254,6 +259,18 @@ def _view(row: Mapping[str, Any], opened: Opened, *, places: tuple[Place, ...]) 
         records=places,
         route=shown.get("route"),
     )
+
+
+def _may_hold_text(row: Mapping[str, Any]) -> bool:
+    """Say whether more may lie with the arguments than the decision shows: the text of a request to a model."""
+    return bool(row["kind"] == ActKind.MODEL)
+
+
+def _without_body(result: Json) -> Json:
+    """Return an outcome as people read it: without the answer as it was, where it is kept redacted beside it."""
+    if isinstance(result, dict) and CAPTURED_ANSWER in result:
+        return {name: value for name, value in result.items() if name != "body"}
+    return result
 
 
 def _approval(row: Mapping[str, Any]) -> ActionApproval | None:

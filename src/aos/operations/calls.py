@@ -41,9 +41,9 @@ from aos.operations.gate import Gate
 from aos.operations.inputs import as_uuid, told_error
 from aos.operations.kept_calls import KeptCall, KeptCalls
 from aos.operations.kpis import Kpis
+from aos.operations.model_acts import ModelCall
 from aos.operations.model_answers import recorded_value
 from aos.operations.model_calls import ModelCalls, Streamed, Whole
-from aos.operations.model_requests import ModelCall
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.passes import PassState, Wait, WaitKind, signal_source
 from aos.operations.reports import call_row, report_call

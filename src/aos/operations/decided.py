@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -29,6 +29,9 @@ from aos.operations.drivers import Drivers
 from aos.operations.facts import OrganizationFacts
 from aos.operations.records import record_row
 from aos.store.rows import AdmitRow, ApprovalRow, hex_bytes
+
+CAPTURED_REQUEST: Final = "request"
+"""Under which name the text of a model's request lies with its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def chain_json(chain: tuple[ChainLink, ...]) -> Any:
 
 def intent(decided: Decided, permit: Permit, *, now: datetime, drivers: Drivers, deadline_seconds: float) -> Admission:
     """Return the admission of an allowed act: its intent, its arguments, its holds; a used approval where it had one."""
-    arguments = _seal(decided.act.arguments, "arguments", decided, drivers)
+    arguments = _seal_arguments(decided, drivers)
     shown = None if _tells_itself(decided) else _seal_shown(decided, drivers)
     row = _row(decided, ActionState.INTENDED, arguments=arguments, shown=shown)
     row.holds = [(hold.account.budget_id, hold.account.period_start, hold.nanos) for hold in permit.holds]
@@ -178,8 +181,15 @@ def shown_of(act: Act, decision: Decision) -> Json:
 
 
 def _contents(decided: Decided, drivers: Drivers) -> tuple[Sealed, Sealed]:
-    act = decided.act
-    return _seal(act.arguments, "arguments", decided, drivers), _seal_shown(decided, drivers)
+    return _seal_arguments(decided, drivers), _seal_shown(decided, drivers)
+
+
+def _seal_arguments(decided: Decided, drivers: Drivers) -> Sealed:
+    """Seal the arguments, and beside them what is kept of a request to a model, which the decision does not show."""
+    act, arguments = decided.act, decided.act.arguments
+    if act.model is not None and act.model.captured and isinstance(arguments, dict):
+        arguments = {**arguments, CAPTURED_REQUEST: act.model.captured}
+    return _seal(arguments, "arguments", decided, drivers)
 
 
 def _seal_shown(decided: Decided, drivers: Drivers) -> Sealed:
@@ -190,7 +200,7 @@ def _tells_itself(decided: Decided) -> bool:
     """Say whether a decision is told by its rules and the arguments alone, which are kept anyway: a model call that was allowed
     on nothing else. There are thousands of them a second."""
     act = decided.act
-    if act.model is None or act.model.route is not None:
+    if act.model is None or act.model.route is not None or act.model.captured:
         return False
     return all(name.startswith("args.") for name in decided.decision.read)
 

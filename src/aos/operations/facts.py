@@ -28,6 +28,7 @@ from aos.kernel.limits import EPOCH_AGE_SECONDS_MAX
 from aos.kernel.models.values import Model, Purpose
 from aos.kernel.policy.index import PolicySet
 from aos.kernel.policy.permissions import purposes_of
+from aos.kernel.redaction import Capture
 from aos.kernel.specs import agent_from, model_from, purpose_from, rule_from, tool_from
 from aos.kernel.tools import Tool
 from aos.kernel.workflow.lanes import Limits
@@ -45,6 +46,7 @@ class Settings:
     environment: str
     rates: Mapping[str, int]
     run_clock_allowed: bool
+    capture: Capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Dr
             environment=settings["environment"],
             rates={code: int(rate["nanos"]) for code, rate in settings["rates"].items()},
             run_clock_allowed=settings["run_clock_allowed"],
+            capture=msgspec.convert(settings["capture"], Capture),
         ),
         agents=MappingProxyType({agent.id: agent for agent in agents}),
         agents_by_name=MappingProxyType({agent.name: agent for agent in agents}),

@@ -1,24 +1,30 @@
 """From what a model's server answered to what is recorded and charged: tokens as reported, or an estimate where none were.
 
 What a caller may ask for again (by Idempotency-Key, or by replay inside a task) is kept whole, encrypted; of everything else
-only the figures are.
+only the figures are, and redacted text where the organization keeps that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from aos.kernel.acts import Permit
-from aos.kernel.dialects.values import Tokens
+from aos.kernel.dialects.spoken import Spoken
+from aos.kernel.dialects.values import Dialect, Tokens
 from aos.kernel.json import Json
 from aos.kernel.models.prices import measures
 from aos.kernel.models.values import Model
 from aos.kernel.money import Money
 from aos.kernel.ports import Line, ToolOutcome
+from aos.kernel.redaction import CAPTURED_BYTES_MAX, Capture, CaptureMode, capture_body, capture_json
 
 KEPT_BYTES_MAX = 4 * 1024 * 1024
 """Largest answer that is kept for being asked for again."""
+CAPTURED_ANSWER: Final = "answer"
+"""Under which name the text of an answer lies with its outcome."""
+EVENTS: Final = "text/event-stream"
 _USUAL_ENDS = frozenset({"stop", "tool_calls"})
 """Why answers end of which nothing is worth keeping but the figures."""
 _BYTES_PER_TOKEN_IN = 3
@@ -46,23 +52,51 @@ class Said:
 
 
 class Kept:
-    """What went to the caller, for whoever asks again; nothing once it is too large."""
+    """What went to the caller of a stream: whole, for whoever asks again, and as text where the organization keeps that."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect, capture: Capture, *, whole: bool) -> None:
         self._parts: list[bytes] = []
-        self._size = 0
+        self._size = 0 if whole else KEPT_BYTES_MAX + 1
+        self._redact = capture.redact
+        self._spoken = _spoken(dialect) if capture.models is CaptureMode.TEXT else None
 
     def add(self, part: bytes) -> None:
-        """Take what goes to the caller next."""
-        self._size += len(part)
+        """Take what went to the caller, or is about to; nothing is kept whole once it is too large."""
         if self._size <= KEPT_BYTES_MAX:
+            self._size += len(part)
             self._parts.append(part)
-        else:
-            self._parts.clear()
+            if self._size > KEPT_BYTES_MAX:
+                self._parts.clear()
+        if self._spoken is not None:
+            self._spoken.add(part)
 
-    def whole(self, tail: bytes) -> bytes:
-        """Return all of it with its end, nothing where that is too large to be kept."""
-        return b"".join([*self._parts, tail]) if self._size + len(tail) <= KEPT_BYTES_MAX else b""
+    def whole(self) -> bytes:
+        """Return all of it, nothing where it was not to be kept or is too large."""
+        return b"".join(self._parts)
+
+    def text(self) -> str:
+        """Return what was said as it is kept, empty where nothing is."""
+        return capture_json(self._spoken.parts(), self._redact) if self._spoken is not None else ""
+
+
+def answer_text(capture: Capture, dialect: Dialect, said: Said) -> str:
+    """Return an answer as its organization keeps it; empty where it keeps none, or where the answer is no text but figures."""
+    if capture.models is not CaptureMode.TEXT or dialect in (Dialect.EMBEDDINGS, Dialect.COUNT_TOKENS):
+        return ""
+    if said.media_type != EVENTS:
+        return capture_body(said.body, capture.redact)
+    kept = Kept(dialect, capture, whole=False)
+    kept.add(said.body)
+    return kept.text()
+
+
+def captured_value(text: str) -> dict[str, Json]:
+    """Return what stands in an outcome for the answer's text."""
+    return {CAPTURED_ANSWER: text} if text else {}
+
+
+def _spoken(dialect: Dialect) -> Spoken:
+    return Spoken(dialect, at_most=2 * CAPTURED_BYTES_MAX)
 
 
 def estimate(permit: Permit, *, seen_bytes: int, known: Tokens | None) -> Tokens:
@@ -91,14 +125,16 @@ def lines_of(spent: Spent, *, on: date, currency: str) -> tuple[Line, ...]:
     return tuple(found) or (Line(model.name, "calls", 1, Money(0, currency)),)
 
 
-def answered(said: Said, spent: tuple[Spent, ...], *, keeps: bool, on: date, currency: str) -> ToolOutcome:
-    """Return the outcome of an answer that the caller gets."""
+def answered(
+    said: Said, spent: tuple[Spent, ...], *, keeps: bool, on: date, currency: str, captured: str = ""
+) -> ToolOutcome:
+    """Return the outcome of an answer that the caller gets; `captured` is what is kept of it as text."""
     return ToolOutcome(
         ok=True,
-        value=_value(said, spent, keeps=keeps),
+        value={**_value(said, spent, keeps=keeps), **captured_value(captured)},
         lines=tuple(line for each in spent for line in lines_of(each, on=on, currency=currency)),
         estimated=any(each.estimated for each in spent),
-        kept=keeps or said.stop_reason not in _USUAL_ENDS,
+        kept=keeps or bool(captured) or said.stop_reason not in _USUAL_ENDS,
     )
 
 
@@ -130,7 +166,7 @@ def said_before(value: Json) -> Said | None:
     )
 
 
-def _value(said: Said, spent: tuple[Spent, ...], *, keeps: bool) -> Json:
+def _value(said: Said, spent: tuple[Spent, ...], *, keeps: bool) -> dict[str, Json]:
     used: Json = [
         {
             "model": each.model.name,

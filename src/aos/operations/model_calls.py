@@ -34,11 +34,15 @@ from aos.kernel.ports import Line, ToolOutcome
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
+from aos.operations.model_acts import ModelCall, act_of, routed_act
 from aos.operations.model_answers import (
+    EVENTS,
     Kept,
     Said,
     Spent,
+    answer_text,
     answered,
+    captured_value,
     estimate,
     failed,
     recorded_value,
@@ -46,7 +50,6 @@ from aos.operations.model_answers import (
 )
 from aos.operations.model_cache import Cached, CacheKey, ModelCache
 from aos.operations.model_health import ModelStates
-from aos.operations.model_requests import ModelCall, act_of, routed_act
 from aos.operations.model_routes import Route, Router
 from aos.operations.model_sending import Bad, Sender, Sent
 
@@ -56,7 +59,6 @@ WAIT_SECONDS_MAX: Final = 5.0
 """A server that wants a longer pause than this is not waited for: its word goes to the caller, who knows how long it can wait."""
 SOON_SECONDS: Final = 0.25
 """Where another candidate is left, a model is asked again only if that may be sooner than this."""
-_EVENTS: Final = "text/event-stream"
 _JSON: Final = "application/json"
 
 
@@ -147,7 +149,9 @@ class ModelCalls:
         cached = self._cache.find(key) if route.cache_seconds else None
         if cached is not None and cached.model not in {model.name for model in route.models}:
             cached = None  # it was given by a model that this caller may not ask
-        admitted = await self._gate.admit(routed_act(act, call, route, free=cached is not None))
+        admitted = await self._gate.admit(
+            routed_act(act, call, route, free=cached is not None, capture=facts.settings.capture)
+        )
         if not isinstance(admitted, Permit):
             return _answer_of(admitted)
         until = self._drivers.ticker.seconds() + admitted.timeout_seconds
@@ -169,7 +173,9 @@ class ModelCalls:
     async def _made_before(self, work: _Work, cached: Cached) -> Answer:
         """Answer from what the same request was answered a while ago."""
         nothing = Line(cached.model, "cached_calls", 1, Money(0, self._currency(work)))
-        value: Json = recorded_value(cached.said) if work.keeps else {"status": cached.said.status, "cached": True}
+        value: dict[str, Json] = {"status": cached.said.status, "cached": True}
+        value |= recorded_value(cached.said) if work.keeps else {}
+        value |= captured_value(answer_text(work.facts.settings.capture, work.call.asked.dialect, cached.said))
         await self._conclude(work, ToolOutcome(ok=True, value=value, lines=(nothing,)))
         return Whole(work.permit.action_id, cached.said, cached.model)
 
@@ -336,7 +342,10 @@ class ModelCalls:
             except ValueError as error:
                 raise UpstreamFailed(str(error)) from error
         said = Said(sent.answer.status, _JSON, body, read.stop_reason)
-        outcome = answered(said, work.spent_or(None), keeps=work.keeps, on=work.on, currency=self._currency(work))
+        text = answer_text(work.facts.settings.capture, asked.dialect, said)
+        outcome = answered(
+            said, work.spent_or(None), keeps=work.keeps, on=work.on, currency=self._currency(work), captured=text
+        )
         await self._conclude(work, outcome)
         if work.route.cache_seconds:
             self._cache.keep(work.key, said, sent.model.name, seconds=work.route.cache_seconds)
@@ -361,7 +370,8 @@ class ModelCalls:
             model=sent.model.upstream,
             created=work.created,
         )
-        kept = Kept() if work.keeps or work.route.cache_seconds else None
+        whole = work.keeps or work.route.cache_seconds > 0
+        kept = Kept(asked.dialect, work.facts.settings.capture, whole=whole)
         reason, size = "the caller went away", 0
         try:
             yield b""
@@ -372,16 +382,14 @@ class ModelCalls:
                     if self._facts.epoch_of(work.facts.id) != work.facts.epoch:
                         work.facts = await self._gate.check_stands(work.permit.act)
                     if out:
-                        if kept is not None:
-                            kept.add(out)
+                        kept.add(out)
                         yield out
                     if flow.failed or flow.finished:
                         break
                     if self._drivers.ticker.seconds() > work.until:
                         raise DeadlineExceeded(f"the answer took longer than {work.permit.timeout_seconds:.0f} seconds")
                 if not flow.finished and not flow.failed and (out := flow.close()):
-                    if kept is not None:
-                        kept.add(out)
+                    kept.add(out)
                     yield out
                 reason = flow.failed or ("" if flow.finished else "the answer ended before it was complete")
             except AosError as error:
@@ -396,9 +404,7 @@ class ModelCalls:
                 spent = self._guess(work, sent.model, size, known=flow.tokens)
                 self._gate.conclude_soon(work.permit, self._failed(work, reason, spent, sent=True))
 
-    async def _end_stream(
-        self, work: _Work, sent: Sent, flow: Flow, kept: Kept | None, *, size: int, reason: str
-    ) -> bytes:
+    async def _end_stream(self, work: _Work, sent: Sent, flow: Flow, kept: Kept, *, size: int, reason: str) -> bytes:
         """Conclude a stream and return its last event, or the error that stands instead of it."""
         asked, permit = work.call.asked, work.permit
         exact = flow.tokens is not None and not reason
@@ -410,11 +416,14 @@ class ModelCalls:
                 await self._conclude(work, self._failed(work, reason, spent, sent=True))
                 return flow.end() if flow.failed else error_event(asked.dialect, UpstreamFailed(reason, extra=named))
             tail = flow.end()
-            body = kept.whole(tail) if kept is not None else b""
-            said = Said(200, _EVENTS, body, flow.stop_reason)
+            kept.add(tail)
+            body = kept.whole()
+            said = Said(200, EVENTS, body, flow.stop_reason)
             keeps = work.keeps and bool(body)
             spents = work.spent_or(spent)
-            outcome = answered(said, spents, keeps=keeps, on=work.on, currency=self._currency(work))
+            outcome = answered(
+                said, spents, keeps=keeps, on=work.on, currency=self._currency(work), captured=kept.text()
+            )
             await self._conclude(work, outcome)
             if work.route.cache_seconds and body:
                 self._cache.keep(work.key, said, sent.model.name, seconds=work.route.cache_seconds)

@@ -130,7 +130,7 @@ def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
     """Set what `spec` gives of the organization's settings; its name cannot change here.
 
     What policies read of them (the environment, the zone of `now`, whether a run may carry a clock of its own), and
-    where models may be reached, is changed by whoever may publish policies: to change it is to change what they decide.
+    where models may be reached and what of their calls is kept, is changed by whoever may publish policies: to change it is to change what they decide.
     Raises Forbidden.
     """
     edit.require(Permission.REGISTRY_WRITE)
@@ -138,7 +138,7 @@ def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
     current = edit.registry.manifest.organization
     if any(
         getattr(spec, name) not in (None, getattr(current, name))
-        for name in ("environment", "run_clock", "timezone", "hosts")
+        for name in ("environment", "run_clock", "timezone", "hosts", "capture")
     ):
         edit.require(Permission.POLICY_PUBLISH)
     params = {
@@ -149,6 +149,7 @@ def change_settings(edit: Edit, spec: OrganizationSpec) -> None:
         "rates": None if spec.rates is None else _rates(edit, spec.rates),
         "run_clock_allowed": spec.run_clock,
         "hosts": None if spec.hosts is None else list(spec.hosts),
+        "capture": None if spec.capture is None else msgspec.json.encode(spec.capture).decode(),
     }
     run_sql("update_settings", params)
     edit.record(RecordKind.REGISTRY_CHANGED, "organization.changed", subject=f"organization:{edit.organization_id}")

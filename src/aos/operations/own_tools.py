@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
+from aos.kernel.acts import ActKind
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.money import format_amount
@@ -17,6 +18,7 @@ from aos.kernel.people import Permission
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.tools import OwnTool, Tool
 from aos.operations.contents import DataKeys, open_json
+from aos.operations.decided import CAPTURED_REQUEST
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache
 from aos.store.hot.database import Database, Row
@@ -87,5 +89,8 @@ def _action(row: Row, keys: DataKeys, drivers: Drivers) -> dict[str, Any]:
     if row["cost_nanos"]:
         shown["cost"] = f"{format_amount(row['cost_nanos'])} {row['currency']}"
     if row["sealed"] is not None:
-        shown["arguments"] = open_json({**row, "id": row["content_id"]}, keys=keys, crypto=drivers.crypto)
+        arguments = open_json({**row, "id": row["content_id"]}, keys=keys, crypto=drivers.crypto)
+        if isinstance(arguments, dict) and row["kind"] == ActKind.MODEL:
+            arguments.pop(CAPTURED_REQUEST, None)  # of many acts at once it would be too much
+        shown["arguments"] = arguments
     return shown

@@ -33,6 +33,7 @@ from aos.kernel.manifest.values import (
 from aos.kernel.models.values import Model
 from aos.kernel.money import Money, convert
 from aos.kernel.policy.permissions import purposes_of
+from aos.kernel.redaction import Capture
 from aos.kernel.schedules import ScheduleSpec
 from aos.kernel.specs import rule_from
 from aos.kernel.tools import Tool
@@ -290,4 +291,5 @@ def _organization(row: Mapping[str, Any]) -> OrganizationSpec:
         rates=tuple(sorted((code, int(rate["nanos"])) for code, rate in settings["rates"].items())),
         run_clock=settings["run_clock_allowed"],
         hosts=tuple(settings["hosts"]),
+        capture=msgspec.convert(settings["capture"], Capture),
     )

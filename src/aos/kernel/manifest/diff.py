@@ -31,6 +31,7 @@ from aos.kernel.models.spec import price_text
 from aos.kernel.models.values import Price
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
+from aos.kernel.redaction import Capture, CaptureMode
 
 
 class Mark(StrEnum):
@@ -142,7 +143,17 @@ def _organization(current: OrganizationSpec, wanted: OrganizationSpec) -> list[C
         return []
     wider = ["runs may carry a clock of their own"] if after.run_clock and not current.run_clock else []
     wider += [f"models may be reached at `{each}`" for each in after.hosts or () if each not in (current.hosts or ())]
+    wider += _captures_more(current.capture or Capture(), after.capture or Capture())
     return [_change("organization", after.name or "", [*wider, *_differences(current, after)], wider=bool(wider))]
+
+
+def _captures_more(before: Capture, behind: Capture) -> list[str]:
+    """Say what is kept of model calls that was not kept before."""
+    if behind.models is CaptureMode.NONE:
+        return []
+    if before.models is CaptureMode.NONE:
+        return ["requests to models and their answers are kept"]
+    return [f"`{each}` is kept readable in model calls" for each in before.redact if each not in behind.redact]
 
 
 def _each(kind: str, key: str, current: Sequence[Spec], after: Sequence[Spec]) -> list[Change]:
@@ -285,6 +296,8 @@ def _text(value: object) -> str:
         return "none"
     if isinstance(value, tuple):
         return ", ".join(_text(each) for each in value)
+    if isinstance(value, Capture):
+        return f"{value.models} without {_text(value.redact)}" if value.models is not CaptureMode.NONE else "none"
     if isinstance(value, ToolPermission):
         return f"{value.pattern} ({', '.join(value.effects)})" if value.effects else value.pattern
     return price_text(value) if isinstance(value, Price) else str(value)

@@ -29,6 +29,7 @@ from aos.kernel.manifest.values import (
 from aos.kernel.money import Money, parse_money
 from aos.kernel.people import Role
 from aos.kernel.policy.values import Approvers, Outcome, Rule
+from aos.kernel.redaction import Capture, CaptureMode, Personal
 from aos.kernel.schema import check_schema, pointer
 from aos.kernel.tools import Compensation, Effect, FactLookup, Repeat, ResultTrust, ToolTransport, default_repeat
 
@@ -104,7 +105,14 @@ def read_organization(part: Part) -> OrganizationSpec:
         rates=tuple((code, _rate(part, code)) for code in sorted(rates)) if isinstance(rates, dict) else None,
         run_clock=cast(bool | None, part.fields.get("run_clock")),
         hosts=tuple(sorted(part.texts("hosts"))) if "hosts" in part.fields else None,
+        capture=_capture(part.sub("capture")) if isinstance(part.fields.get("capture"), dict) else None,
     )
+
+
+def _capture(part: Part) -> Capture:
+    named = part.texts("redact") if "redact" in part.fields else tuple(Personal)
+    mode = part.text("models") or CaptureMode.NONE
+    return Capture(CaptureMode(mode), tuple(kind for kind in Personal if kind in named))
 
 
 def _rate(part: Part, code: str) -> int:

@@ -27,6 +27,7 @@ from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
+from aos.kernel.redaction import CaptureMode, Personal
 from aos.kernel.tools import Effect, OwnTool, Repeat, ResultTrust
 from aos.kernel.workflow.spec import OnFailure
 
@@ -122,6 +123,21 @@ _ORGANIZATION: Final = _object(
             "The hosts that models may be reached at, beside their providers' own; to change it is for who may publish "
             "policies",
             uniqueItems=True,
+        ),
+        "capture": _object(
+            {
+                "models": _one_of(
+                    CaptureMode,
+                    "What is kept of model calls: `text` keeps requests and answers, encrypted, for those who may read content",
+                    default=CaptureMode.NONE,
+                ),
+                "redact": _list(
+                    _one_of(Personal, "Something personal"),
+                    "What is made unreadable in what is kept; all of it unless it says so",
+                    uniqueItems=True,
+                ),
+            },
+            description="What is kept of model calls beside their figures; to change it is for who may publish policies",
         ),
         "run_clock": {
             "type": "boolean",

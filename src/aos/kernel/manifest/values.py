@@ -20,6 +20,7 @@ from aos.kernel.money import Money
 from aos.kernel.people import Role
 from aos.kernel.policy.permissions import glob_matches
 from aos.kernel.policy.values import Rule
+from aos.kernel.redaction import Capture as Capture
 from aos.kernel.schedules import CatchUp as CatchUp
 from aos.kernel.schedules import Overlap as Overlap
 from aos.kernel.schedules import ScheduleSpec as ScheduleSpec
@@ -56,6 +57,7 @@ class OrganizationSpec:
     rates: tuple[tuple[str, int], ...] | None = None
     run_clock: bool | None = None
     hosts: tuple[str, ...] | None = None
+    capture: Capture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class OrganizationSettings(models.Model):
     rates = models.JSONField(db_default={})
     run_clock_allowed = models.BooleanField(db_default=False)
     hosts = ArrayField(models.TextField(), db_default=[])
+    capture = models.JSONField(db_default={})
 
     class Meta:
         db_table = "organization_settings"

@@ -5,5 +5,6 @@ update organization_settings set
   environment = coalesce(%(environment)s, environment),
   rates = coalesce(%(rates)s::jsonb, rates),
   run_clock_allowed = coalesce(%(run_clock_allowed)s::boolean, run_clock_allowed),
-  hosts = coalesce(%(hosts)s::text[], hosts)
+  hosts = coalesce(%(hosts)s::text[], hosts),
+  capture = coalesce(%(capture)s::jsonb, capture)
 where organization_id = %(organization_id)s

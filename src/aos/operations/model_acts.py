@@ -1,4 +1,7 @@
-"""From a model request, as a door read it, to the act that the gate decides on."""
+"""A model request as an act: what the gate decides on, and what a person sees of it.
+
+Its body is no argument: no policy reads it. Where the organization keeps text it lies with the arguments, redacted.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from aos.kernel.acts import Act, ActKind, CallKey, ModelAsk
 from aos.kernel.dialects.values import Asked, Dialect
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
+from aos.kernel.redaction import Capture, CaptureMode, capture_body
 from aos.operations.model_routes import Route
 
 
@@ -55,7 +59,7 @@ def _arguments(call: ModelCall) -> Json:
 
 
 def act_of(call: ModelCall) -> Act:
-    """Return the act that a request asks for, before it is known which models may answer."""
+    """Return the act of a request before it is known which models may answer."""
     return Act(
         call.principal,
         ActKind.MODEL,
@@ -74,8 +78,8 @@ def _request_of(call: ModelCall) -> bytes:
     return f"{call.asked.dialect}\0{call.digest}".encode()
 
 
-def routed_act(act: Act, call: ModelCall, route: Route, *, free: bool) -> Act:
-    """Return the act with the models that may answer; `free`: none of them will be asked."""
+def routed_act(act: Act, call: ModelCall, route: Route, *, free: bool, capture: Capture) -> Act:
+    """Return the act of a request with the models that may answer it; `free` where none need be asked."""
     ask = ModelAsk(
         models=tuple(model.name for model in route.models),
         asked=call.asked.model,
@@ -86,5 +90,6 @@ def routed_act(act: Act, call: ModelCall, route: Route, *, free: bool) -> Act:
         at_most=route.at_most,
         free=free or call.asked.dialect is Dialect.COUNT_TOKENS,
         route=route.document,
+        captured=capture_body(call.body, capture.redact) if capture.models is CaptureMode.TEXT else "",
     )
     return replace(act, name=route.models[0].name, model=ask)
