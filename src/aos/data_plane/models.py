@@ -45,10 +45,11 @@ from aos.kernel.errors import (
     MethodNotAllowed,
     NotFound,
     OutcomeUnknown,
+    Unavailable,
     UnsupportedMediaType,
     UpstreamFailed,
 )
-from aos.kernel.limits import MODEL_BODY_BYTES_MAX, NAME_LENGTH_MAX
+from aos.kernel.limits import MODEL_BODIES_BYTES_MAX, MODEL_BODY_BYTES_MAX, NAME_LENGTH_MAX
 from aos.operations.model_acts import ModelCall
 from aos.operations.model_calls import Answer, Streamed, Whole
 
@@ -65,6 +66,7 @@ LIST_PATH: Final = "/v1/models"
 PASSED_ON: Final = ("anthropic-beta",)
 """Headers that a model's server reads as part of the request."""
 PASSED_ON_LENGTH_MAX: Final = 1_000
+MAX_DIGITS: Final = 18
 LOOK_SECONDS: Final = 0.25
 """After how long a call that is still under way looks whether its caller is."""
 _EVENTS_HEADERS: Final = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -80,9 +82,10 @@ async def model_door(services: Services, scope: Scope, receive: Receive, send: S
     path = scope["path"]
     headers = headers_of(scope)
     dialect = DOORS.get(path) or (Dialect.MESSAGES if "anthropic-version" in headers else Dialect.CHAT)
-    started = False
+    started, size = False, 0
     try:
         if path in DOORS:
+            size = _bodies.enter(headers)
             call = await _read(services, scope, receive, headers, dialect=dialect)
             async with _while_wanted(receive, at_once=call.asked.stream):
                 answer = await services.models.make(call)
@@ -105,6 +108,32 @@ async def model_door(services: Services, scope: Scope, receive: Receive, send: S
         log.exception("request failed", extra={"path": path})
         if not started:
             await respond(send, _refusal(dialect, AosError("something broke inside; it is logged")))
+    finally:
+        _bodies.leave(size)
+
+
+class _Bodies:
+    """What the bodies of requests under way may have together: each is kept until its answer is there."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def enter(self, headers: Mapping[str, str]) -> int:
+        """Make room for a request and return how much; one that does not say its size counts as the largest."""
+        said = headers.get("content-length", "")
+        size = int(said) if said.isdigit() and len(said) < MAX_DIGITS else MODEL_BODY_BYTES_MAX
+        size = min(size, MODEL_BODY_BYTES_MAX)  # a larger one is refused while it is read
+        if self._bytes + size > MODEL_BODIES_BYTES_MAX:
+            raise Unavailable("more large requests are under way than there is memory for; try again in a second")
+        self._bytes += size
+        return size
+
+    def leave(self, size: int) -> None:
+        """Give the room back."""
+        self._bytes -= size
+
+
+_bodies = _Bodies()
 
 
 async def _read(

@@ -81,6 +81,8 @@ MODEL_BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 """Largest request to a model; images travel in it."""
 MODEL_BODY_VALUES_MAX: Final = 500_000
 """How many objects, lists and named members it may have: reading ten million holds a process up for seconds."""
+MODEL_BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
+"""What the requests to models that one process has under way may have together."""
 MODEL_ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Largest whole answer of a model; a stream has no such end."""
 TOOL_TIMEOUT_SECONDS: Final = 60

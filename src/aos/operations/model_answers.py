@@ -27,6 +27,8 @@ CAPTURED_ANSWER: Final = "answer"
 EVENTS: Final = "text/event-stream"
 _USUAL_ENDS = frozenset({"stop", "tool_calls"})
 """Why answers end of which nothing is worth keeping but the figures."""
+TOKENS_PER_SECOND = 200
+"""How fast a model is held to write that nobody listens to."""
 _BYTES_PER_TOKEN_IN = 3
 _BYTES_PER_TOKEN_OUT = 4
 """What a token has at least, in text as people write it: for estimates only, never for holds."""
@@ -99,12 +101,18 @@ def _spoken(dialect: Dialect) -> Spoken:
     return Spoken(dialect, at_most=2 * CAPTURED_BYTES_MAX)
 
 
-def estimate(permit: Permit, *, seen_bytes: int, known: Tokens | None) -> Tokens:
-    """Return what a cut call is held to have used: what the server said, filled up with what was sent and seen."""
+def estimate(permit: Permit, *, seen_bytes: int, seconds: float, known: Tokens | None) -> Tokens:
+    """Return what a cut call is held to have used: what the server said, filled up with what was sent and seen.
+
+    A server goes on writing, and thinking unseen, until it notices: every choice counts as if it had written as fast as
+    TOKENS_PER_SECOND all the time, so that a budget is not spent by those who hang up.
+    """
     ask = permit.act.model
     assert ask is not None
-    most = permit.output_limit * ask.choices if permit.output_limit else seen_bytes
-    output = min(seen_bytes // _BYTES_PER_TOKEN_OUT, most)
+    unseen = round(seconds * TOKENS_PER_SECOND) * ask.choices if permit.output_limit != 0 else 0
+    output = max(seen_bytes // _BYTES_PER_TOKEN_OUT, unseen)
+    if permit.output_limit is not None:
+        output = min(output, permit.output_limit * ask.choices)
     read = known.input if known is not None and known.input else ask.input_tokens_max // _BYTES_PER_TOKEN_IN
     return Tokens(
         input=read,

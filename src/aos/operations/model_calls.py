@@ -94,7 +94,7 @@ class _Work:
     permit: Permit
     route: Route
     facts: OrganizationFacts
-    until: float
+    began: float
     key: CacheKey
     created: int
     """When it was asked for, in seconds of Unix time."""
@@ -106,6 +106,11 @@ class _Work:
         """Return the day whose prices count."""
         assert self.permit.priced_on is not None
         return self.permit.priced_on
+
+    @property
+    def until(self) -> float:
+        """Return when its time is over."""
+        return self.began + self.permit.timeout_seconds
 
     @property
     def keeps(self) -> bool:
@@ -154,9 +159,9 @@ class ModelCalls:
         )
         if not isinstance(admitted, Permit):
             return _answer_of(admitted)
-        until = self._drivers.ticker.seconds() + admitted.timeout_seconds
+        began = self._drivers.ticker.seconds()
         created = int(self._facts.now().timestamp())
-        work = _Work(call, admitted, route, facts, until, key, created)
+        work = _Work(call, admitted, route, facts, began, key, created)
         return await self._made(work) if cached is None else await self._made_before(work, cached)
 
     async def _standing(self, act: Act) -> Answer | None:
@@ -324,7 +329,7 @@ class ModelCalls:
                 work.spent.append(self._guess(work, sent.model, len(body), known=None))
                 raise UpstreamFailed(str(error)) from error
             exact = read.tokens is not None
-            tokens = read.tokens if read.tokens is not None else estimate(work.permit, seen_bytes=len(body), known=None)
+            tokens = read.tokens if read.tokens is not None else self._estimate(work, len(body), known=None)
             work.spent.append(Spent(sent.model, tokens, estimated=not exact))
             stronger = work.route.after(sent.model)
             if not stronger or not passes(work.route.checks, read.text, read.stop_reason):
@@ -446,7 +451,11 @@ class ModelCalls:
         return failed(reason, every, sent=sent, on=work.on, currency=self._currency(work))
 
     def _guess(self, work: _Work, model: Model, size: int, *, known: Tokens | None) -> Spent:
-        return Spent(model, estimate(work.permit, seen_bytes=size, known=known), estimated=True)
+        return Spent(model, self._estimate(work, size, known=known), estimated=True)
+
+    def _estimate(self, work: _Work, size: int, *, known: Tokens | None) -> Tokens:
+        seconds = self._drivers.ticker.seconds() - work.began
+        return estimate(work.permit, seen_bytes=size, seconds=seconds, known=known)
 
     def _cut(self, work: _Work) -> Spent | None:
         """Return what a call is held to have used that was cut before any of its answer came; what was read counts as it is."""

@@ -158,16 +158,17 @@ def _translatable(models: list[Model], asked: Asked, body: bytes) -> list[Model]
     What cannot be carried over is known before anything is held or sent.
     """
     found, refused = [], None
+    carried: dict[Dialect, InvalidRequest | None] = {}
     for model in models:
         if asked.beyond_body and not model.context_tokens and not all(is_free(price) for price in model.prices):
             refused = _unbounded(model)
             continue
         dialect = dialect_for(asked.dialect, model.dialects)
         if dialect is not None and dialect is not asked.dialect:
-            try:
-                prepared(asked, body, model, output_limit=None)
-            except InvalidRequest as error:
-                refused = error
+            if dialect not in carried:
+                carried[dialect] = _why_not_carried(asked, body, model)
+            if carried[dialect] is not None:
+                refused = carried[dialect]
                 continue
         found.append(model)
     if refused is not None and not found:
@@ -181,6 +182,14 @@ def _unbounded(model: Model) -> InvalidRequest:
         "have its `context` registered"
     )
     return InvalidRequest(detail, errors=[FieldError("/model", detail)])
+
+
+def _why_not_carried(asked: Asked, body: bytes, model: Model) -> InvalidRequest | None:
+    try:
+        prepared(asked, body, model, output_limit=None)
+    except InvalidRequest as error:
+        return error
+    return None
 
 
 def _unknown(detail: str) -> NotFound:
