@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from uuid import UUID
@@ -36,19 +37,24 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def connected(door: Door, token: str, revision: str, **more: Any) -> AsyncIterator[Client]:
-    """Connect the official client as the agent whose key `token` is."""
+async def connected(
+    door: Door, token: str, revision: str, *, ports: Sequence[int] = (), **more: Any
+) -> AsyncIterator[Client]:
+    """Connect the official client as the agent whose key `token` is; its requests go to `ports` in turn."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=SECONDS) as http:
+    turns = itertools.cycle(ports or (door.port,))
+
+    async def turn(request: httpx2.Request) -> None:
+        request.url = request.url.copy_with(port=next(turns))
+
+    async with httpx2.AsyncClient(headers=headers, timeout=SECONDS, event_hooks={"request": [turn]}) as http:
         transport = streamable_http_client(f"{door.url}/mcp", http_client=http)
         async with Client(transport, mode=MODES[revision], read_timeout_seconds=SECONDS, **more) as client:
             assert client.protocol_version == revision
             yield client
 
 
-def speak(
-    door: Door, token: str, revision: str, work: Callable[[Client], Awaitable[T]], **more: Any
-) -> T:
+def speak(door: Door, token: str, revision: str, work: Callable[[Client], Awaitable[T]], **more: Any) -> T:
     """Run `work` with a connected client and return what it returns."""
 
     async def main() -> T:

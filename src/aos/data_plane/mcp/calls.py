@@ -42,7 +42,7 @@ REPLAYED_META: Final = "aos/replayed"
 ASKED: Final = "approval"
 """The one question of an `input_required` result."""
 WAIT_SECONDS: Final = 25.0
-"""How long a call that was repeated too early waits for the answer before it says again that it waits."""
+"""How long a call that is repeated while a person looks at it waits for the answer before it says again that it waits."""
 LOOK_SECONDS: Final = 2.0
 """How long that wait trusts the bell before it looks by itself."""
 
@@ -93,7 +93,7 @@ async def _perform(services: Services, act: Act, call: Call) -> Recorded | Pendi
         # Only what would not be allowed at once can have been asked before: a statement that most calls are spared.
         act = replace(act, resumes=decision.outcome is not Outcome.ALLOW)
     done = await services.gate.perform(act)
-    if not isinstance(done, Pending) or call.params.get("requestState") is None or _declined(call):
+    if not isinstance(done, Pending) or _said(call) != "accept":
         return done
     clock = asyncio.get_running_loop().time
     until = clock() + WAIT_SECONDS
@@ -164,7 +164,7 @@ def _waiting(done: Pending, act: Act, call: Call) -> dict[str, Any]:
     named = {"approval_id": approval, "action_id": str(done.action_id)}
     page = f"{call.base_url}/console/approvals/{approval}"
     message = f"`{act.name}` waits for a person: {done.reason}"
-    if call.client.opens_addresses and not _declined(call):
+    if call.client.opens_addresses and _said(call) not in ("decline", "cancel"):
         if not call.client.is_stateless:
             asked = {"mode": "url", "elicitationId": approval, "url": page, "message": message}
             raise Fault(URL_ELICITATION_REQUIRED, message, data={"elicitations": [asked], **named})
@@ -180,11 +180,14 @@ def _waiting(done: Pending, act: Act, call: Call) -> dict[str, Any]:
     return _failed(ApprovalPending(told, extra=named))
 
 
-def _declined(call: Call) -> bool:
-    """Say whether the person at the client would not look at the approval now; it stays open for others."""
+def _said(call: Call) -> str | None:
+    """Return whether the person at the client will look at the approval: `accept`, `decline` or `cancel`, None unasked.
+
+    Who will not leaves it open for others; what is answered there is another matter.
+    """
     responses = call.params.get("inputResponses")
     said = responses.get(ASKED) if isinstance(responses, dict) else None
-    return isinstance(said, dict) and said.get("action") in ("decline", "cancel")
+    return said.get("action") if isinstance(said, dict) else None
 
 
 def _key(call: Call) -> str | None:
