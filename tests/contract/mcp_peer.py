@@ -109,7 +109,7 @@ def headers_for(body: Any, revision: str) -> dict[str, str]:
         headers["Mcp-Method"] = str(body.get("method"))
         name = (body.get("params") or {}).get("name")
         if name is not None:
-            headers["Mcp-Name"] = name
+            headers["Mcp-Name"] = str(name)
     return headers
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from mcp_types.methods import validate_server_result
 
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, BODY_BYTES_MAX, PAGE_ITEMS_MAX
+from aos.operations.tokens import token_hash
 from tests.contract.mcp_peer import ASK, HANDSHAKE, LARGE, PAY, STATELESS, message, send
-from tests.databases import Database
-from tests.doors import Door, open_door, revoke
+from tests.databases import Database, Server, cloned
+from tests.doors import Door, open_door, revoke, until
 from tests.worlds import World, agent, make_world, payments, tool
 
 BOTH = pytest.mark.parametrize("revision", [STATELESS, HANDSHAKE])
@@ -25,13 +27,14 @@ INITIALIZE = {
 
 
 @pytest.fixture(scope="module")
-def world(module_database: Database) -> World:
-    return make_world(
-        module_database,
-        agents=[agent("finance", "payments.create", "erp.*")],
-        tools=[payments(), tool("erp.read")],
-        rules=[ASK],
-    )
+def world(postgres_server: Server) -> Iterator[World]:
+    with contextmanager(cloned)(postgres_server) as database:
+        yield make_world(
+            database,
+            agents=[agent("finance", "payments.create", "erp.*")],
+            tools=[payments(), tool("erp.read")],
+            rules=[ASK],
+        )
 
 
 @pytest.fixture(scope="module")
@@ -182,12 +185,20 @@ def test_who_is_not_known_is_sent_to_the_resources_metadata(door: Door, revision
 
 
 @BOTH
-def test_a_key_that_ends_counts_no_more_for_the_very_next_request(world: World, door: Door, revision: str) -> None:
+def test_a_key_that_ends_counts_no_more_for_the_very_next_call(world: World, door: Door, revision: str) -> None:
     key = door.api_key("finance")
-    body = message("tools/list", revision=revision)
-    assert send(door, key, body, revision=revision).status_code == 200
-    revoke(world, "update api_key set revoked_at = aos_now() where prefix = 'test' and revoked_at is null")
-    assert send(door, key, body, revision=revision).status_code == 401
+    assert send(door, key, message("tools/list", revision=revision), revision=revision).status_code == 200
+    revoke(world, "update api_key set revoked_at = aos_now() where key_hash = %s", token_hash(key))
+    call = message("tools/call", {"name": "erp_read"}, revision=revision)
+    error_of(send(door, key, call, revision=revision), 401, -32600)
+
+
+@BOTH
+def test_a_key_that_ends_lists_nothing_after_a_second_without_any_bell(world: World, door: Door, revision: str) -> None:
+    key = door.api_key("finance")
+    assert send(door, key, message("tools/list", revision=revision), revision=revision).status_code == 200
+    revoke(world, "update api_key set revoked_at = aos_now() where key_hash = %s", token_hash(key))
+    until(lambda: send(door, key, message("tools/list", revision=revision), revision=revision).status_code == 401)
 
 
 @pytest.mark.parametrize("version", ["1999-01-01", "2024-11-05", "DRAFT", "2026-07-29"])

@@ -93,6 +93,8 @@ async def mcp_door(services: Services, scope: Scope, receive: Receive) -> Respon
         if scope["path"].startswith(METADATA_PATH):
             return _metadata(scope, base)
         _check_carrier(scope, headers, base)
+        if not services.facts.is_fresh():
+            await services.facts.refresh()  # a list writes nothing that would find out that a key has ended
         principal = await services.authenticator.principal(
             bearer_of(headers), organization=headers.get("aos-organization")
         )
