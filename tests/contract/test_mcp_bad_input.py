@@ -354,7 +354,7 @@ def test_what_is_answered_fits_the_official_schema(database: Database, revision:
         ]
         asked.append(("server/discover", {}) if revision == STATELESS else ("ping", {}))
         if revision == STATELESS:
-            meta = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}}
+            meta: Any = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"url": {}}}}
             asked.append(("tools/call", {"name": "payments_create", "arguments": LARGE, "_meta": meta}))
         for method, params in asked:
             said = send(door, token, message(method, params, revision=revision), revision=revision).json()

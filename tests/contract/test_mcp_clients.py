@@ -9,6 +9,7 @@ from mcp import Client
 from mcp_types import ListToolsResult
 
 from aos.kernel.agents import AgentType
+from aos.kernel.json import Json
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.ports import ToolOutcome
@@ -19,7 +20,7 @@ from tests.doors import Door, open_door
 from tests.worlds import Caller, World, agent, make_world, payments, tool
 
 BOTH = pytest.mark.parametrize("revision", [STATELESS, HANDSHAKE])
-FORM = {
+FORM: Json = {
     "type": "object",
     "properties": {"to": {"type": "string"}, "key": {"type": "string"}},
     "required": ["to", "key"],
