@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from aos.data_plane.binding import Services
 from aos.data_plane.hooks import take_message
 from aos.data_plane.http import Receive, Response, Scope, Send, problem, read_request, respond
+from aos.data_plane.mcp.door import is_mcp_path, mcp_door
 from aos.data_plane.models import is_model_path, model_door
 from aos.data_plane.streams import stream_run_events
 from aos.data_plane.tools import call_tool
@@ -46,6 +47,9 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
 
     if is_model_path(scope["path"]):
         await model_door(services, scope, receive, send)
+        return
+    if is_mcp_path(scope["path"]):
+        await respond(send, await mcp_door(services, scope, receive))
         return
     try:
         tool = _between(scope, "tools", "call")

@@ -94,6 +94,16 @@ def json_response(status: int, value: object, *, headers: Mapping[str, str] | No
 
 def problem(error: AosError, instance: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
     """Return an error as `application/problem+json` (RFC 9457)."""
+    document = problem_document(error, instance)
+    if error.status == 401:
+        headers = (*headers, (b"www-authenticate", b"Bearer"))
+    if error.retryable:
+        headers = (*headers, (b"retry-after", str(document["retry_after_seconds"]).encode("ascii")))
+    return Response(error.status, _encode(document), PROBLEM_TYPE, headers)
+
+
+def problem_document(error: AosError, instance: str) -> dict[str, object]:
+    """Return the members of an error's problem (RFC 9457)."""
     document: dict[str, object] = {
         "type": f"urn:aos:problem:{error.slug}",
         "title": error.title,
@@ -106,12 +116,9 @@ def problem(error: AosError, instance: str, *, headers: tuple[tuple[bytes, bytes
         document["errors"] = [{"pointer": each.pointer, "detail": each.detail} for each in error.errors]
     if error.reasons:
         document["reasons"] = list(error.reasons)
-    if error.status == 401:
-        headers = (*headers, (b"www-authenticate", b"Bearer"))
     if error.retryable:
         document.setdefault("retry_after_seconds", 1)
-        headers = (*headers, (b"retry-after", str(document["retry_after_seconds"]).encode("ascii")))
-    return Response(error.status, _encode(document), PROBLEM_TYPE, headers)
+    return document
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

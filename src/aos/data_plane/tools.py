@@ -25,7 +25,7 @@ from aos.kernel.errors import (
 from aos.kernel.json import Json, depth
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_.:/@*-]+")
+NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:/@*-]+")
 """What a name in the ledger may be made of; a call of a well-formed name that no tool has is refused and recorded."""
 _FIELDS: Final = frozenset({"arguments", "approval_id"})
 _REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "invalid-request": InvalidRequest}
@@ -36,7 +36,7 @@ async def call_tool(services: Services, request: Request, name: str) -> Response
     principal = await services.authenticator.principal(
         request.bearer(), organization=request.headers.get("aos-organization")
     )
-    if len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
+    if len(name) > NAME_LENGTH_MAX or not NAME_PATTERN.fullmatch(name):
         raise InvalidRequest(f"`{name[:80]}` cannot be the name of a tool")
     body = request.json_object()
     arguments, approval_id = _arguments(body), _approval_id(body)

@@ -77,6 +77,8 @@ class Act:
     """One act that somebody asks for.
 
     `call` is set inside a task, `idempotency_key` outside one. `clock` is the run's own clock, None unless the run carries one.
+    `resumes` is for callers that repeat an act without naming its approval: one that was opened for the very same act of the
+    same principal counts as named while it may still be used, and so does a no until it expires.
     """
 
     principal: Principal
@@ -88,6 +90,7 @@ class Act:
     approval_id: UUID | None = None
     clock: datetime | None = None
     model: ModelAsk | None = None
+    resumes: bool = False
 
     @property
     def action(self) -> str:

@@ -7,12 +7,13 @@ by an approval that was opened for it. Nothing here decides or writes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, Pending, Recorded
 from aos.kernel.errors import Conflict, IdempotencyMismatch, NotFound, StillRunning
+from aos.kernel.identity import PrincipalKind
 from aos.operations.contents import DataKeys, open_json
 from aos.operations.decided import told_of
 from aos.operations.drivers import Drivers
@@ -59,7 +60,10 @@ class PriorReader:
         if act.call is not None:
             return await self._of_call(act, keys)
         if act.idempotency_key is None and act.approval_id is None:
-            return None
+            found = await self._open_approval(act) if act.resumes else None
+            if found is None:
+                return None
+            act = replace(act, approval_id=found)
         return await self._of_key(act, keys)
 
     async def outcome(self, organization_id: UUID, action_id: UUID, keys: DataKeys) -> Recorded | None:
@@ -68,6 +72,17 @@ class PriorReader:
         if not rows or rows[0]["state"] in _UNDER_WAY:
             return None
         return self._recorded(rows[0], ActionState(rows[0]["state"]), keys)
+
+    async def _open_approval(self, act: Act) -> UUID | None:
+        agent = act.principal.actor.kind is PrincipalKind.AGENT
+        where = {
+            "organization_id": act.principal.organization_id,
+            "principal_id": act.principal.actor.id,
+            "agent_id": act.principal.actor.id if agent else None,
+            "digest": act.digest,
+        }
+        rows = await self._database.read("find_open_approval", where)
+        return rows[0]["id"] if rows else None
 
     async def _of_call(self, act: Act, keys: DataKeys) -> Prior:
         claim = act.principal.claim

@@ -30,6 +30,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "find_credential",
         "find_hook",
         "find_next_due",
+        "find_open_approval",
         "find_person_token",
         "find_session",
         "find_signal",
