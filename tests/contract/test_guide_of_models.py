@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from aos.kernel.dialects.errors import error_body
 from aos.kernel.dialects.values import Dialect
-from aos.kernel.errors import AosError, ApprovalPending, BudgetSpent, Denied, NotFound
+from aos.kernel.errors import AosError, ApprovalPending, BudgetSpent, Denied, FieldError, NotFound
 from tests.planes import Plane
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs/guides/models.md").read_text("utf-8")
@@ -36,7 +36,7 @@ def test_its_manifests_apply_together_and_again_change_nothing(plane: Plane) -> 
         (Denied("no"), "policy_denied"),
         (ApprovalPending("wait", extra={"approval_id": "x"}), "approval_pending"),
         (BudgetSpent("no room"), "budget_spent"),
-        (NotFound("no such model"), "model_not_found"),
+        (NotFound("no such model", errors=[FieldError("/model", "no such model")]), "model_not_found"),
     ],
     ids=["denied", "asked", "spent", "unknown"],
 )

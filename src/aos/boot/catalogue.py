@@ -159,7 +159,7 @@ COMPATIBLE: Final = (
 )  # fmt: skip
 
 # SmolLM2-135M on the machine's own processor: it writes plausible text, calls no tools and invents facts.
-LOCAL: Final = (Row("local/smollm2", "", 8_192, 1_024, 1, "", "OHW", "smollm2", ("smollm2",)),)
+LOCAL: Final = (Row("local/smollm2", "", 2_048, 1_024, 1, "", "OHW", "smollm2", ("smollm2",)),)
 
 TABLE: Final = {
     Provider.OPENAI: OPENAI,

@@ -60,10 +60,13 @@ class Client:
         headers = {"Idempotency-Key": secrets.token_urlsafe(18)}
         return self._send("POST", path, body=body or {}, params=params, headers=headers)
 
-    def try_post(self, path: str, body: Mapping[str, Any], *, quiet_seconds: float) -> httpx.Response:
+    def try_post(
+        self, path: str, body: Mapping[str, Any], *, quiet_seconds: float, headers: Mapping[str, str]
+    ) -> httpx.Response:
         """Send a body and return the answer as it came, a refusal too: for doors that speak another form than REST."""
         try:
-            return self._http.post(path, json=body, timeout=httpx.Timeout(quiet_seconds, connect=5))
+            timeout = httpx.Timeout(quiet_seconds, connect=5)
+            return self._http.post(path, json=body, headers=dict(headers), timeout=timeout)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 

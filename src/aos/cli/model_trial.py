@@ -29,7 +29,7 @@ _OWN: Final[Mapping[str, str]] = {
     "not-found": "{list} shows what is registered; `aos apply` registers more",
     "denied": "{explain} says why it was asked for; policies and roles decide: `aos policies list`",
     "budget-spent": "`aos budgets list` shows what is left",
-    "approval-pending": "`aos approvals list` shows what waits; ask again once somebody has said yes",
+    "approval-pending": "`aos approvals list` shows what waits; once somebody has said yes, ask again with `--approval ID`",
     "rate-limited": "its provider takes no more for now: wait, or ask another model",
     "unavailable": "it failed several times in a row, or AOS is not whole: `aos status`, then try again in a while",
     "upstream-failed": "look at its address, permitted hosts and secret: {show}, `aos secrets list`, `aos doctor`",
@@ -47,8 +47,10 @@ _THEIRS: Final[Mapping[int, str]] = {
 """What helps against a refusal of the provider, by its status."""
 
 
-def try_model(session: Session, name: str, prompt: str, *, quiet_seconds: float) -> Object:
-    """Return what a model answered with latency, tokens and cost.
+def try_model(
+    session: Session, name: str, prompt: str, *, quiet_seconds: float, approval_id: str | None = None
+) -> Object:
+    """Return what a model answered with latency, tokens and cost; `approval_id` names a yes to the very same question.
 
     Raises CliError with what helps where it did not answer. A model for embeddings is given the prompt to embed.
     """
@@ -59,7 +61,8 @@ def try_model(session: Session, name: str, prompt: str, *, quiet_seconds: float)
     if not embeds:
         limit = min([ANSWER_TOKENS, *(each["output"] for each in models if each.get("output"))])
         body = {"model": name, "messages": [{"role": "user", "content": prompt}], "max_tokens": limit}
-    response = session.client.try_post(path, body, quiet_seconds=quiet_seconds)
+    headers = {"AOS-Approval-Id": approval_id} if approval_id is not None else {}
+    response = session.client.try_post(path, body, quiet_seconds=quiet_seconds, headers=headers)
     try:
         found = response.json()
     except ValueError:

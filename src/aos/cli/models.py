@@ -89,13 +89,18 @@ def try_one(
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait")
     ] = QUIET_SECONDS,
+    approval: Annotated[
+        str | None,
+        typer.Option("--approval", metavar="APPROVAL", help="The approval that was given for this very question"),
+    ] = None,
 ) -> None:
     """Ask a model something short, through the gate, as yourself: its answer, latency, tokens and cost.
 
     It is an act like any other: decided by policy, charged to the budgets, on the record.
     """
     session = session_of(context)
-    trial = try_model(session, name, prompt, quiet_seconds=timeout)
+    given = find_id(session, "/approvals", approval) if approval is not None else None
+    trial = try_model(session, name, prompt, quiet_seconds=timeout, approval_id=given)
     session.out.emit(trial, lambda: draw_trial(trial))
 
 

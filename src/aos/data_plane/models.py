@@ -206,7 +206,8 @@ def _response(answer: Answer) -> Response:
             return Response(said.status, said.body, media_type, tuple(extra))
         case Pending():
             named = {"action_id": str(answer.action_id), "approval_id": str(answer.approval_id)}
-            raise ApprovalPending(answer.reason, extra=named)
+            detail = f"waits for a person's yes (approval {answer.approval_id}): {answer.reason}"
+            raise ApprovalPending(detail, extra=named)
         case Refused():
             kind = BudgetSpent if answer.error == "budget-spent" else Denied
             raise kind(answer.detail, reasons=answer.reasons, extra={"action_id": str(answer.action_id)})
@@ -218,7 +219,7 @@ def _response(answer: Answer) -> Response:
 
 def _recorded(answer: Recorded) -> AosError:
     """Return the error of what is recorded of the same request and cannot be given again."""
-    named = {"action_id": str(answer.action_id)}
+    named = {"action_id": str(answer.action_id), "replayed": answer.replayed}
     match answer.state:
         case ActionState.UNKNOWN:
             detail = (
@@ -243,6 +244,10 @@ def _refusal(dialect: Dialect, error: AosError) -> Response:
         headers.append((b"x-should-retry", b"false"))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if "action_id" in error.extra:
+        headers.append((b"aos-action-id", str(error.extra["action_id"]).encode()))
+    if error.extra.get("replayed"):
+        headers.append((b"idempotency-replayed", b"true"))
     return Response(status, body, JSON_TYPE, tuple(headers))
 
 

@@ -54,7 +54,8 @@ def find_members(body: bytes) -> dict[str, Span]:
 def not_json(error: Exception) -> InvalidRequest:
     """Return the refusal of a body that msgspec could not read, with what it found."""
     what = "it nests too deeply" if isinstance(error, RecursionError) else str(error)
-    return InvalidRequest(f"the body is not a JSON object: {what[:1].lower()}{what[1:]}")
+    what = what if what[:2].isupper() else f"{what[:1].lower()}{what[1:]}"
+    return InvalidRequest(f"the body is not a JSON object: {what}")
 
 
 def _twice() -> InvalidRequest:

@@ -457,7 +457,7 @@ CATALOGUE: Final[tuple[CatalogueModel, ...]] = (
         _price(_TOGETHER, _ANY_DAY, 0, (200_000, 200_000, None, None, None)),
     )),
     _model("local/smollm2", Provider.LOCAL, "smollm2", _chat(Provider.LOCAL),
-           (8_192, 1_024, 1), "",
+           (2_048, 1_024, 1), "",
            "orchestration high-speed open-weights", (
         _price(_OWN, _ANY_DAY, 0, (0, 0, None, None, None)),
     ), region="local", aliases=("smollm2",)),

@@ -138,8 +138,8 @@ def _url(model: Model, dialect: Dialect, base: str) -> str:
     path = _PATHS[dialect]
     if model.provider is Provider.AZURE:
         return _azure_url(model, dialect, base)
-    if model.provider is Provider.ANTHROPIC and not base.endswith("/v1"):
-        return f"{base}/v1/{path}"
+    if dialect in _ANTHROPIC and not base.endswith("/v1"):
+        return f"{base}/v1/{path}"  # Anthropic's clients, and so its servers, name themselves without it
     return f"{base}/{path}"
 
 
