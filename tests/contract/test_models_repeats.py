@@ -267,3 +267,12 @@ def test_an_answer_is_given_again_though_its_model_is_gone(at: ModelDoor) -> Non
     assert (again.status_code, again.content) == (200, first.content)
     assert at.chat(idempotency_key="k2").status_code == 404
     assert len(at.upstream.received) == 1
+
+
+def test_a_key_under_which_nothing_was_sent_may_be_used_again(database: Database) -> None:
+    elsewhere = {GPT: {"base_url": "http://127.0.0.1:1/v1"}}
+    with open_models(database, whole(REPLY.chat()), models=elsewhere) as at:
+        assert at.chat(idempotency_key="k1").status_code >= 400
+        assert at.upstream.received == []
+        with psycopg.connect(at.world.test_database.owner) as owner:
+            assert owner.execute("select count(*) from idempotency").fetchall() == [(0,)]

@@ -95,6 +95,8 @@ class ToolOutcome:
     unknown: bool = False
     lines: tuple[Line, ...] = ()
     estimated: bool = False
+    frees_key: bool = False
+    """Whether nothing reached the far side, so that whoever asks again under the same Idempotency-Key asks anew."""
     kept: bool = True
     """Whether what it says is kept as content; its figures always are."""
 

@@ -73,6 +73,8 @@ def conclusion(
     cost = Money(sum(charge.cost.nanos for charge in charges), facts.settings.currency)
     record = _record(permit, state, sealed, charges=charges, cost=cost, facts=facts, now=now, drivers=drivers)
     member = Conclusion(_row(permit, state, sealed, cost=cost, error=recorded.error))
+    if outcome.frees_key:
+        member.row.status = None
     if sealed is not None:
         member.contents.append(sealed.row)
     member.records.append(record_row(record))

@@ -357,7 +357,9 @@ class ModelCalls:
         return Whole(work.permit.action_id, said, sent.model.name)
 
     async def _give_up(self, work: _Work, bad: Bad) -> Answer:
-        await self._conclude(work, self._failed(work, bad.reason, None, sent=bool(work.spent)))
+        outcome = self._failed(work, bad.reason, None, sent=bool(work.spent))
+        reached = bad.sent or bool(work.spent)
+        await self._conclude(work, replace(outcome, frees_key=not reached))
         if not bad.body:
             raise UpstreamFailed(bad.reason, sent=bad.sent, extra={"action_id": str(work.permit.action_id)})
         said = Said(bad.status, _JSON, bad.body)

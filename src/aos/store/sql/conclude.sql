@@ -28,8 +28,14 @@ with member as (
 ), answered as (
   update idempotency i set status = d.status, answer_content_id = d.outcome_content_id
   from done d
-  where d.idempotency_key is not null and i.organization_id = d.organization_id
+  where d.idempotency_key is not null and d.status is not null and i.organization_id = d.organization_id
     and i.principal_id = d.idempotency_principal and i.key = d.idempotency_key
+), freed as (
+  -- Nothing was done under it: whoever asks again under the same key asks anew.
+  delete from idempotency i
+  using done d
+  where d.idempotency_key is not null and d.status is null and i.organization_id = d.organization_id
+    and i.principal_id = d.idempotency_principal and i.key = d.idempotency_key and i.action_id = d.action_id
 ), settled as (
   update budget_account a set held_nanos = a.held_nanos - s.held, settled_nanos = a.settled_nanos + s.settled
   from (
