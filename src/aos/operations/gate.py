@@ -46,7 +46,7 @@ from aos.operations.conclusion import Conclusion, ConclusionWriter
 from aos.operations.decided import Decided, escalation, intent, reasons_of, refusal, with_bad_arguments_refused
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
-from aos.operations.group_commit import GroupCommit
+from aos.operations.group_commit import GATHER_SECONDS, GroupCommit
 from aos.operations.offers import Offer, offer_of, smaller
 from aos.operations.prior import Approved, PriorReader, Unknown
 from aos.operations.repeats import is_repeatable, may_repeat, repeat_key
@@ -85,8 +85,12 @@ class Gate:
         self._runs = runs
         self._drivers = drivers
         self._prior = PriorReader(database, drivers)
-        self._admissions = GroupCommit(AdmissionWriter(database).flush, name="admit", weigh=Admission.bytes)
-        self._conclusions = GroupCommit(ConclusionWriter(database).flush, name="conclude", weigh=Conclusion.bytes)
+        self._admissions = GroupCommit(
+            AdmissionWriter(database).flush, name="admit", weigh=Admission.bytes, gather_seconds=GATHER_SECONDS
+        )
+        self._conclusions = GroupCommit(
+            ConclusionWriter(database).flush, name="conclude", weigh=Conclusion.bytes, gather_seconds=GATHER_SECONDS
+        )
         self._rooms = Rooms()
         self._concluding: set[asyncio.Task[Recorded]] = set()
 

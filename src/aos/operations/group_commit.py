@@ -20,6 +20,7 @@ CROWD_MIN: Final = 4
 CROWD_ENOUGH: Final = 32
 """So many members are enough to go at once."""
 GATHER_SECONDS: Final = 0.002
+"""How long the gate's commits gather: calls of one agent seldom wait for those of another."""
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -36,10 +37,15 @@ class GroupCommit(Generic[M, R]):
         weigh: Callable[[M], int] = lambda _: 0,
         flush_bytes_max: int = FLUSH_BYTES_MAX,
         queue_bytes_max: int = FLUSH_QUEUE_BYTES_MAX,
+        gather_seconds: float = 0,
     ) -> None:
-        """`weigh` says how many bytes of content a member brings; one that brings none need not be weighed."""
+        """`weigh` says how many bytes of content a member brings; one that brings none need not be weighed.
+
+        `gather_seconds` is how long a flush waits for more members where many come; nothing where others wait for what it writes.
+        """
         self._flush = flush
         self._name = name
+        self._gather_seconds = gather_seconds
         self._weigh = weigh
         self._flush_bytes_max = flush_bytes_max
         self._queue_bytes_max = queue_bytes_max
@@ -72,8 +78,8 @@ class GroupCommit(Generic[M, R]):
     async def _run(self) -> None:
         crowd = 0
         while self._queue:
-            if crowd >= CROWD_MIN and len(self._queue) < CROWD_ENOUGH:
-                await asyncio.sleep(GATHER_SECONDS)
+            if self._gather_seconds and crowd >= CROWD_MIN and len(self._queue) < CROWD_ENOUGH:
+                await asyncio.sleep(self._gather_seconds)
             batch = self._take()
             crowd = len(batch)
             await self._settle(batch)
