@@ -12,7 +12,7 @@ from aos.kernel.dialects.values import Dialect, Tokens
 from aos.kernel.models.catalogue import find, models, names
 from aos.kernel.models.prices import cost
 from aos.kernel.models.providers import BASE_URLS, DIALECTS_OF
-from aos.kernel.models.purposes import MEANINGS, PURPOSES, proposed
+from aos.kernel.models.purposes import MEANINGS, PURPOSES
 from aos.kernel.models.values import Capability, Provider
 from aos.kernel.money import parse_amount
 
@@ -146,11 +146,3 @@ def test_every_proposed_purpose_names_models_of_the_catalogue_that_are_tagged_wi
             known = find(model)
             assert known is not None, model
             assert name in known.tags, f"{model} is proposed for {name}"
-
-
-def test_a_proposed_purpose_is_narrowed_to_what_is_registered() -> None:
-    purpose = proposed("high-speed", {"local/smollm2", "gpt-3.5-turbo", "other"})
-    assert purpose is not None
-    assert purpose.models == ("gpt-3.5-turbo", "local/smollm2")
-    assert proposed("high-speed", set()) is None
-    assert proposed("no-such-purpose", {"gpt-3.5-turbo"}) is None

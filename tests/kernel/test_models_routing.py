@@ -15,11 +15,9 @@ from aos.kernel.dialects.values import Asked, Dialect
 from aos.kernel.errors import InvalidRequest
 from aos.kernel.models.catalogue import find
 from aos.kernel.models.explanation import (
-    read_choice,
     read_question,
     replay,
     sentences,
-    write_choice,
     write_question,
 )
 from aos.kernel.models.health import BreakerState, Health
@@ -342,7 +340,6 @@ def test_a_recorded_choice_is_made_again_exactly(
     assert replay(recorded) == choice
     question = read_question(recorded)
     assert (question.wish, question.candidates, question.purpose) == (wish, candidates, some)
-    assert read_choice(json.loads(json.dumps(write_choice(choice)))) == choice
     assert msgspec.json.decode(msgspec.json.encode(choice), type=type(choice)) == choice
 
 

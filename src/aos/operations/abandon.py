@@ -7,7 +7,6 @@ made again for that; whether it may be is the tool's `repeat`, or a person's wor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -29,14 +28,6 @@ from aos.store.task_rows import TaskKey
 
 ACTIONS_MAX = 500
 _NOBODY = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """An act whose outcome is now recorded as unknown."""
-
-    organization_id: UUID
-    action_id: UUID
 
 
 class Abandonment:

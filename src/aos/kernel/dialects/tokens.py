@@ -42,11 +42,6 @@ class Answered:
     tool_calls: int = 0
     model: str = ""
 
-    @property
-    def text_length(self) -> int:
-        """Return how many characters the text has."""
-        return len(self.text)
-
 
 class InputDetails(Struct):
     """Parts of the input, as OpenAI reports them."""

@@ -37,19 +37,6 @@ def read_question(recorded: Json) -> Question:
         raise InvalidRequest(f"the record is none of a choice of models: {error}") from error
 
 
-def write_choice(choice: Choice) -> Json:
-    """Return a choice as JSON for the record."""
-    return _as_json(choice)
-
-
-def read_choice(recorded: Json) -> Choice:
-    """Return a recorded choice; raise InvalidRequest where the record is none."""
-    try:
-        return msgspec.convert(recorded, Choice)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"the record is none of a choice of models: {error}") from error
-
-
 def replay(recorded: Json) -> Choice:
     """Make a recorded choice again from what it was made of."""
     question = read_question(recorded)

@@ -6,8 +6,7 @@ tags of the catalogue's models.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Final
 
 from aos.kernel.models.values import Objective, Purpose
@@ -58,10 +57,3 @@ MEANINGS: Final[Mapping[str, str]] = {
     EMBEDDING: "embeddings, for retrieval and for memory",
     HIGH_SPEED: "small sub-agents and tasks of little weight",
 }
-
-
-def proposed(name: str, registered: Collection[str]) -> Purpose | None:
-    """Return the proposed purpose of that name with those of its candidates that are registered, or None if none is."""
-    purpose = PURPOSES.get(name)
-    usable = tuple(model for model in purpose.models if model in registered) if purpose else ()
-    return replace(purpose, models=usable) if purpose and usable else None

@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from aos.kernel.dialects.translate.requests import can_speak
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.models.health import BreakerState, Health
 from aos.kernel.models.scores import Seen, score
 from aos.kernel.models.values import Capability, Model, Objective, Provider, Purpose
 from aos.kernel.models.wishes import AUTO, Wish, demand, input_estimate, purpose_of
 
-_TRANSLATED_FROM: Final = (Dialect.CHAT, Dialect.RESPONSES, Dialect.MESSAGES)
 _TRANSLATED_TO: Final = (Dialect.CHAT, Dialect.MESSAGES)
+"""What a request is translated to, the first where a server speaks both."""
 _AUTO_OBJECTIVES: Final = {"high-speed": Objective.LATENCY, "specialized-reasoning": Objective.QUALITY}
 _SHARES: Final = 10_000
 
@@ -137,9 +138,7 @@ def dialect_for(asked: Dialect, spoken: Sequence[Dialect]) -> Dialect | None:
     """Return the dialect in which a request goes to a server: its own where spoken, else one it is translated to."""
     if asked in spoken:
         return asked
-    if asked in _TRANSLATED_FROM:
-        return next((dialect for dialect in _TRANSLATED_TO if dialect in spoken), None)
-    return None
+    return next((each for each in _TRANSLATED_TO if each in spoken and can_speak(asked, each)), None)
 
 
 def aim_of(wish: Wish, purpose: Purpose | None, *, hard: int) -> tuple[str, Objective]:
