@@ -16,7 +16,7 @@ from uuid import UUID
 from aos.kernel.budget import Account, AccountKey, Grant, Hold, NoRoom, NoTurn, TurnKey, Turns, allocate
 from aos.kernel.errors import Unavailable
 from aos.operations.records import place
-from aos.store.hot.database import Database, Row
+from aos.store.hot.database import Database, Overtaken, Row
 from aos.store.rows import AdmitRow, ApprovalRow, ContentRow, HoldRow, RecordRow, TurnRow, contents_bytes, rows_json
 
 
@@ -110,6 +110,9 @@ class _Flush:
         turns = _turns(rows.get("lock_turns", ()), rows.get("count_turns", ()))
         accounts = accounts_of(rows.get("lock_budgets", ()))
         batch = self._batch
+        if any(hold.account not in accounts for member in batch for hold in member.holds):
+            # Another process opened the account while this statement ran, which does not see it yet.
+            raise Overtaken
         wanted = [_turn_key(member.row) if member.row.limited else None for member in batch] if turns else ()
         self._grants = allocate([member.holds for member in batch], accounts, wanted=wanted, turns=turns)
         self._members = {

@@ -8,12 +8,15 @@ bound goes alone: what was decided can be written, whatever its size.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from aos.kernel.errors import AosError, Unavailable
 from aos.kernel.limits import FLUSH_BYTES_MAX, FLUSH_MEMBERS_MAX, FLUSH_QUEUE_BYTES_MAX, FLUSH_QUEUE_MAX
+
+log = logging.getLogger("aos.operations")
 
 CROWD_MIN: Final = 4
 """Where a flush took so many members, the next waits a moment for more: each costs less the more there are."""
@@ -105,6 +108,8 @@ class GroupCommit(Generic[M, R]):
                 for one in batch:
                     await self._settle([one])
             else:
+                if not isinstance(error, AosError):
+                    log.error("what was to be recorded could not be: %s", self._name, exc_info=error)
                 _fail(batch, error)
         else:
             for (_, future), result in zip(batch, results, strict=True):

@@ -28,7 +28,13 @@ from aos.store.sql_files import numbered, sql
 
 T = TypeVar("T")
 Row = DictRow
-_BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+
+class Overtaken(Exception):
+    """What a transaction locked is not what it asked for: another committed in between. Nothing of it stands; it is made again."""
+
+
+_BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, Overtaken)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
 TAKE_SECONDS: Final = 5.0
@@ -151,7 +157,8 @@ class Database:
         """Lock what listed statements lock, in one round trip; decide on their rows; write and commit in another.
 
         `decide` gets the rows of each lock and returns the statement that writes, None where there is nothing to write; it only
-        reads. Returns the rows of that statement. Repeated as `write` does, under the same conditions.
+        reads, and raises `Overtaken` where rows that must be there are missing. Returns the rows of that statement.
+        Repeated as `write` does, under the same conditions.
         """
         for _ in range(_BROKEN_TRIES_MAX - 1):
             try:
