@@ -23,7 +23,7 @@ LOOSER: dict[str, Any] = {
     "effect": Effect.READ, "repeat": Repeat.SAFE, "result_trust": ResultTrust.TRUSTED, "transport": ToolTransport.AOS,
     "entry": "a.b:d", "schema": {}, "sinks": (), "money": ("amount",), "lookups": (FactLookup("v", "t", ()),),
     "price": Money(4, "EUR"), "reversible": True, "fixed": {"bank": "x"},
-    "compensate": Compensation("erp.unpay"),
+    "compensate": Compensation("erp.unpay"), "options": {"url": "https://x.example"},
 }  # fmt: skip
 FREER: dict[str, Any] = {
     "type": AgentType.EXECUTIVE, "owner": "c@d.example", "department": "sales", "tools": (ToolPermission("erp.*"),),

@@ -5,10 +5,12 @@ A version is immutable; `Agent` joins the current version with the agent's mutab
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from aos.kernel.json import Json
 from aos.kernel.tools import Effect
 
 
@@ -39,13 +41,21 @@ class ToolPermission:
     effects: tuple[Effect, ...] = ()
 
 
+class RuntimeKind(StrEnum):
+    """What runs an agent's tasks."""
+
+    PYTHON = "python"
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How an agent's code is reached: `kind` python with `entry` `module:function`; inline runs in the worker itself."""
+    """How an agent's tasks are run: `entry` is what a kind that is written as a text names (`module:function`), `options` what
+    one that is written as an object says. `inline` runs in the worker itself."""
 
     kind: str
-    entry: str
+    entry: str = ""
     inline: bool = False
+    options: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,8 @@ class Tool:
     concurrency: int | None = None
     """How many of its calls may be under way at once; None: as many as are made."""
     compensate: Compensation | None = None
+    options: Mapping[str, Json] = field(default_factory=dict)
+    """What a transport that is written as an object says; one that is written as a text has its `entry`."""
 
 
 def default_repeat(effect: Effect) -> Repeat:

@@ -100,7 +100,9 @@ def agent_document(spec: AgentSpec) -> Fields:
         "queue": spec.queue,
     }
     if spec.runtime is not None:
-        found["runtime"] = {spec.runtime.kind: spec.runtime.entry, "inline": spec.runtime.inline}
+        found["runtime"] = {spec.runtime.kind: spec.runtime.entry or dict(spec.runtime.options)}
+        if spec.runtime.inline:
+            found["runtime"]["inline"] = True
     if spec.concurrency is not None:
         found["concurrency"] = spec.concurrency
     if spec.price_per_second is not None:
@@ -111,7 +113,7 @@ def agent_document(spec: AgentSpec) -> Fields:
 def tool_document(spec: ToolSpec) -> Fields:
     """Return a tool as a manifest writes it."""
     found: Fields = {
-        spec.transport.value: spec.entry,
+        spec.transport.value: spec.entry or dict(spec.options),
         "effect": spec.effect.value,
         "repeat": spec.repeat.value,
         "result_trust": spec.result_trust.value,

@@ -46,6 +46,7 @@ _LISTS: Final = {
 }
 _WORDS: Final = {
     "entry": "it runs another program",
+    "options": "it is reached in another way",
     "transport": "it is reached in another way",
     "schema": "its arguments, which policies read, are declared anew",
     "money": "which of its arguments are money changed",
@@ -66,7 +67,7 @@ def tool_gains(old: ToolSpec | None, new: ToolSpec) -> list[str]:
     for name in (each.name for each in fields(ToolSpec) if each.name not in _HARMLESS_OF_TOOLS):
         if getattr(old, name) != getattr(new, name):
             reasons += _tool_gain(name, old, new)
-    return reasons
+    return list(dict.fromkeys(reasons))
 
 
 def _tool_gain(name: str, old: ToolSpec, new: ToolSpec) -> list[str]:

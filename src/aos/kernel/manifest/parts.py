@@ -10,7 +10,7 @@ import math
 from decimal import Decimal
 from typing import cast
 
-from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
+from aos.kernel.agents import AgentType, Objective, Runtime, RuntimeKind, ToolPermission
 from aos.kernel.errors import FieldError, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.limits import NANOS, TOOL_TIMEOUT_SECONDS
@@ -143,7 +143,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
     """Read one tool. Arguments that its schema does not name are refused, unless it says otherwise itself."""
     effect = Effect(part.text("effect"))
     schema = read_arguments_schema(part, "args")
-    transport = ToolTransport.PYTHON if "python" in part.fields else ToolTransport.AOS
+    transport = next(each for each in ToolTransport if each in part.fields)
     return ToolSpec(
         name=name,
         effect=effect,
@@ -162,6 +162,7 @@ def read_tool(name: str, part: Part) -> ToolSpec:
         fixed=part.sub("fixed").fields,
         concurrency=part.count("concurrency"),
         compensate=_compensation(part.sub("compensate")) if "compensate" in part.fields else None,
+        options=part.sub(transport).fields,
     )
 
 
@@ -218,7 +219,8 @@ def read_agent(name: str, part: Part) -> AgentSpec:
 
 
 def _runtime(part: Part) -> Runtime:
-    return Runtime("python", part.text("python"), part.fields.get("inline") is True)
+    kind = next(each for each in RuntimeKind if each in part.fields)
+    return Runtime(kind, part.text(kind), part.fields.get("inline") is True, part.sub(kind).fields)
 
 
 def _permission(written: Json) -> ToolPermission:

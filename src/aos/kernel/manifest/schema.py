@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from aos.kernel.agents import AgentType
+from aos.kernel.agents import AgentType, RuntimeKind
 from aos.kernel.json import Json
 from aos.kernel.limits import (
     ATTEMPTS_MAX,
@@ -28,7 +28,7 @@ from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
 from aos.kernel.redaction import CaptureMode, Personal
-from aos.kernel.tools import Effect, OwnTool, Repeat, ResultTrust
+from aos.kernel.tools import Effect, OwnTool, Repeat, ResultTrust, ToolTransport
 from aos.kernel.workflow.spec import OnFailure
 
 SCHEMA_ID: Final = "urn:aos:manifest:1"
@@ -228,7 +228,7 @@ _TOOL: Final[_JsonObject] = {
         },
         required=("effect",),
     ),
-    "oneOf": [{"required": ["python"]}, {"required": ["aos"]}],
+    "oneOf": [{"required": [each]} for each in ToolTransport],
 }
 
 _AGENT: Final = _object(
@@ -244,18 +244,20 @@ _AGENT: Final = _object(
             ),
             "What it is measured by",
         ),
-        "runtime": _object(
-            {
-                "python": _ref("entry", "The agent's function, `module:function`"),
-                "inline": {
-                    "type": "boolean",
-                    "default": False,
-                    "description": "Run in the worker itself: only for code that the operator vouches for",
+        "runtime": {
+            **_object(
+                {
+                    "python": _ref("entry", "The agent's function, `module:function`"),
+                    "inline": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Run in the worker itself: only for code that the operator vouches for",
+                    },
                 },
-            },
-            required=("python",),
-            description="How its code is reached; an agent without one acts from outside, through the doors",
-        ),
+                description="How its tasks are run; an agent without one acts from outside, through the doors",
+            ),
+            "oneOf": [{"required": [each]} for each in RuntimeKind],
+        },
         "tools": _list(
             {
                 "anyOf": [

@@ -106,6 +106,7 @@ class ToolSpec:
     fixed: Mapping[str, Json] = field(default_factory=dict)
     concurrency: int | None = None
     compensate: Compensation | None = None
+    options: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
