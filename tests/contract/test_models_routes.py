@@ -9,7 +9,7 @@ import pytest
 
 from aos.kernel.dialects.values import Tokens
 from aos.kernel.models.values import CascadeCheck, Purpose
-from aos.kernel.policy.values import Outcome, Rule
+from aos.kernel.policy.values import Approvers, Outcome, Rule
 from tests.contract.model_upstream import Answering, cut_after, silent, streamed, whole
 from tests.contract.model_wire import Reply
 from tests.contract.model_worlds import GPT, ModelDoor, open_models
@@ -73,6 +73,26 @@ def test_a_fallback_that_policy_denies_is_not_asked(database: Database) -> None:
     with open_models(database, failing(), models=named, rules=[never]) as at:
         assert at.chat().status_code == 500
         assert set(asked(at)) == {GPT}
+
+
+def test_a_person_is_asked_where_policy_denies_the_first_model_and_would_let_a_person_allow_another(
+    database: Database,
+) -> None:
+    named: dict[str, Any] = {GPT: {"fallbacks": ("spare",)}, "spare": {}}
+    never = Rule("no-gpt", 1, Outcome.DENY, (), (f"model:{GPT}",), reason="not for this")
+    ask = Rule("ask-spare", 1, Outcome.ESCALATE, (), ("model:spare",), reason="ask first", approvers=Approvers())
+    with open_models(database, whole(REPLY.chat()), models=named, rules=[never, ask]) as at:
+        done = at.chat()
+        assert (done.status_code, done.json()["error"]["code"]) == (403, "approval_pending")
+        assert at.states() == [("spare", "waiting")]
+
+
+def test_an_open_breaker_says_what_the_last_failure_was_and_when_to_come_back(database: Database) -> None:
+    with open_models(database, failing("502 Worse")) as at:
+        done = [at.chat() for _ in range(5)][-1]
+        assert done.status_code == 503
+        assert "the last: answered 502" in done.json()["error"]["message"]
+        assert 1 < int(done.headers["retry-after"]) <= 5
 
 
 def test_nothing_is_asked_elsewhere_once_any_of_an_answer_has_gone_out(database: Database) -> None:

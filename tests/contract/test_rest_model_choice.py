@@ -19,7 +19,7 @@ from aos.operations.model_acts import ModelCall
 from aos.operations.model_calls import ModelCalls, Whole
 from tests.planes import Plane
 from tests.run_worlds import Company, make_company
-from tests.scripted_models import URL, Answer, ScriptedModels, chat
+from tests.scripted_models import URL, Answer, ScriptedModels, chat, refusal
 
 OWN: dict[str, Any] = {
     "provider": "openai-compatible",
@@ -87,6 +87,19 @@ def test_where_a_first_answer_did_not_pass_both_models_are_named(plane: Plane, c
     done = ask(company, "purpose:checked", answers=[chat("no JSON"), chat('{"ok": true}')])
     found = route(plane, done.action_id)
     assert (found["model"], done.model, found["used"]) == ("light", "strong", ["light", "strong"])
+
+
+def test_who_was_left_out_and_who_failed_are_named_with_their_reasons(plane: Plane, company: Company) -> None:
+    assert plane.post("/models", {"name": "hidden", "strength": 5, **OWN}).status_code == 201
+    never = {"name": "no-hidden", "actions": ["model:hidden"], "outcome": "deny", "reason": "not for this"}
+    assert plane.post("/policies", never).status_code == 201
+    assert plane.post("/purposes", {"name": "any", "models": ["hidden", "light", "strong"]}).status_code == 201
+    done = ask(company, "purpose:any", answers=[refusal(500, "it broke"), chat("hi")])
+    found = route(plane, done.action_id)
+    first, second = found["order"]
+    assert (found["model"], found["used"]) == (first, [second])
+    assert "not hidden: policy denies it, by `no-hidden`" in found["reasons"]
+    assert found["reasons"][-1] == f"asked without an answer: model `{first}` answered 500"
 
 
 def test_a_choice_does_not_change_with_what_is_registered_later(plane: Plane, company: Company) -> None:

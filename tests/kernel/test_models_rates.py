@@ -96,9 +96,9 @@ def test_a_limit_that_a_later_answer_does_not_speak_of_stands() -> None:
 def test_a_request_has_no_room_only_while_its_limit_stands(
     room: RateRoom, tokens: int, now_seconds: float, reason: str
 ) -> None:
-    found = room.lacks(tokens, now_seconds)
+    found, seconds = room.lacks(tokens, now_seconds)
     assert reason in found
-    assert bool(found) is bool(reason)
+    assert bool(found) is bool(reason) is (seconds > 0)
 
 
 @pytest.mark.parametrize(
@@ -192,5 +192,5 @@ def test_no_header_however_malformed_fails_a_call_or_blocks_for_ever(headers: di
     room = learned(headers, status=status)
     latest = max(room.requests_until, room.tokens_until, room.blocked_until)
     assert latest <= 100 + RESET_SECONDS_MAX
-    assert room.lacks(10**9, 100 + RESET_SECONDS_MAX) == ""
+    assert room.lacks(10**9, 100 + RESET_SECONDS_MAX) == ("", 0)
     retry_delay(status, headers, 1, fraction=0.5, now=NOW)

@@ -6,6 +6,7 @@ only the figures are, and redacted text where the organization keeps that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -24,6 +25,8 @@ KEPT_BYTES_MAX = 4 * 1024 * 1024
 """Largest answer that is kept for being asked for again."""
 CAPTURED_ANSWER: Final = "answer"
 """Under which name the text of an answer lies with its outcome."""
+TRIED: Final = "tried"
+"""Under which name those who were asked before stand with an outcome."""
 EVENTS: Final = "text/event-stream"
 _USUAL_ENDS = frozenset({"stop", "tool_calls"})
 """Why answers end of which nothing is worth keeping but the figures."""
@@ -41,6 +44,14 @@ class Spent:
     model: Model
     tokens: Tokens
     estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One try at a model that gave no answer, and why."""
+
+    model: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +145,23 @@ def lines_of(spent: Spent, *, on: date, currency: str) -> tuple[Line, ...]:
 
 
 def answered(
-    said: Said, spent: tuple[Spent, ...], *, keeps: bool, on: date, currency: str, captured: str = ""
+    said: Said,
+    spent: tuple[Spent, ...],
+    *,
+    keeps: bool,
+    on: date,
+    currency: str,
+    captured: str = "",
+    tried: Sequence[Tried] = (),
 ) -> ToolOutcome:
     """Return the outcome of an answer that the caller gets; `captured` is what is kept of it as text."""
+    before: dict[str, Json] = {TRIED: [{"model": each.model, "reason": each.reason} for each in tried]} if tried else {}
     return ToolOutcome(
         ok=True,
-        value={**_value(said, spent, keeps=keeps), **captured_value(captured)},
+        value={**_value(said, spent, keeps=keeps), **before, **captured_value(captured)},
         lines=tuple(line for each in spent for line in lines_of(each, on=on, currency=currency)),
         estimated=any(each.estimated for each in spent),
-        kept=keeps or bool(captured) or said.stop_reason not in _USUAL_ENDS,
+        kept=keeps or bool(captured or tried) or said.stop_reason not in _USUAL_ENDS,
     )
 
 

@@ -40,6 +40,7 @@ from aos.operations.model_answers import (
     Kept,
     Said,
     Spent,
+    Tried,
     answer_text,
     answered,
     captured_value,
@@ -49,7 +50,7 @@ from aos.operations.model_answers import (
     said_before,
 )
 from aos.operations.model_cache import Cached, CacheKey, ModelCache
-from aos.operations.model_health import ModelStates
+from aos.operations.model_health import SERVER_ERROR, ModelStates
 from aos.operations.model_routes import Route, Router
 from aos.operations.model_sending import Bad, Sender, Sent
 
@@ -99,6 +100,8 @@ class _Work:
     created: int
     """When it was asked for, in seconds of Unix time."""
     spent: list[Spent] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
+    """Who was asked and gave no answer."""
     concluded: bool = False
 
     @property
@@ -246,6 +249,7 @@ class ModelCalls:
                 if isinstance(answer, Sent):
                     return answer
                 bad = answer
+                work.tried.append(Tried(model.name, bad.reason))
                 if not answer.retryable or (attempt == TRIES_MAX and model is models[-1]):
                     break
                 delay = self._states.retry_seconds(
@@ -317,8 +321,8 @@ class ModelCalls:
         while True:
             try:
                 body = await sent.answer.read(at_most=MODEL_ANSWER_BYTES_MAX)
-            except UpstreamFailed:
-                self._states.failed(work.facts.id, sent.model)
+            except UpstreamFailed as error:
+                self._states.failed(work.facts.id, sent.model, error.detail)
                 work.spent.append(self._guess(work, sent.model, 0, known=None))
                 raise
             finally:
@@ -349,7 +353,13 @@ class ModelCalls:
         said = Said(sent.answer.status, _JSON, body, read.stop_reason)
         text = answer_text(work.facts.settings.capture, asked.dialect, said)
         outcome = answered(
-            said, work.spent_or(None), keeps=work.keeps, on=work.on, currency=self._currency(work), captured=text
+            said,
+            work.spent_or(None),
+            keeps=work.keeps,
+            on=work.on,
+            currency=self._currency(work),
+            captured=text,
+            tried=work.tried,
         )
         await self._conclude(work, outcome)
         if work.route.cache_seconds:
@@ -363,7 +373,9 @@ class ModelCalls:
         if not bad.body:
             raise UpstreamFailed(bad.reason, sent=bad.sent, extra={"action_id": str(work.permit.action_id)})
         said = Said(bad.status, _JSON, bad.body)
-        return Whole(work.permit.action_id, said, bad.model.name, headers=bad.headers, reason=bad.reason)
+        # It was tried again here as often as makes sense: a client that does so too would multiply the tries.
+        final = (("x-should-retry", "false"),) if bad.status >= SERVER_ERROR else ()
+        return Whole(work.permit.action_id, said, bad.model.name, headers=(*bad.headers, *final), reason=bad.reason)
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -402,7 +414,7 @@ class ModelCalls:
             except AosError as error:
                 reason = error.detail
                 if isinstance(error, UpstreamFailed):
-                    self._states.failed(work.facts.id, sent.model)
+                    self._states.failed(work.facts.id, sent.model, error.detail)
             tail = await self._end_stream(work, sent, flow, kept, size=size, reason=reason)
             yield tail
         finally:
@@ -429,7 +441,13 @@ class ModelCalls:
             keeps = work.keeps and bool(body)
             spents = work.spent_or(spent)
             outcome = answered(
-                said, spents, keeps=keeps, on=work.on, currency=self._currency(work), captured=kept.text()
+                said,
+                spents,
+                keeps=keeps,
+                on=work.on,
+                currency=self._currency(work),
+                captured=kept.text(),
+                tried=work.tried,
             )
             await self._conclude(work, outcome)
             if work.route.cache_seconds and body:

@@ -16,6 +16,7 @@ from aos.kernel.models.explanation import read_question, replay, sentences
 from aos.kernel.people import Actor, Permission
 from aos.operations.actions import ActionView, show_action
 from aos.operations.drivers import Drivers
+from aos.operations.model_answers import TRIED
 from aos.operations.registry_records import reading
 from aos.store.cold.connection import run_sql
 
@@ -53,12 +54,19 @@ def show_choice(drivers: Drivers, actor: Actor, action_id: UUID) -> ModelChoice:
     given = view.arguments
     if not isinstance(given, dict):
         raise NotFound(f"what was asked in action `{action_id}` is erased: its choice cannot be made again")
-    used = _used(actor, view)
+    used, tried = _used(actor, view), _tried(view)
     if view.route is None:
         reason = _single(str(given.get("model", view.name)), view)
-        return _choice(view, given, (view.name,), reasons=(reason,), used=used, agrees=True)
+        return _choice(view, given, (view.name,), reasons=(reason, *tried), used=used, agrees=True)
     order, reasons = replay(view.route).names, sentences(read_question(view.route))
-    return _choice(view, given, order, reasons=reasons, used=used, agrees=order[:1] == (view.name,))
+    return _choice(view, given, order, reasons=(*reasons, *tried), used=used, agrees=order[:1] == (view.name,))
+
+
+def _tried(view: ActionView) -> tuple[str, ...]:
+    """Say who was asked and gave no answer, in the order in which they were."""
+    tried = view.result.get(TRIED) if isinstance(view.result, dict) else None
+    said = [str(each.get("reason")) for each in tried if isinstance(each, dict)] if isinstance(tried, list) else []
+    return tuple(f"asked without an answer: {each}" for each in said)
 
 
 def _single(asked: str, view: ActionView) -> str:

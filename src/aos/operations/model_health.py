@@ -44,12 +44,13 @@ class ModelStates:
     ) -> None:
         """Take in the head of an answer; a client's own mistake is no failure of the server."""
         state, now = self._state(organization_id, model), self._ticker.seconds()
-        state.tell(status < SERVER_ERROR, now_seconds=now, first_byte_ms=round(first_byte_seconds * 1000))
+        ok = status < SERVER_ERROR
+        state.tell(ok, now_seconds=now, first_byte_ms=round(first_byte_seconds * 1000), cause=f"answered {status}")
         state.room = learn_rates(state.room, headers, status=status, now_seconds=now, now=self._facts.now())
 
-    def failed(self, organization_id: UUID, model: Model) -> None:
+    def failed(self, organization_id: UUID, model: Model, cause: str) -> None:
         """Take in that a server could not be reached, or cut its answer."""
-        self._state(organization_id, model).tell(False, now_seconds=self._ticker.seconds())
+        self._state(organization_id, model).tell(False, now_seconds=self._ticker.seconds(), cause=cause)
 
     def attempted(self, organization_id: UUID, model: Model) -> None:
         """Take in a first attempt, which earns a part of a retry."""

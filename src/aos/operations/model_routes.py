@@ -7,6 +7,7 @@ again from there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,16 +16,16 @@ from aos.kernel.acts import Act, ActKind, ModelAsk
 from aos.kernel.agents import AgentType
 from aos.kernel.dialects.read import bound_input
 from aos.kernel.dialects.values import Asked, Dialect
-from aos.kernel.errors import AosError, BudgetSpent, FieldError, InvalidRequest, NotFound, Unavailable
+from aos.kernel.errors import AosError, BudgetSpent, FieldError, InvalidRequest, NotFound, RateLimited, Unavailable
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.models.explanation import write_question
-from aos.kernel.models.health import BreakerState
+from aos.kernel.models.health import Health
 from aos.kernel.models.routing import Candidate, Choice, candidate_of, choose, dialect_for
 from aos.kernel.models.spec import is_free
 from aos.kernel.models.values import CascadeCheck, Model, Purpose
 from aos.kernel.models.wishes import AUTO, BYTES_PER_TOKEN, wish_of
-from aos.kernel.policy.values import Outcome
+from aos.kernel.policy.values import Decision, Outcome
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
 from aos.operations.model_health import ModelStates
@@ -73,14 +74,16 @@ class Router:
         models = _translatable(models, asked, body)
         if len(models) == 1 and purpose is None and not name:
             return self._only(models[0], asked, facts)
+        barred: dict[str, str] = {}
         if len(models) > 1:
-            models = await self._allowed(act, models, facts)
+            models, barred = await self._allowed(act, models, facts)
         tokens = asked.input_tokens_max // BYTES_PER_TOKEN
         candidates = [
             candidate_of(
                 model,
                 self._states.look(facts.id, model, input_tokens=tokens),
                 cost_nanos=_cost_bound(model, asked, facts, self._facts) if len(models) > 1 else 0,
+                barred=barred.get(model.name, ""),
             )
             for model in models
         ]
@@ -102,9 +105,9 @@ class Router:
         if dialect_for(asked.dialect, model.dialects) is None:
             detail = f"model `{model.name}` does not answer {asked.dialect} requests, nor is one translated for it"
             raise InvalidRequest(detail, errors=[FieldError("/model", detail)])
-        if health.breaker is BreakerState.OPEN or health.room:
-            why = health.room or f"{health.error_per_mille / 10:g} % of its last calls failed"
-            raise Unavailable(f"model `{model.name}` cannot be asked at the moment: {why}")
+        if health.open or health.room:
+            why = health.open or health.room
+            raise _not_now(f"model `{model.name}` cannot be asked at the moment: {why}", [health])
         return Route((model,), input_bound(asked, model))
 
     async def names(self, principal: Principal) -> list[str]:
@@ -117,19 +120,27 @@ class Router:
         ]
         return [*sorted(allowed), *sorted(purposes), *([AUTO] if allowed else [])]
 
-    async def _allowed(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
-        """Return the models that policy allows; the first of all where it allows none, so that the gate says why."""
-        return await self.permitted(act, models, facts) or [models[0]]
+    async def _allowed(
+        self, act: Act, models: list[Model], facts: OrganizationFacts
+    ) -> tuple[list[Model], dict[str, str]]:
+        """Return the models that a choice looks at, with why policy bars some of them.
+
+        Where it allows none there is one: the first that a person may allow, else the first, so that the gate says why.
+        """
+        decisions = {model.name: await self._judged(act, model, facts) for model in models}
+        barred = {name: _why_barred(each) for name, each in decisions.items() if each.outcome is not Outcome.ALLOW}
+        if len(barred) < len(models):
+            return models, barred
+        asks = (model for model in models if decisions[model.name].outcome is Outcome.ESCALATE)
+        return [next(asks, models[0])], {}
 
     async def permitted(self, act: Act, models: Sequence[Model], facts: OrganizationFacts) -> list[Model]:
         """Return those of `models` that policy allows the act to ask."""
-        found = []
-        for model in models:
-            ask = ModelAsk((model.name,), asked=act.name, input_tokens_max=0)
-            decision = await self._gate.judge(replace(act, name=model.name, model=ask), facts, approved={})
-            if decision.outcome is Outcome.ALLOW:
-                found.append(model)
-        return found
+        return [model for model in models if (await self._judged(act, model, facts)).outcome is Outcome.ALLOW]
+
+    async def _judged(self, act: Act, model: Model, facts: OrganizationFacts) -> Decision:
+        ask = ModelAsk((model.name,), asked=act.name, input_tokens_max=0)
+        return await self._gate.judge(replace(act, name=model.name, model=ask), facts, approved={})
 
 
 def _candidates(name: str, facts: OrganizationFacts) -> tuple[list[Model], Purpose | None, str]:
@@ -192,6 +203,22 @@ def _why_not_carried(asked: Asked, body: bytes, model: Model) -> InvalidRequest 
     return None
 
 
+def _why_barred(decision: Decision) -> str:
+    """Name the rules that keep a caller from a model."""
+    rules = ", ".join(f"`{each.id}`" for each in decision.matched if each.outcome is decision.outcome)
+    if decision.outcome is Outcome.ESCALATE:
+        return f"it waits for a person, by {rules}"
+    return f"policy denies it, by {rules}" if rules else "no policy allows it"
+
+
+def _not_now(detail: str, healths: Sequence[Health], reasons: tuple[str, ...] = ()) -> AosError:
+    """Return the refusal of what can be asked again later: 429 where only providers' rate limits are in the way."""
+    waits = [each for each in healths if each.open or each.room]
+    soonest = math.ceil(max(min(each.again_seconds for each in waits), 1))
+    kind = Unavailable if any(each.open for each in waits) else RateLimited
+    return kind(detail, reasons=reasons, extra={"retry_after_seconds": soonest})
+
+
 def _unknown(detail: str) -> NotFound:
     return NotFound(detail, errors=[FieldError("/model", detail)])
 
@@ -200,8 +227,9 @@ def _nobody(name: str, choice: Choice, candidates: Sequence[Candidate]) -> AosEr
     """Return why nobody can answer: for now where servers fail or have no room, for good otherwise."""
     reasons = tuple(f"{each.name}: {each.reason}" for each in choice.rejected)
     detail = f"no model can answer for `{name[:80]}`: {'; '.join(reasons)}"
-    if any(each.health.breaker is BreakerState.OPEN or each.health.room for each in candidates):
-        return Unavailable(detail, reasons=reasons)
+    waiting = [each.health for each in candidates if not each.barred and (each.health.open or each.health.room)]
+    if waiting:
+        return _not_now(detail, waiting, reasons)
     return InvalidRequest(detail, errors=[FieldError("/model", detail)], reasons=reasons)
 
 

@@ -130,7 +130,7 @@ class Sender:
         try:
             answer = await self._transport.send(request)
         except UpstreamFailed as error:
-            self._states.failed(facts.id, model)
+            self._states.failed(facts.id, model, error.detail)
             return Bad(model, error.detail, sent=error.sent, retryable=not error.sent)
         waited = self._ticker.seconds() - began
         self._states.heard(facts.id, model, answer.status, answer.headers, first_byte_seconds=waited)

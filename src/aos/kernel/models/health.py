@@ -149,27 +149,46 @@ class Health:
     p95_ms: int | None = None
     room: str = ""
     """Why its rate limit has no room for this request; empty where it has or none is known."""
+    again_seconds: float = 0.0
+    """After how long it may be asked again, where it may not be now."""
+    cause: str = ""
+    """What its last failure was; empty where it has not failed."""
+
+    @property
+    def open(self) -> str:
+        """Say why its breaker keeps it from being asked; nothing where it may be."""
+        if self.breaker is not BreakerState.OPEN:
+            return ""
+        last = f", the last: {self.cause}" if self.cause else ""
+        return f"its breaker is open: {self.error_per_mille / 10:g} % of its last calls failed{last}"
 
 
 class ModelHealth:
     """All that a process has seen of one model's server."""
 
-    __slots__ = ("breaker", "latencies", "retries", "room")
+    __slots__ = ("breaker", "cause", "latencies", "retries", "room")
 
     def __init__(self) -> None:
         self.breaker = Breaker()
+        self.cause = ""
         self.latencies = Latencies()
         self.retries = RetryBudget()
         self.room = RateRoom()
 
     def look(self, *, input_tokens: int, now_seconds: float) -> Health:
         """Return what a choice sees for a request with so many input tokens."""
+        state = breaker_state(self.breaker, now_seconds)
+        lacks, again = self.room.lacks(input_tokens, now_seconds)
+        if state is BreakerState.OPEN and self.breaker.opened_at is not None:
+            again = max(again, self.breaker.opened_at + self.breaker.open_seconds - now_seconds)
         return Health(
-            breaker_state(self.breaker, now_seconds),
+            state,
             error_per_mille(self.breaker),
             self.latencies.percentile(50),
             self.latencies.percentile(95),
-            self.room.lacks(input_tokens, now_seconds),
+            lacks,
+            again,
+            self.cause,
         )
 
     def ask(self, now_seconds: float) -> bool:
@@ -177,9 +196,11 @@ class ModelHealth:
         self.breaker, may = ask_breaker(self.breaker, now_seconds)
         return may
 
-    def tell(self, ok: bool, *, now_seconds: float, first_byte_ms: int | None = None) -> None:
-        """Take in how a call went; `first_byte_ms` where it came to a first byte."""
+    def tell(self, ok: bool, *, now_seconds: float, first_byte_ms: int | None = None, cause: str = "") -> None:
+        """Take in how a call went; `first_byte_ms` where it came to a first byte, `cause` where it failed."""
         self.breaker = tell_breaker(self.breaker, ok, now_seconds=now_seconds)
+        if not ok:
+            self.cause = cause
         if first_byte_ms is not None:
             self.latencies.add(first_byte_ms)
 

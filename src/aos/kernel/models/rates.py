@@ -61,15 +61,21 @@ class RateRoom:
     tokens_until: float = 0.0
     blocked_until: float = 0.0
 
-    def lacks(self, input_tokens: int, now_seconds: float) -> str:
-        """Say why there is no room for a request with so many input tokens; nothing where there is or none is known."""
+    def lacks(self, input_tokens: int, now_seconds: float) -> tuple[str, float]:
+        """Say why there is no room for a request with so many input tokens, and for how many seconds.
+
+        Nothing and 0 where there is room, or none is known.
+        """
         if now_seconds < self.blocked_until:
-            return f"its provider asked to wait {_shown(self.blocked_until - now_seconds)}"
+            left = self.blocked_until - now_seconds
+            return f"its provider asked to wait {_shown(left)}", left
         if self.requests_left == 0 and now_seconds < self.requests_until:
-            return f"its rate limit has no request left for {_shown(self.requests_until - now_seconds)}"
+            left = self.requests_until - now_seconds
+            return f"its rate limit has no request left for {_shown(left)}", left
         if self.tokens_left is not None and self.tokens_left < input_tokens and now_seconds < self.tokens_until:
-            return f"its rate limit has {self.tokens_left} tokens left for {_shown(self.tokens_until - now_seconds)}"
-        return ""
+            left = self.tokens_until - now_seconds
+            return f"its rate limit has {self.tokens_left} tokens left for {_shown(left)}", left
+        return "", 0.0
 
 
 def learn_rates(

@@ -15,7 +15,7 @@ from typing import Final
 
 from aos.kernel.dialects.translate.requests import can_speak
 from aos.kernel.dialects.values import Dialect
-from aos.kernel.models.health import BreakerState, Health
+from aos.kernel.models.health import Health
 from aos.kernel.models.scores import Seen, score
 from aos.kernel.models.values import Capability, Model, Objective, Provider, Purpose
 from aos.kernel.models.wishes import AUTO, Wish, demand, input_estimate, purpose_of
@@ -42,6 +42,8 @@ class Candidate:
     cost_nanos: int = 0
     """What the call costs at most."""
     health: Health = field(default_factory=Health)
+    barred: str = ""
+    """Why policy keeps the caller from it; empty where the caller may ask it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Choice:
         return tuple(ranked.name for ranked in self.order)
 
 
-def candidate_of(model: Model, health: Health, *, cost_nanos: int) -> Candidate:
+def candidate_of(model: Model, health: Health, *, cost_nanos: int, barred: str = "") -> Candidate:
     """Return what a choice reads of a model; `cost_nanos` is its bound, in the currency of all candidates."""
     return Candidate(
         model.name,
@@ -97,6 +99,7 @@ def candidate_of(model: Model, health: Health, *, cost_nanos: int) -> Candidate:
         model.region,
         cost_nanos,
         health,
+        barred,
     )
 
 
@@ -171,14 +174,16 @@ def _why_not(wish: Wish, candidate: Candidate, residency: Sequence[str]) -> str:
 
     Where the request names its model, what the model can do is its author's business: only facts of the moment count.
     """
+    if candidate.barred:
+        return candidate.barred
     if dialect_for(wish.dialect, candidate.dialects) is None:
         return f"it does not speak {wish.dialect}, nor a dialect that is translated to"
     if residency and candidate.region not in residency and candidate.provider is not Provider.LOCAL:
         return f"its region `{candidate.region or 'not said'}` is none of {', '.join(residency)}"
     if wish.purpose and (reason := _why_unable(wish, candidate)):
         return reason
-    if candidate.health.breaker is BreakerState.OPEN:
-        return f"its breaker is open: {candidate.health.error_per_mille / 10:g} % of its last calls failed"
+    if candidate.health.open:
+        return candidate.health.open
     if wish.room_nanos is not None and candidate.cost_nanos > wish.room_nanos:
         return f"it may cost {candidate.cost_nanos} nanos and the budget has {wish.room_nanos} left"
     return candidate.health.room
