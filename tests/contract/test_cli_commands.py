@@ -192,8 +192,27 @@ def test_a_login_that_the_server_refuses_is_not_kept(aos: Cli, peer: Peer) -> No
 
 
 def test_the_console_opens_in_the_browser(aos: Cli, peer: Peer) -> None:
+    aos.token = ""
     assert aos("login", "--open").status == 0
     assert aos.opened == [f"{peer.url}/console/"]
+
+
+def test_who_is_signed_in_here_is_signed_in_to_the_console_too(aos: Cli, peer: Peer) -> None:
+    peer.give("GET /whoami", {"id": "01a20915-e1a4-74ed-abc1-13f62846422f", "email": "maria@larkspur.example"})
+    peer.give("POST /people/01a20915-e1a4-74ed-abc1-13f62846422f/link", {"link": "aosl_own"})
+    assert aos("login", "--open").status == 0
+    assert aos.opened == [f"{peer.url}/console/sign-in?link=aosl_own"]
+
+
+def test_a_login_that_replaces_another_persons_says_so(aos: Cli, peer: Peer) -> None:
+    aos.token = ""
+    peer.give("POST /people/link", {"token": "aosp_new"})
+    peer.give("GET /whoami", {"email": "maria@larkspur.example", "roles": ["admin"]})
+    peer.give("GET /whoami", {"email": "ben@larkspur.example", "roles": ["admin"]})
+    assert aos("login", "link").err == ""
+    done = aos("login", "link")
+    assert done.status == 0
+    assert "maria@larkspur.example was signed in here until now" in done.err
 
 
 def test_without_a_browser_the_address_is_said_whole_and_by_itself(aos: Cli, peer: Peer) -> None:

@@ -84,6 +84,10 @@ class Console:
         query = "select id from approval where run_id = %s and status = 'pending' and rules::text like %s order by id"
         return str(self.rows(query, self.run_id, f"%{rule}%")[0][0])
 
+    def outside(self) -> str:
+        """Return the id of the act that was refused outside of any run."""
+        return str(self.rows("select id from action where run_id is null and state = 'refused'")[0][0])
+
     def addresses(self) -> dict[str, str]:
         """Return every kind of page by name."""
         run = f"/console/runs/{self.run_id}"
@@ -93,6 +97,7 @@ class Console:
             "acts": f"{run}?view=acts",
             "decisions": f"{run}?view=decisions",
             "act": f"{run}?view=decisions&action={self.action('payments.create', 'account-from-record')}",
+            "outside": f"/console/acts/{self.outside()}",
             "approvals": "/console/approvals?status=all",
             "approval": f"/console/approvals/{self.approval('large-payments')}",
             "fleet": "/console/fleet",

@@ -89,6 +89,21 @@ def test_an_act_shows_where_each_argument_came_from_and_its_place_in_the_log(
     page.context.close()
 
 
+def test_an_act_outside_of_runs_is_found_by_its_id_and_says_why_it_was_refused(
+    console: Console, browser: Browser
+) -> None:
+    page = console.signed_in(browser, "/console/runs")
+    page.get_by_role("link", name="Acts outside of runs").click()
+    assert page.locator("#acts tbody tr").count() == 3, "two acts, and the fact that a rule looked up"
+    page.get_by_role("link", name="Refused").click()
+    assert page.locator("#acts tbody tr").count() == 1
+    page.goto(f"{console.url}/console/search?q={console.outside()}")
+    inspector = page.locator("#inspector")
+    expect(inspector).to_contain_text("Refused by account-from-record: a denial outweighs every permission.")
+    expect(inspector.locator("tr", has_text="act.refused")).to_contain_text("leaf")
+    page.context.close()
+
+
 def test_nothing_breaks_the_content_security_policy(console: Console, browser: Browser) -> None:
     context = console.context(browser)
     said: list[str] = []

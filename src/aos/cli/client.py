@@ -33,6 +33,7 @@ class Client:
 
     def __init__(self, url: str, *, token: str = "", organization: str = "") -> None:
         headers = {"AOS-Version": "1", "Accept": "application/json", "User-Agent": "aos-cli"}
+        self.signed_in = bool(token)
         if token:
             headers["Authorization"] = f"Bearer {token}"
         if organization:

@@ -12,7 +12,7 @@ from aos.cli.client import Client, Object, path_to
 from aos.cli.failures import CliError, ExitStatus, usage_error
 from aos.cli.output import clean, detail
 from aos.cli.registry import Collection
-from aos.cli.session import Session, find_id, session_of, token_field, write_credentials
+from aos.cli.session import Session, find_id, read_credentials, session_of, token_field, write_credentials
 from aos.kernel.people import Role
 
 PEOPLE: Final = Collection("/people", "person", ("email", "name", "roles", "created_at"))
@@ -99,7 +99,7 @@ def login(
     session = session_of(context)
     config = session.config
     if open_page:
-        _open(session, link or f"{config.url.rstrip('/')}/console/")
+        _open(session, link or _own_page(session))
         return
     if bool(link) == token_stdin:
         raise usage_error("give either a one-time link or --token-stdin")
@@ -114,8 +114,20 @@ def login(
         person = client.get("/whoami")
     finally:
         client.close()
+    before = read_credentials(config.config_home).get(config.url, {}).get("email", "")
     write_credentials(config.config_home, config.url, _kept(token, config.organization, person))
+    if before not in ("", _email(person)):
+        session.out.note(f"{before} was signed in here until now; `XDG_CONFIG_HOME` keeps people apart")
     session.out.say(person, f"signed in to {config.url} as {_email(person)}")
+
+
+def _own_page(session: Session) -> str:
+    """Return an address that signs in to the console whoever is signed in here; the console's door where nobody is."""
+    console = f"{session.config.url.rstrip('/')}/console/"
+    if not session.signed_in:
+        return console
+    made = session.client.post(path_to("people", str(session.client.get("/whoami")["id"]), "link"))
+    return f"{console}sign-in?link={made['link']}"
 
 
 def _open(session: Session, page: str) -> None:
@@ -141,7 +153,7 @@ def _kept(token: str, organization: str, person: Object) -> dict[str, str]:
     """Return what is stored: the newest token counts, and each organization keeps the one that opened it last."""
     opened: list[Object] = person.get("organizations", [])
     return (
-        {"token": token}
+        {"token": token, "email": _email(person)}
         | {token_field(str(each["name"])): token for each in opened}
         | ({"organization": organization} if organization else {})
     )

@@ -58,6 +58,7 @@ COLLECTIONS: Final = (
         drafted=True,
     ),
     Collection("/budgets", "budget", ("id", "name", "scope", "limit", "per", "settled", "held", "left")),
+    Collection("/actions", "action", ("id", "kind", "name", "state", "agent", "cost", "run_id", "intended_at")),
     Collection("/workflows", "workflow", ("name", "version", "draft_version", "tasks", "created_at"), drafted=True),
 )
 """The collections that have nothing but `list`, `show` and `publish`."""

@@ -36,6 +36,11 @@ class Session:
             self._client = Client(self.config.url, token=token, organization=organization)
         return self._client
 
+    @property
+    def signed_in(self) -> bool:
+        """Say whether somebody is signed in to this server."""
+        return self.client.signed_in
+
     def hint(self, words: str) -> str:
         """Return a command in back-ticks that works when typed next: with the organization, where one was chosen."""
         chosen = self.config.organization

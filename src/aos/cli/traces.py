@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from aos.cli.client import Object, path_to
+from aos.cli.failures import CliError, ExitStatus
 from aos.cli.output import STATE_STYLES, clean, cost_text, short
 from aos.cli.run_tree import awaited_text
 from aos.cli.session import find_id, session_of
@@ -31,7 +32,13 @@ def trace(
     if only not in ("", "refused"):
         raise typer.BadParameter(f"`{only}` is not `refused`", param_hint="--only")
     session = session_of(context)
-    id = find_id(session, "/runs", run)
+    try:
+        id = find_id(session, "/runs", run)
+    except CliError as error:
+        if run == "last" and error.status is ExitStatus.NOT_FOUND:
+            outside = "what agents did outside of runs: aos actions list --where run=none"
+            raise CliError(error.title, error.detail, error.status, hints=(*error.hints, outside)) from error
+        raise
     found = session.client.get(path_to("traces", id, "tree"))
     kept = prune_tree(found) if only else found
     session.out.emit(kept or {}, lambda: draw_tree(kept, empty="nothing was refused"))

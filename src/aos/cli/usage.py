@@ -21,6 +21,7 @@ class UsageBy(StrEnum):
     AGENT = "agent"
     DEPARTMENT = "department"
     DAY = "day"
+    MODEL = "model"
     RUN = "run"
     TOOL = "tool"
     WORKFLOW = "workflow"

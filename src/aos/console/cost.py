@@ -21,7 +21,14 @@ from aos.operations.usage import UsageBy, UsageGroup, UsageQuery, UsageReport, r
 BAR_WIDTH: Final = 1_000
 WARN_PERCENT: Final = 80
 GROUPS_SHOWN: Final = 100
-BY: Final = (("agent", "Agent"), ("tool", "Tool"), ("run", "Run"), ("workflow", "Workflow"), ("day", "Day"))
+BY: Final = (
+    ("agent", "Agent"),
+    ("tool", "Tool"),
+    ("model", "Model"),
+    ("run", "Run"),
+    ("workflow", "Workflow"),
+    ("day", "Day"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,7 @@ def _address_of(visit: Visit, id: UUID) -> str:
     drivers = services().drivers
 
     def action() -> str:
-        found = show_action(drivers, visit.actor, id)
-        return f"/console/runs/{found.run_id}?view=acts&action={id}" if found.run_id else ""
+        return f"/console/acts/{show_action(drivers, visit.actor, id).id}"
 
     tries: tuple[Callable[[], str], ...] = (
         lambda: f"/console/runs/{show_run(drivers, visit.actor, id).run.id}",

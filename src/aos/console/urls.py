@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from aos.console import (
+    acts,
     approvals,
     assets,
     audit,
@@ -44,6 +45,7 @@ urlpatterns: Final = [
     *runs.urlpatterns,
     *run.urlpatterns,
     *run_orders.urlpatterns,
+    *acts.urlpatterns,
     *approvals.urlpatterns,
     *policies.urlpatterns,
     *schedules.urlpatterns,

@@ -220,6 +220,9 @@ def budget(detail: BudgetDetail) -> Shown:
         "revision": detail.revision,
         **budget_document(detail.spec),
         "limit": money(detail.spec.limit),
+        "settled": money(detail.settled),
+        "held": money(detail.held),
+        "left": money(detail.left),
         "created_at": instant(detail.created_at),
         "retired_at": instant(detail.retired_at),
     }

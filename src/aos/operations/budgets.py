@@ -21,13 +21,21 @@ from aos.store.cold.connection import run_sql
 
 @dataclass(frozen=True, slots=True)
 class BudgetDetail:
-    """One budget as it is shown."""
+    """One budget as it is shown: `settled` is charged in the period that runs now, `held` is kept for acts under way."""
 
     id: UUID
     spec: BudgetSpec
     revision: int
+    settled: Money
+    held: Money
     created_at: datetime
     retired_at: datetime | None
+
+    @property
+    def left(self) -> Money:
+        """Return what may still be held; nothing where more was charged than the limit allows."""
+        limit = self.spec.limit
+        return Money(max(limit.nanos - self.settled.nanos - self.held.nanos, 0), limit.currency)
 
 
 def create_budget(edit: Edit, spec: BudgetSpec) -> UUID:
@@ -122,4 +130,5 @@ def _detail(row: Mapping[str, Any]) -> BudgetDetail:
         warn_at_percent=tuple(row["warn_at"]),
         on_limit=row["on_limit"],
     )
-    return BudgetDetail(row["id"], spec, row["revision"], row["created_at"], row["retired_at"])
+    settled, held = (Money(row[f"{each}_nanos"], row["currency"]) for each in ("settled", "held"))
+    return BudgetDetail(row["id"], spec, row["revision"], settled, held, row["created_at"], row["retired_at"])

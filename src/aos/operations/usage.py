@@ -45,6 +45,7 @@ class UsageBy(StrEnum):
     AGENT = "agent"
     DAY = "day"
     DEPARTMENT = "department"
+    MODEL = "model"
     RUN = "run"
     TOOL = "tool"
     WORKFLOW = "workflow"
@@ -81,6 +82,11 @@ class UsageSum:
     cost: Money
     estimated: Money
     other_costs: tuple[Money, ...]
+
+    @property
+    def calls(self) -> int:
+        """Return how many tools and models were called."""
+        return self.tool_calls + self.model_calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,13 @@
--- A page of budgets.
+-- A page of budgets, with what is charged and held in the period that runs now.
 select b.id, b.name, b.scope, b.scope_id, coalesce(a.name, d.name, '') as scope_name, b.currency, b.limit_nanos,
-  b.period, b.warn_at, b.on_limit, b.revision, b.created_at, b.retired_at
+  b.period, b.warn_at, b.on_limit, b.revision, b.created_at, b.retired_at,
+  coalesce(u.settled_nanos, 0) as settled_nanos, coalesce(u.held_nanos, 0) as held_nanos
 from budget b
+join organization_settings s on s.organization_id = b.organization_id
+left join budget_account u on u.organization_id = b.organization_id and u.budget_id = b.id
+  and u.period_start = case b.period
+    when 'total' then date '0001-01-01'
+    else date_trunc(b.period, aos_now() at time zone s.timezone)::date end
 left join agent a on a.organization_id = b.organization_id and a.id = b.scope_id
 left join department d on d.organization_id = b.organization_id and d.id = b.scope_id
 where b.organization_id = %(organization_id)s

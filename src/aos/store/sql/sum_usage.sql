@@ -7,6 +7,7 @@ with used as (
       when 'department' then coalesce(e.department_id::text, '')
       when 'run' then coalesce(e.run_id::text, '')
       when 'tool' then case e.kind when 'tool_call' then e.name else '' end
+      when 'model' then case e.kind when 'model_call' then e.name else '' end
       when 'workflow' then coalesce(r.workflow_id::text, '')
       when 'day' then to_char(e.at at time zone s.timezone, 'YYYY-MM-DD')
       else '' end as key
