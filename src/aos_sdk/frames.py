@@ -59,11 +59,15 @@ class CallError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Raised(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An exception of the author's code, as text: the class never crosses the wire."""
+    """An exception of the author's code, as text: the class never crosses the wire.
+
+    `where` is the last line of the author's own code that it came through, `file.py:12`; empty where there is none.
+    """
 
     type: str
     message: str
     traceback: str = ""
+    where: str = ""
 
 
 class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):

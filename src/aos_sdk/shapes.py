@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from aos_sdk.errors import ChildFailed, InvalidCall, StepFailed, call_failure
@@ -17,6 +18,7 @@ from aos_sdk.replay import Outcome
 TRACEBACK_LENGTH_MAX = 8_000
 """Characters of a traceback that leave the host: its end, where the cause stands."""
 MESSAGE_LENGTH_MAX = 2_000
+_OURS = Path(__file__).parent
 Join: TypeAlias = Literal["all", "any"] | int
 """How many of some tasks must have ended."""
 
@@ -178,7 +180,10 @@ def step_arguments(args: Sequence[object]) -> dict[str, Json]:
 def raised(error: BaseException) -> Raised:
     """Return an exception as text, its traceback bounded."""
     text = "".join(traceback.format_exception(error))
-    return Raised(type(error).__qualname__, clean(str(error))[:MESSAGE_LENGTH_MAX], clean(text)[-TRACEBACK_LENGTH_MAX:])
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _OURS not in Path(frame.filename).parents]
+    where = clean(f"{Path(own[-1].filename).name}:{own[-1].lineno}") if own else ""
+    said = clean(str(error))[:MESSAGE_LENGTH_MAX]
+    return Raised(type(error).__qualname__, said, clean(text)[-TRACEBACK_LENGTH_MAX:], where)
 
 
 def result_value(value: object) -> Json:

@@ -67,7 +67,7 @@ def test_a_hook_prints_its_secret_where_it_is_made_and_nowhere_else(real: Cli) -
     assert done(real, "hooks", "pause", "invoices") == "hook invoices is paused\n"
     assert done(real, "hooks", "resume", "invoices") == "hook invoices is open\n"
     unasked = real("hooks", "delete", "invoices")
-    assert (unasked.status, "--yes" in unasked.err) == (5, True), "nobody sits at a terminal to be asked"
+    assert (unasked.status, "--yes" in unasked.err) == (2, True), "nobody sits at a terminal to be asked"
     assert done(real, "hooks", "delete", "invoices", "--yes") == "hook invoices is closed\n"
     assert real("hooks", "show", "invoices").status == 3
 

@@ -119,7 +119,7 @@ class Output:
             return
         if not self.asks:
             detail = f"nobody can be asked here ({question}): repeat it with --yes"
-            raise CliError("Waits for a person", detail, ExitStatus.WAITS)
+            raise CliError("Needs a yes", detail, ExitStatus.USAGE)
         if not self.confirm(question):
             raise Abort
 

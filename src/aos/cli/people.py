@@ -40,6 +40,8 @@ def invite(
     body: dict[str, Any] = {"email": email, "roles": [each.value for each in role or []]}
     answer = session.client.post(PEOPLE.path, {**body, "name": name} if name else body)
     session.out.emit(answer, lambda: detail(answer, times=session.out.ago))
+    if answer.get("link"):
+        session.out.note(f"for them, once: `aos login {answer['link']} --url {session.client.url}`")
 
 
 @people.command("assign")

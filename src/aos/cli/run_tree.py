@@ -57,6 +57,11 @@ class RunView:
         return self.state in ENDED
 
     @property
+    def result(self) -> Any:
+        """Return what the run returned, None where it is nothing."""
+        return self.run.get("output", self.run.get("result"))
+
+    @property
     def approval_id(self) -> str:
         """Return an approval that the run waits for, where the server named one."""
         found = [each for each in self.run.get("approvals") or [] if isinstance(each, Mapping)]

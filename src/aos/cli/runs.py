@@ -29,6 +29,9 @@ RUNS: Final = Collection(
     ("id", "name", "state", "tasks_open", "tasks_total", "actions", "refused", "waiting", "cost", "created_at"),
 )
 INPUT_BYTES_MAX: Final = 1_000_000
+RESULT_LINES_MAX: Final = 40
+RESULT_CHARACTERS_MAX: Final = 4_000
+"""How much of a result `runs show` prints; all of it comes with `--json`, and where a run is followed to its end."""
 
 group = typer.Typer(help="The runs.", no_args_is_help=True)
 
@@ -125,7 +128,8 @@ def finish(
     view = follow_run(
         session, id, ask=ask if session.out.asks and not stop_at_approval else None, until_waiting=stop_at_approval
     )
-    session.out.emit(view.run, lambda: _result(view))
+    if session.out.json or view.result is not None:
+        session.out.emit(view.run, lambda: _result(view))
     if undone := undoing_line(view.run):
         session.out.note(undone)
     if then is not None:
@@ -183,9 +187,20 @@ def fork_lines(run: Object) -> list[str]:
 
 
 def _result(view: RunView) -> RenderableType:
-    result = view.run.get("output", view.run.get("result"))
+    result = view.result
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, indent=2)
     return Text("" if result is None else clean(text))
+
+
+def _beginning(view: RunView) -> RenderableType:
+    """Return what a run returned as far as a person reads it at a glance."""
+    whole = _result(view)
+    lines = str(whole).splitlines()
+    if len(lines) <= RESULT_LINES_MAX and len(str(whole)) <= RESULT_CHARACTERS_MAX:
+        return whole
+    shown = "\n".join(lines[:RESULT_LINES_MAX])[:RESULT_CHARACTERS_MAX]
+    id = short(view.run.get("id"))
+    return Text(f"{shown}\n... {len(lines)} lines in all: aos runs show {id} --json")
 
 
 @group.command("wait")
@@ -209,7 +224,7 @@ def show(context: typer.Context, run_id: IdArgument) -> None:
     view = RunView()
     view.take_run(found)
     lines = [Text(each) for each in (undoing_line(found), *fork_lines(found)) if each]
-    session.out.emit(found, lambda: Group(draw_run(view, session.config.now()), *lines, _result(view)))
+    session.out.emit(found, lambda: Group(draw_run(view, session.config.now()), *lines, _beginning(view)))
 
 
 def logs(

@@ -344,6 +344,8 @@ def _end_of(ended: Ended) -> PassEnd:
                     "an agent raised %s", error.type, extra={"task": ended.task_id, "traceback": error.traceback}
                 )
             told = f"{error.type}: {error.message}" if error is not None else "the function raised"
+            if error is not None and error.where:
+                told = f"{told} ({error.where})"
             name = error.type if error is not None else ""
             return Failed("memory-limit" if name == "MemoryError" else "raised", told, error_class=name)
 
