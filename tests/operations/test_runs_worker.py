@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -112,7 +113,7 @@ def test_a_failed_task_skips_what_needs_it_and_fails_the_run(database: Database)
             assert states == {"bad": "failed", "after": "skipped", "later": "skipped", "apart": "succeeded"}
             bad = aos.tasks(run["id"])["bad"]
             assert bad["attempt"] == 2
-            told = aos.content(bad["error_content_id"])
+            told: Any = aos.content(bad["error_content_id"])
             assert (told["code"], told["detail"].partition(" (")[0]) == ("raised", "ValueError: attempt 2 fails")
             assert re.fullmatch(r".* \(run_agents\.py:\d+\)", told["detail"]), "with the author's own line"
             await aos.check_books()
