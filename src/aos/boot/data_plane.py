@@ -31,6 +31,7 @@ from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
+from aos.operations.oauth import TokenEndpoint
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
@@ -65,7 +66,10 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         hooks = HookCalls(hot.database, hot.facts, runs, hot.drivers, signals=signals)
         feeds = RunFeeds(hot.database)
         models = ModelCalls(hot.gate, hot.facts, hot.drivers)
-        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks, models))
+        oauth = TokenEndpoint(hot.database, hot.tokens, hot.authenticator)
+        doors = build_app(
+            Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks, models, oauth)
+        )
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         settle_garbage()
         listening = socket.socket(fileno=plan.listen_fd)

@@ -19,11 +19,13 @@ from aos.boot.plan import Plan, Ready
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
+from aos.drivers.jwts import StandardJwts
 from aos.drivers.key_file import KeyFile
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import AosError
 from aos.kernel.ports import KeyEncryption, ToolCaller
 from aos.kernel.tools import ToolTransport
+from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.drivers import Drivers, ModelServers
@@ -48,6 +50,7 @@ class HotServices:
     runs: RunFactsCache
     gate: Gate
     authenticator: Authenticator
+    tokens: AccessTokens
     bell: Bell
     drivers: Drivers
     ready: Ready
@@ -78,6 +81,7 @@ async def open_services(
     facts = FactsCache(database, drivers)
     runs = RunFactsCache(database, facts, drivers)
     callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
+    tokens = AccessTokens(database, facts, drivers, plan.addresses)
     bell = Bell(database)
     await database.open()
     try:
@@ -89,7 +93,8 @@ async def open_services(
             facts,
             runs,
             Gate(database, facts, runs, drivers),
-            Authenticator(database, facts),
+            Authenticator(database, facts, tokens),
+            tokens,
             bell,
             drivers,
             ready,
@@ -115,6 +120,7 @@ def standard_drivers(
         keys=keys,
         tools=tools or {},
         models=models,
+        jwts=StandardJwts(),
     )
 
 

@@ -178,6 +178,7 @@ TOKEN_NEW: Final[Schema] = closed(
 LINK: Final[Schema] = closed({"link": TEXT, "label": LABEL}, optional=("label",))
 SECRET_NEW: Final[Schema] = closed({"name": TEXT, "value": {"type": "string", "minLength": 1}})
 SECRET_VALUE: Final[Schema] = closed({"value": {"type": "string", "minLength": 1}})
+SIGNING_KEY_ROTATE: Final[Schema] = closed({"purpose": {"const": "access"}}, optional=("purpose",))
 _PUBLISHED: Final[Schema] = {"version": {"type": "integer", "minimum": 1}}
 PUBLISH: Final[Schema] = closed(_PUBLISHED, optional=("version",))
 """What is read: a number that is missing has an error of its own, which says what waits."""
@@ -377,6 +378,18 @@ def _other_components() -> dict[str, Schema]:
         },
         "Secret": closed({"id": UUID, "name": TEXT, "version": NUMBER, "created_at": INSTANT, "updated_at": INSTANT}),
         "SecretSet": closed({"name": TEXT, "version": NUMBER}),
+        "SigningKey": closed(
+            {
+                "id": UUID,
+                "purpose": {"enum": ["access", "checkpoint", "token"]},
+                "state": {"enum": ["next", "current", "retired"]},
+                "public_key": {**maybe(_JWK), "description": "Null where only AOS checks what is signed"},
+                "created_at": INSTANT,
+                "retired_at": maybe(INSTANT),
+            }
+        ),
+        "SigningKeyRotated": closed({"id": UUID, "purpose": TEXT, "state": TEXT}),
+        "SigningKeyRotate": SIGNING_KEY_ROTATE,
         "SecretNew": SECRET_NEW,
         "SecretValue": SECRET_VALUE,
         "Applied": closed(
