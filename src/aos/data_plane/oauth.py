@@ -19,7 +19,15 @@ from aos.data_plane.http import Receive, Response, Scope, headers_of, json_respo
 from aos.kernel.errors import AosError, InvalidRequest, MethodNotAllowed, TokenRefused, Unavailable
 from aos.kernel.jwk import public_jwk
 from aos.kernel.limits import TOKEN_BODY_BYTES_MAX
-from aos.kernel.oauth import ACCESS_TOKEN_TYPE, ALGORITHM, JWKS_PATH, SERVER_METADATA_PATH, TOKEN_PATH
+from aos.kernel.oauth import (
+    ACCESS_TOKEN_TYPE,
+    ALGORITHM,
+    ALGORITHMS,
+    AUTHORIZATION_PATH,
+    JWKS_PATH,
+    SERVER_METADATA_PATH,
+    TOKEN_PATH,
+)
 from aos.operations.oauth import GRANTS, IssuedToken, TokenRequest
 
 log = logging.getLogger("aos.data_plane")
@@ -27,6 +35,7 @@ log = logging.getLogger("aos.data_plane")
 FIELDS_MAX: Final = 32
 JWKS_AGE_SECONDS: Final = 300
 """How long the keys may be kept: the next one is among them long before it signs."""
+_NO_BROWSER: Final = "unsupported_response_type"
 _FORM: Final = "application/x-www-form-urlencoded"
 _REPEATABLE: Final = "resource"
 _READ: Final = (
@@ -40,7 +49,7 @@ _UNSAID: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 def is_oauth_path(path: str) -> bool:
     """Say whether a path is answered here."""
-    return path in (TOKEN_PATH, JWKS_PATH, SERVER_METADATA_PATH)
+    return path in (TOKEN_PATH, AUTHORIZATION_PATH, JWKS_PATH, SERVER_METADATA_PATH)
 
 
 async def oauth_door(services: Services, scope: Scope, receive: Receive) -> Response:
@@ -49,6 +58,8 @@ async def oauth_door(services: Services, scope: Scope, receive: Receive) -> Resp
     try:
         if path == TOKEN_PATH:
             return await _token(services, scope, receive)
+        if path == AUTHORIZATION_PATH:  # common clients do not read metadata that names none
+            raise TokenRefused("nobody signs in by a browser here: agents do by their keys", code=_NO_BROWSER)
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(f"{scope['method']} is not possible here, use GET")
         return await (_jwks(services, scope) if path == JWKS_PATH else _metadata(services, scope))
@@ -112,12 +123,13 @@ async def _metadata(services: Services, scope: Scope) -> Response:
     issuer = issuer_of(base_url(scope, headers_of(scope)), services.oauth.tokens.addresses)
     document = {
         "issuer": issuer,
+        "authorization_endpoint": issuer + AUTHORIZATION_PATH,
         "token_endpoint": issuer + TOKEN_PATH,
         "jwks_uri": issuer + JWKS_PATH,
         "response_types_supported": [],
         "grant_types_supported": list(GRANTS),
         "token_endpoint_auth_methods_supported": ["private_key_jwt", "none"],
-        "token_endpoint_auth_signing_alg_values_supported": [ALGORITHM],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
     }
     return json_response(200, document, headers={"cache-control": f"public, max-age={JWKS_AGE_SECONDS}"})
 
@@ -143,7 +155,7 @@ def _refused(error: AosError, scope: Scope) -> Response:
     more: dict[str, str] = {}
     if error.status == 405:
         more["allow"] = "POST" if scope["path"] == TOKEN_PATH else "GET, HEAD"
-    if scope["path"] != TOKEN_PATH:
+    if scope["path"] not in (TOKEN_PATH, AUTHORIZATION_PATH):
         return problem(error, scope["path"], headers=_encoded(more))
     if error.retryable:
         more["retry-after"] = "1"

@@ -11,14 +11,14 @@ from typing import Any, Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from jwt import PyJWS
+from jwt.algorithms import OKPAlgorithm
 from jwt.exceptions import PyJWTError
 
 from aos.kernel.limits import JWT_BYTES_MAX
-from aos.kernel.oauth import ALGORITHM, Jwt
+from aos.kernel.oauth import ALGORITHM, ALGORITHMS, Jwt
 
 KEYS_MAX: Final = 1_024
 """Keys whose expanded form is kept, of either half."""
-_ALGORITHMS: Final = [ALGORITHM]
 _UNPROVED: Final = {"verify_signature": False}
 
 
@@ -26,7 +26,9 @@ class StandardJwts:
     """The `Jwts` port."""
 
     def __init__(self) -> None:
-        self._jws = PyJWS(algorithms=_ALGORITHMS)  # it does not even know another
+        self._jws = PyJWS(algorithms=[])  # it does not even know another than these
+        for name in ALGORITHMS:
+            self._jws.register_algorithm(name, OKPAlgorithm())
 
     def read(self, token: str) -> Jwt | None:
         """Return what a token says, proved by nothing; None where it is too long or malformed."""
@@ -38,7 +40,7 @@ class StandardJwts:
             key = _public(public)
         except ValueError:
             return None
-        return self._decode(token, key=key, algorithms=_ALGORITHMS)
+        return self._decode(token, key=key, algorithms=list(ALGORITHMS))
 
     def sign(self, jwt: Jwt, private: bytes) -> str:
         """Return the signed token."""

@@ -21,6 +21,7 @@ from aos.kernel.errors import TokenRefused
 from aos.kernel.json import Json
 
 TOKEN_PATH: Final = "/oauth/token"
+AUTHORIZATION_PATH: Final = "/oauth/authorize"
 JWKS_PATH: Final = "/.well-known/jwks.json"
 SERVER_METADATA_PATH: Final = "/.well-known/oauth-authorization-server"
 
@@ -29,6 +30,9 @@ TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ACCESS_TOKEN_TYPE: Final = "urn:ietf:params:oauth:token-type:access_token"
 ALGORITHM: Final = "EdDSA"
+"""What access tokens are signed with."""
+ALGORITHMS: Final = (ALGORITHM, "Ed25519")
+"""What assertions may be signed with: one algorithm by its two names (RFC 8037, RFC 9864), that of agents' keys."""
 ACCESS_TYPE: Final = "at+jwt"
 
 ACCESS_TOKEN_SECONDS: Final = 600
@@ -113,7 +117,7 @@ def name_client(text: str) -> ClientName:
 
 def subject_of(jwt: Jwt) -> str:
     """Return who an assertion says it is; raise TokenRefused where issuer and subject are not the same client."""
-    if jwt.header.get("alg") != ALGORITHM:
+    if jwt.header.get("alg") not in ALGORITHMS:
         raise _client(f"the assertion is signed with `{str(jwt.header.get('alg'))[:20]}`: sign with {ALGORITHM}")
     subject = jwt.claims.get("sub")
     if not isinstance(subject, str) or not subject or jwt.claims.get("iss") != subject:
