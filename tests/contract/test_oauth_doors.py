@@ -218,7 +218,7 @@ def signed(door: Door, world: World, **more: Any) -> str:
         "jti": "1", "aos_organization": str(world.organization_id), "aos_key": str(row[0]),
     } | more  # fmt: skip
     header = {"typ": said.pop("typ", "at+jwt"), "kid": str(said.pop("kid", key.id))}
-    private = said.pop("private", Ed25519PrivateKey.from_private_bytes(key.private))
+    private: Any = said.pop("private", Ed25519PrivateKey.from_private_bytes(key.private))
     return jwt.encode({k: v for k, v in said.items() if v is not None}, private, algorithm="EdDSA", headers=header)
 
 

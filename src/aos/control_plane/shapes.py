@@ -203,6 +203,7 @@ def components() -> dict[str, Schema]:
         },
         **_registry_components(),
         **_people_components(),
+        **_key_components(),
         **_other_components(),
     }
 
@@ -351,6 +352,23 @@ def _people_components() -> dict[str, Schema]:
     }
 
 
+def _key_components() -> dict[str, Schema]:
+    return {
+        "SigningKey": closed(
+            {
+                "id": UUID,
+                "purpose": {"enum": ["access", "checkpoint", "token"]},
+                "state": {"enum": ["next", "current", "retired"]},
+                "public_key": {**maybe(_JWK), "description": "Null where only AOS checks what is signed"},
+                "created_at": INSTANT,
+                "retired_at": maybe(INSTANT),
+            }
+        ),
+        "SigningKeyRotated": closed({"id": UUID, "purpose": TEXT, "state": TEXT}),
+        "SigningKeyRotate": SIGNING_KEY_ROTATE,
+    }
+
+
 def _other_components() -> dict[str, Schema]:
     return {
         "Money": closed(
@@ -378,18 +396,6 @@ def _other_components() -> dict[str, Schema]:
         },
         "Secret": closed({"id": UUID, "name": TEXT, "version": NUMBER, "created_at": INSTANT, "updated_at": INSTANT}),
         "SecretSet": closed({"name": TEXT, "version": NUMBER}),
-        "SigningKey": closed(
-            {
-                "id": UUID,
-                "purpose": {"enum": ["access", "checkpoint", "token"]},
-                "state": {"enum": ["next", "current", "retired"]},
-                "public_key": {**maybe(_JWK), "description": "Null where only AOS checks what is signed"},
-                "created_at": INSTANT,
-                "retired_at": maybe(INSTANT),
-            }
-        ),
-        "SigningKeyRotated": closed({"id": UUID, "purpose": TEXT, "state": TEXT}),
-        "SigningKeyRotate": SIGNING_KEY_ROTATE,
         "SecretNew": SECRET_NEW,
         "SecretValue": SECRET_VALUE,
         "Applied": closed(

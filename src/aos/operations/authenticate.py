@@ -35,7 +35,7 @@ class _Known:
 class Authenticator:
     """Turns tokens into principals."""
 
-    def __init__(self, database: Database, facts: FactsCache, access: AccessTokens) -> None:
+    def __init__(self, database: Database, facts: FactsCache, access: AccessTokens | None = None) -> None:
         self._database = database
         self._facts = facts
         self._access = access
@@ -84,6 +84,8 @@ class Authenticator:
         return principal
 
     async def _of_access_token(self, token: str, digest: bytes) -> Principal:
+        if self._access is None:
+            raise Unauthenticated("this process takes no access tokens")
         try:
             principal, expires_at = await self._access.read(token)
         except Unauthenticated:
