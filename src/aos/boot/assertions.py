@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -26,7 +27,7 @@ def sign_claims(key: str, claims: Mapping[str, object]) -> str:
 def _private(text: str) -> Ed25519PrivateKey:
     try:
         found = jwt.PyJWK.from_dict(_jwk(text), ALGORITHM).key if text.lstrip().startswith("{") else _pem(text)
-    except (jwt.PyJWTError, TypeError, json.JSONDecodeError) as error:
+    except (jwt.PyJWTError, TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise ValueError("give the JWK that AOS showed once, or PEM without a password") from error
     if not isinstance(found, Ed25519PrivateKey):
         raise ValueError("it is another kind of key, or only its public half")

@@ -7,6 +7,7 @@ import sys
 from typing import Annotated, Final
 
 import typer
+from rich.text import Text
 
 from aos.cli.failures import usage_error
 from aos.cli.output import clean
@@ -56,7 +57,11 @@ def token(
         "client_assertion": assertion,
     }
     answer = session.client.post_form(TOKEN_PATH, form)
-    session.out.emit(answer, lambda: clean(answer.get("access_token")))
+    session.out.emit(answer, lambda: _whole(answer.get("access_token")))
+
+
+def _whole(token: object) -> Text:
+    return Text(clean(token), no_wrap=True, overflow="ignore")
 
 
 def _read(file: str) -> str:
@@ -80,5 +85,5 @@ def rotate(
     """
     session = session_of(context)
     session.out.require_yes("Rotate the key that signs access tokens?", yes=yes)
-    answer = session.client.post("/signing-keys/rotate", {})
+    answer = session.client.post("/signing-keys/rotate")
     session.out.say(answer, f"access tokens are signed with the key {answer.get('id')} now")

@@ -178,7 +178,6 @@ TOKEN_NEW: Final[Schema] = closed(
 LINK: Final[Schema] = closed({"link": TEXT, "label": LABEL}, optional=("label",))
 SECRET_NEW: Final[Schema] = closed({"name": TEXT, "value": {"type": "string", "minLength": 1}})
 SECRET_VALUE: Final[Schema] = closed({"value": {"type": "string", "minLength": 1}})
-SIGNING_KEY_ROTATE: Final[Schema] = closed({"purpose": {"const": "access"}}, optional=("purpose",))
 _PUBLISHED: Final[Schema] = {"version": {"type": "integer", "minimum": 1}}
 PUBLISH: Final[Schema] = closed(_PUBLISHED, optional=("version",))
 """What is read: a number that is missing has an error of its own, which says what waits."""
@@ -365,7 +364,6 @@ def _key_components() -> dict[str, Schema]:
             }
         ),
         "SigningKeyRotated": closed({"id": UUID, "purpose": TEXT, "state": TEXT}),
-        "SigningKeyRotate": SIGNING_KEY_ROTATE,
     }
 
 

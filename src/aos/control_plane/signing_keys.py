@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework.request import Request
 
 from aos.control_plane import wire
-from aos.control_plane.bodies import one_of, page_query, read_fields
+from aos.control_plane.bodies import one_of, page_query
 from aos.control_plane.endpoint import Endpoint, page_response
 from aos.control_plane.openapi import operation
-from aos.control_plane.shapes import SIGNING_KEY_ROTATE
 from aos.operations.idempotency import Reply
 from aos.operations.key_rows import ACCESS
 from aos.operations.registry_records import Edit
-from aos.operations.signing_keys import list_signing_keys, rotate_signing_key
+from aos.operations.signing_keys import list_signing_keys, rotate_access_key
 
 FILTERS: Final = {"purpose": one_of(ACCESS, "checkpoint", "token"), "state": one_of("next", "current", "retired")}
 
@@ -37,16 +36,12 @@ class Rotate(Endpoint):
         "rotate_signing_key",
         "Let the next key sign access tokens from now on",
         answer="SigningKeyRotated",
-        body="SigningKeyRotate",
     )
     def post(self, request: Request) -> HttpResponse:
-        body: Any = read_fields(request._request, SIGNING_KEY_ROTATE)
-
         def do(edit: Edit) -> Reply:
-            purpose = body.get("purpose", ACCESS)
-            return Reply(200, {"id": str(rotate_signing_key(edit, purpose)), "purpose": purpose, "state": "current"})
+            return Reply(200, {"id": str(rotate_access_key(edit)), "purpose": ACCESS, "state": "current"})
 
-        return self.write(request, do, body=body)
+        return self.write(request, do)
 
 
 urlpatterns = [

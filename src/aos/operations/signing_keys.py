@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from msgspec import structs
 
-from aos.kernel.errors import FieldError, InvalidRequest
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Actor, Permission
 from aos.operations.data_keys import load_data_keys
@@ -21,9 +19,6 @@ from aos.operations.key_rows import ACCESS, new_signing_key
 from aos.operations.pages import Page, PageQuery, list_page
 from aos.operations.registry_records import Edit, reading
 from aos.store.cold.connection import run_sql
-
-ROTATED: Final = (ACCESS,)
-"""The purposes whose keys are rotated by hand: of the others, what was signed must be checked for ever, or by AOS alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +33,18 @@ class SigningKeyDetail:
     retired_at: datetime | None = None
 
 
-def rotate_signing_key(edit: Edit, purpose: str) -> UUID:
-    """Let the next key of a purpose sign, retire the one that did, make another next one; return the id of the new current.
+def rotate_access_key(edit: Edit) -> UUID:
+    """Let the next key sign access tokens, retire the one that did, make another next one; return the id of the new current.
 
-    Counts at once, in every process. Raises InvalidRequest for a purpose whose keys are not rotated.
+    Counts at once, in every process; what the retired one signed counts until it expires.
     """
     edit.require(Permission.KEY_ROTATE)
-    if purpose not in ROTATED:
-        detail = f"must be one of {', '.join(ROTATED)}, not `{purpose[:40]}`"
-        raise InvalidRequest(f"`purpose` {detail}", errors=[FieldError("/purpose", detail)])
-    which = {"organization_id": edit.organization_id, "purpose": purpose}
+    which = {"organization_id": edit.organization_id, "purpose": ACCESS}
     for row in run_sql("retire_signing_key", which):
         edit.record(RecordKind.KEY_CHANGED, "signing_key.retired", subject=f"signing_key:{row['id']}")
     promoted = run_sql("promote_signing_key", which)
-    current = promoted[0]["id"] if promoted else _make(edit, purpose, state="current")
-    _make(edit, purpose, state="next")
+    current = promoted[0]["id"] if promoted else _make(edit, state="current")
+    _make(edit, state="next")
     edit.record(RecordKind.KEY_CHANGED, "signing_key.rotated", subject=f"signing_key:{current}")
     return current
 
@@ -69,11 +61,11 @@ def list_signing_keys(actor: Actor, query: PageQuery) -> Page[SigningKeyDetail]:
         )
 
 
-def _make(edit: Edit, purpose: str, *, state: str) -> UUID:
+def _make(edit: Edit, *, state: str) -> UUID:
     keys = load_data_keys(edit.drivers, edit.organization_id)
     current = keys.current_id
     row = new_signing_key(
-        edit.drivers, edit.organization_id, purpose, state=state, data_key_id=current, key=keys.by_id[current]
+        edit.drivers, edit.organization_id, ACCESS, state=state, data_key_id=current, key=keys.by_id[current]
     )
     run_sql("insert_signing_key", structs.asdict(row))
     return row.id
