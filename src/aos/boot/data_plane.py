@@ -27,6 +27,7 @@ from aos.data_plane.binding import Services
 from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
 from aos.drivers.hosts.python_tools import PythonTools
+from aos.drivers.jwts import StandardJwts
 from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
 from aos.operations.hook_calls import HookCalls
@@ -57,7 +58,13 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=0) as hosts,
         open_models(plan) as servers,
-        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, models=servers) as hot,
+        open_services(
+            plan,
+            paths.key_file,
+            tools={ToolTransport.PYTHON: PythonTools(hosts)},
+            models=servers,
+            jwts=StandardJwts(),
+        ) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
         acts = OwnActs(hot.database, hot.facts, hot.gate, hot.drivers)

@@ -19,11 +19,10 @@ from aos.boot.plan import Plan, Ready
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
-from aos.drivers.jwts import StandardJwts
 from aos.drivers.key_file import KeyFile
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import AosError
-from aos.kernel.ports import KeyEncryption, ToolCaller
+from aos.kernel.ports import Jwts, KeyEncryption, ToolCaller
 from aos.kernel.tools import ToolTransport
 from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
@@ -63,11 +62,12 @@ async def open_services(
     *,
     tools: Mapping[ToolTransport, ToolCaller] | None = None,
     models: ModelServers | None = None,
+    jwts: Jwts | None = None,
     keeps_fresh: bool = True,
 ) -> AsyncIterator[HotServices]:
     """Open everything, fire the canaries, and keep facts and beat going until the end.
 
-    Without `keeps_fresh` it is the caller who reads the epochs at least once a second.
+    A process that takes access tokens gives `jwts`. Without `keeps_fresh` it is the caller who reads the epochs at least once a second.
     Raises Unavailable where the database does not answer, Misconfigured where a key is missing.
     """
     share = SHARES[plan.kind]
@@ -77,7 +77,7 @@ async def open_services(
         )
     )
     callers: dict[ToolTransport, ToolCaller] = dict(tools or {})
-    drivers = standard_drivers(KeyFile(key_file), callers, models)
+    drivers = standard_drivers(KeyFile(key_file), callers, models, jwts)
     facts = FactsCache(database, drivers)
     runs = RunFactsCache(database, facts, drivers)
     callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
@@ -110,6 +110,7 @@ def standard_drivers(
     keys: KeyEncryption,
     tools: Mapping[ToolTransport, ToolCaller] | None = None,
     models: ModelServers | None = None,
+    jwts: Jwts | None = None,
 ) -> Drivers:
     """Return the drivers that every process acts through."""
     ids = StandardIds()
@@ -120,7 +121,7 @@ def standard_drivers(
         keys=keys,
         tools=tools or {},
         models=models,
-        jwts=StandardJwts(),
+        jwts=jwts,
     )
 
 
