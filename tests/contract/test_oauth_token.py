@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from aos.kernel.jwk import thumbprint_of
+from aos.kernel.limits import CLIENT_KEYS_MAX
 from aos.operations.archive import Housekeeping
 from tests.contract.oauth_peer import Holder, access_token, ask, assertion, claims, error_of, form, holder
 from tests.databases import Database
@@ -232,6 +234,19 @@ def test_a_key_proves_an_agent_of_its_own_organization_alone(
     assert [each["sub"] for each in said] == [str(finance.agent_id), str(theirs.agent_id)]
 
 
+def test_nobody_crowds_another_out_by_taking_its_id_or_name(
+    database: Database, world: World, door: Door, finance: Holder
+) -> None:
+    crowd = make_world(database, agents=[agent(str(finance.agent_id)), agent("finance")], keys=world.keys)
+    for name in crowd.agents:
+        for _ in range(CLIENT_KEYS_MAX + 1):
+            holder(crowd, name)
+    assert ask(door, assertion(door, finance)).status_code == 200
+    assert error_of(ask(door, assertion(door, finance, client="finance"))) == CLIENT
+    kid = {"kid": thumbprint_of(finance.public)}
+    assert ask(door, assertion(door, finance, client="finance", header=kid)).status_code == 200
+
+
 def test_a_name_and_key_that_two_agents_share_names_neither(
     database: Database, world: World, door: Door, finance: Holder
 ) -> None:
@@ -289,4 +304,4 @@ def test_the_database_that_is_away_is_said_in_oauths_form(world: World, finance:
     with open_door(world) as door:
         signed = assertion(door, finance)
         door.run(door.running.database.close())
-        assert error_of(ask(door, signed))[0] in (500, 503)
+        assert error_of(ask(door, signed)) == (503, "temporarily_unavailable")

@@ -228,24 +228,6 @@ def _registry_components() -> dict[str, Schema]:
             note=TEXT,
         ),
         "AgentVersion": _shown("agents", **VERSION),
-        "AgentKey": closed(
-            {
-                "id": UUID,
-                "thumbprint": TEXT,
-                "public_key": _JWK,
-                "proved_at": INSTANT,
-                "created_at": INSTANT,
-                "revoked_at": maybe(INSTANT),
-            }
-        ),
-        "AgentKeyAdded": closed(
-            {"id": UUID, "thumbprint": TEXT, "public_key": _JWK, "private_key": maybe(ANY_OBJECT), "note": TEXT},
-            optional=("note",),
-        ),
-        "KeyNew": KEY_NEW,
-        "ApiKeyNew": API_KEY_NEW,
-        "ApiKey": closed(_API_KEY),
-        "ApiKeyMade": closed({**_API_KEY, "api_key": maybe(TEXT), "note": TEXT}, optional=("note",)),
         "ToolNew": new_of("tools"),
         "ToolPatch": patch_of("tools"),
         "Tool": tool,
@@ -353,6 +335,24 @@ def _people_components() -> dict[str, Schema]:
 
 def _key_components() -> dict[str, Schema]:
     return {
+        "AgentKey": closed(
+            {
+                "id": UUID,
+                "thumbprint": TEXT,
+                "public_key": _JWK,
+                "proved_at": INSTANT,
+                "created_at": INSTANT,
+                "revoked_at": maybe(INSTANT),
+            }
+        ),
+        "AgentKeyAdded": closed(
+            {"id": UUID, "thumbprint": TEXT, "public_key": _JWK, "private_key": maybe(ANY_OBJECT), "note": TEXT},
+            optional=("note",),
+        ),
+        "KeyNew": KEY_NEW,
+        "ApiKeyNew": API_KEY_NEW,
+        "ApiKey": closed(_API_KEY),
+        "ApiKeyMade": closed({**_API_KEY, "api_key": maybe(TEXT), "note": TEXT}, optional=("note",)),
         "SigningKey": closed(
             {
                 "id": UUID,
