@@ -29,10 +29,12 @@ from aos.data_plane.app import build_app
 from aos.data_plane.binding import Services
 from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
+from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
+from aos.operations.oauth import TokenEndpoint
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_facts import RunFactsCache
 from aos.operations.run_feeds import RunFeeds
@@ -191,8 +193,9 @@ def open_door(
     listens: bool = False,
     sweep_seconds: float = 60.0,
     limits: Limits = LIMITS,
+    addresses: tuple[str, ...] = (),
 ) -> Iterator[Door]:
-    """Serve the data plane on a free port until the end of the block.
+    """Serve the data plane on a free port until the end of the block, known to clients by its `addresses`, else by its own.
 
     `listens` to the bell; `sweep_seconds` is how soon a wait looks by itself: by default not before the test has failed.
     """
@@ -213,6 +216,7 @@ def open_door(
                         listens=listens,
                         sweep_seconds=sweep_seconds,
                         limits=limits,
+                        addresses=addresses,
                     )
                 )
         except BaseException as error:  # shown in the test's own thread
@@ -263,10 +267,16 @@ async def _serve(
     listens: bool,
     sweep_seconds: float,
     limits: Limits,
+    addresses: tuple[str, ...],
 ) -> None:
     async with world.running(caller) as running, _bell(running, listens=listens) as bell:
         front = Front(control_plane, bell, sweep_seconds=sweep_seconds)
-        authenticator = Authenticator(running.database, running.facts)
+        listening = socket.create_server(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        tokens = AccessTokens(
+            running.database, running.facts, running.drivers, addresses or (f"http://127.0.0.1:{port}",)
+        )
+        authenticator = Authenticator(running.database, running.facts, tokens)
         acts = OwnActs(running.database, running.facts, running.gate, running.drivers)
         runs = Runs(running.database, running.facts, acts, running.drivers)
         known = RunFactsCache(running.database, running.facts, running.drivers)
@@ -274,13 +284,12 @@ async def _serve(
         hooks = HookCalls(running.database, running.facts, runs, running.drivers, signals=signals)
         feeds = RunFeeds(running.database)
         models = ModelCalls(running.gate, running.facts, running.drivers)
-        services = Services(running.gate, authenticator, running.facts, bell, feeds, front, hooks, models)
+        oauth = TokenEndpoint(running.database, tokens, authenticator)
+        services = Services(running.gate, authenticator, running.facts, bell, feeds, front, hooks, models, oauth)
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
-        listening = socket.create_server(("127.0.0.1", 0))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started and not serving.done():
             await asyncio.sleep(0)
-        port = listening.getsockname()[1]
         _stop[port] = asyncio.Event()
         unopened: Any = None
         opened.append(Door(world, port, asyncio.get_running_loop(), running, services, server, unopened))

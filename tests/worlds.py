@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
+from aos.drivers.jwts import StandardJwts
 from aos.drivers.key_file import KeyFile
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.acts import Act, ActKind
@@ -165,6 +166,7 @@ class World:
             keys=self.keys,
             tools={ToolTransport.PYTHON: used},
             models=ModelServers(models or transport),
+            jwts=StandardJwts(),
         )
         dsns = self.test_database.app, dsn or self.test_database.machine
         database = Database(DatabaseConfig(*dsns, connect_timeout_seconds=self.connect_timeout_seconds))

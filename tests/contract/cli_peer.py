@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from aos.boot.assertions import sign_claims
 from aos.cli.app import run_cli
 from aos.cli.config import CliConfig, LocalEntries
 
@@ -150,6 +151,7 @@ class Cli:
     program: str = "aos"
     entries: LocalEntries | None = None
     browser: bool = True
+    now: Callable[[], datetime] = lambda: NOW
 
     def open(self, url: str) -> bool:
         self.opened.append(url)
@@ -158,13 +160,14 @@ class Cli:
     def config(self) -> CliConfig:
         return CliConfig(
             config_home=self.home,
-            now=lambda: NOW,
+            now=self.now,
             verify=verify_ed25519,
             open_page=self.open,
             url=self.peer.url,
             token=self.token,
             program=self.program,
             entries=self.entries,
+            sign=sign_claims,
         )
 
     def __call__(self, *arguments: str) -> Done:

@@ -23,6 +23,7 @@ from tests.doors import Door
 
 STATELESS, HANDSHAKE = "2026-07-28", "2025-11-25"
 MODES = {STATELESS: "auto", HANDSHAKE: "legacy"}
+BOTH_MODES = tuple(MODES.values())
 SECONDS = 30
 
 PAY = {"iban": "DE89370400440532013000", "amount": "12.50", "currency": "EUR"}

@@ -51,7 +51,7 @@ def refused(door: Door, token: str | None, **more: Any) -> str:
     before = door.written()
     answer = door.call("erp.read", token=token, **more)
     assert answer.status_code == 401, answer.text
-    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["www-authenticate"].startswith("Bearer resource_metadata=")
     assert answer.json()["type"] == "urn:aos:problem:unauthenticated"
     assert door.written() == before
     return str(answer.json()["detail"])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from aos.boot.addresses import url_of
 from aos.boot.canary import judge
 from aos.boot.children import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, pause_seconds
 from aos.boot.config import Config
@@ -22,7 +23,7 @@ from aos.boot.measured import door_of
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import find_paths
 from aos.boot.state import InstallationLock, State, is_supervised, process_state, read_state, write_state
-from aos.boot.supervisor import is_loopback, url_of, with_port
+from aos.boot.supervisor import is_loopback, with_port
 from aos.drivers.embedded_postgres.layout import SOCKET_PATH_BYTES_MAX
 from aos.drivers.ids import StandardIds
 from aos.kernel.errors import Conflict, Misconfigured

@@ -206,6 +206,8 @@ def test_an_organization_begins_with_its_keys_its_log_and_one_record(plane: Plan
         "select purpose, state, public_key is null from signing_key where organization_id = %s order by 1, 2", id
     )
     assert keys == [
+        ("access", "current", False),
+        ("access", "next", False),
         ("checkpoint", "current", False),
         ("checkpoint", "next", False),
         ("token", "current", True),

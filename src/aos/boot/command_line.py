@@ -67,6 +67,7 @@ def cli_config(environment: Mapping[str, str]) -> CliConfig:
         organization=config.organization or "",
         program=program_name(),
         entries=entries,
+        sign=_sign,
     )
 
 
@@ -87,6 +88,12 @@ def _verify(public: bytes, message: bytes, signature: bytes) -> bool:
     from aos.drivers.crypto import StandardCrypto
 
     return StandardCrypto().verify(public, message, signature=signature)
+
+
+def _sign(key: str, claims: Mapping[str, object]) -> str:
+    from aos.boot.assertions import sign_claims
+
+    return sign_claims(key, claims)
 
 
 def _entry_problems(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aos.kernel.errors import Misconfigured
 
@@ -66,6 +67,15 @@ def _paths(text: str) -> tuple[Path, ...]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    found = tuple(part.rstrip("/") for part in _names(text))
+    for each in found:
+        parts = urlsplit(each)
+        if parts.scheme not in ("http", "https") or each != f"{parts.scheme}://{parts.netloc}" or "@" in each:
+            raise ValueError(f"`{each[:80]}` must be like `https://aos.example.com`, without a path")
+    return found
 
 
 def _flag(text: str) -> bool:
@@ -156,6 +166,14 @@ class Config:
         metadata=_says(
             "number", _whole(1, 64), "Processes that serve the agents' doors, each on its own share of the connections.",
             shown_default="one for each core but one, at most 8",
+        ),
+    )  # fmt: skip
+    public_url: tuple[str, ...] = field(
+        default=(),
+        metadata=_says(
+            "addresses", _urls, "Addresses under which clients reach AOS where they are not those it listens on (a name, a "
+            "proxy, TLS), with a comma between; the first is the issuer of access tokens.",
+            shown_default="this machine's own, at AOS_PORT",
         ),
     )  # fmt: skip
     # --- the work

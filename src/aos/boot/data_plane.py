@@ -27,10 +27,12 @@ from aos.data_plane.binding import Services
 from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
 from aos.drivers.hosts.python_tools import PythonTools
+from aos.drivers.jwts import StandardJwts
 from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
+from aos.operations.oauth import TokenEndpoint
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
@@ -56,7 +58,13 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=0) as hosts,
         open_models(plan) as servers,
-        open_services(plan, paths.key_file, tools={ToolTransport.PYTHON: PythonTools(hosts)}, models=servers) as hot,
+        open_services(
+            plan,
+            paths.key_file,
+            tools={ToolTransport.PYTHON: PythonTools(hosts)},
+            models=servers,
+            jwts=StandardJwts(),
+        ) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
         acts = OwnActs(hot.database, hot.facts, hot.gate, hot.drivers)
@@ -65,7 +73,10 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         hooks = HookCalls(hot.database, hot.facts, runs, hot.drivers, signals=signals)
         feeds = RunFeeds(hot.database)
         models = ModelCalls(hot.gate, hot.facts, hot.drivers)
-        doors = build_app(Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks, models))
+        oauth = TokenEndpoint(hot.database, hot.tokens, hot.authenticator)
+        doors = build_app(
+            Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks, models, oauth)
+        )
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         settle_garbage()
         listening = socket.socket(fileno=plan.listen_fd)

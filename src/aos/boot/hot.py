@@ -22,8 +22,9 @@ from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import AosError
-from aos.kernel.ports import KeyEncryption, ToolCaller
+from aos.kernel.ports import Jwts, KeyEncryption, ToolCaller
 from aos.kernel.tools import ToolTransport
+from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.drivers import Drivers, ModelServers
@@ -48,6 +49,7 @@ class HotServices:
     runs: RunFactsCache
     gate: Gate
     authenticator: Authenticator
+    tokens: AccessTokens
     bell: Bell
     drivers: Drivers
     ready: Ready
@@ -60,11 +62,12 @@ async def open_services(
     *,
     tools: Mapping[ToolTransport, ToolCaller] | None = None,
     models: ModelServers | None = None,
+    jwts: Jwts | None = None,
     keeps_fresh: bool = True,
 ) -> AsyncIterator[HotServices]:
     """Open everything, fire the canaries, and keep facts and beat going until the end.
 
-    Without `keeps_fresh` it is the caller who reads the epochs at least once a second.
+    A process that takes access tokens gives `jwts`. Without `keeps_fresh` it is the caller who reads the epochs at least once a second.
     Raises Unavailable where the database does not answer, Misconfigured where a key is missing.
     """
     share = SHARES[plan.kind]
@@ -74,10 +77,11 @@ async def open_services(
         )
     )
     callers: dict[ToolTransport, ToolCaller] = dict(tools or {})
-    drivers = standard_drivers(KeyFile(key_file), callers, models)
+    drivers = standard_drivers(KeyFile(key_file), callers, models, jwts)
     facts = FactsCache(database, drivers)
     runs = RunFactsCache(database, facts, drivers)
     callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
+    tokens = AccessTokens(database, facts, drivers, plan.addresses)
     bell = Bell(database)
     await database.open()
     try:
@@ -89,7 +93,8 @@ async def open_services(
             facts,
             runs,
             Gate(database, facts, runs, drivers),
-            Authenticator(database, facts),
+            Authenticator(database, facts, tokens),
+            tokens,
             bell,
             drivers,
             ready,
@@ -105,6 +110,7 @@ def standard_drivers(
     keys: KeyEncryption,
     tools: Mapping[ToolTransport, ToolCaller] | None = None,
     models: ModelServers | None = None,
+    jwts: Jwts | None = None,
 ) -> Drivers:
     """Return the drivers that every process acts through."""
     ids = StandardIds()
@@ -115,6 +121,7 @@ def standard_drivers(
         keys=keys,
         tools=tools or {},
         models=models,
+        jwts=jwts,
     )
 
 

@@ -37,6 +37,8 @@ class Plan:
     log: str = ""
     broker: str = field(default="", repr=False)
     local_model: LocalModel | None = None
+    addresses: tuple[str, ...] = ()
+    """Under which addresses clients reach AOS, the issuer of access tokens first; empty where none are taken."""
 
 
 @dataclass(frozen=True, slots=True)

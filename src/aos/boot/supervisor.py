@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 
+from aos.boot.addresses import addresses_of, url_of
 from aos.boot.broker import broker_of
 from aos.boot.by_hand import ask_to_end, workers_by_hand
 from aos.boot.children import Child, Role, pause_seconds
@@ -164,6 +165,7 @@ class Supervisor:
             listen_fd=role.listening, log=str(role.log),
             broker=broker_of(self._config) if role.kind is Kind.WORKER else "",
             local_model=None if role.kind is Kind.CONTROL_PLANE else self._local_model,
+            addresses=addresses_of(self._config),
         )  # fmt: skip
 
     def _wait_until_served(self, deadline: float) -> None:
@@ -370,13 +372,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def url_of(config: Config) -> str:
-    """Return the address under which this installation is reached from its own machine."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
-    host = everywhere.get(config.host, config.host)
-    return f"http://[{host}]:{config.port}" if ":" in host else f"http://{host}:{config.port}"
 
 
 def with_port(dsn: str, port: int) -> str:

@@ -49,6 +49,7 @@ _GROUPS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     ("purposes", "purpose"): ("models", "PURPOSES", "purposes"),
     ("schedules", "schedule"): ("schedules", "SCHEDULES", "group"),
     ("hooks", "hook"): ("hooks", "HOOKS", "group"),
+    ("signing-keys", "signing-key"): ("oauth", "SIGNING_KEYS", "signing_keys"),
 }
 """The module of each group with commands of its own, its collection and its commands there, by its plural and singular."""
 
@@ -76,6 +77,8 @@ def build(config: CliConfig, local_commands: LocalCommands, *, only: str = "") -
     for words, (module, collection, group) in _GROUPS.items():
         if named & ({words[0]} if words[1] in _COMMANDS else {*words}):
             add_collection(app, _load(module, collection), _load(module, group))
+    if named & {"agents"}:
+        _load("agents", "group").command("token")(_load("oauth", "token"))
     if named & {"runs"}:
         _load("runs", "group").command("signal")(_load("signals", "signal"))
     for each in COLLECTIONS:

@@ -71,6 +71,20 @@ class Client:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
 
+    def post_form(self, path: str, fields: Mapping[str, str]) -> Object:
+        """Send a form and return the answer: for OAuth's endpoint, whose errors are in a form of their own."""
+        try:
+            response = self._http.post(path, data=dict(fields))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.is_success:
+            return _object(response)
+        said = _object(response) if "json" in response.headers.get("content-type", "") else {}
+        if "error" not in said:
+            raise _failure(response)
+        detail = str(said.get("error_description") or said["error"])
+        raise CliError("Token refused", detail, exit_status_of(response.status_code), problem=said)
+
     def put(self, path: str, body: Mapping[str, Any]) -> Object:
         """Replace what stands at a path."""
         return self._send("PUT", path, body=body)

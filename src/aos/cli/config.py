@@ -42,3 +42,5 @@ class CliConfig:
     json: bool = False
     program: str = "aos"
     entries: LocalEntries | None = None
+    sign: Callable[[str, Mapping[str, object]], str] | None = None
+    """Signs claims as a JSON Web Token with a private key as text (JWK or PEM); raises ValueError for another."""

@@ -16,6 +16,7 @@ from aos.control_plane.parts import new_part, patched_part, take_name
 from aos.control_plane.shapes import API_KEY_NEW, KEY_NEW, PUBLISH
 from aos.kernel.agents import AgentStatus, AgentType
 from aos.kernel.errors import Conflict, FieldError
+from aos.kernel.jwk import public_jwk
 from aos.operations.agent_keys import (
     GivenKey,
     MadeKey,
@@ -23,7 +24,6 @@ from aos.operations.agent_keys import (
     create_api_key,
     list_agent_keys,
     list_api_keys,
-    public_jwk,
     revoke_agent_key,
     revoke_api_key,
 )

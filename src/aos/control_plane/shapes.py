@@ -202,6 +202,7 @@ def components() -> dict[str, Schema]:
         },
         **_registry_components(),
         **_people_components(),
+        **_key_components(),
         **_other_components(),
     }
 
@@ -227,24 +228,6 @@ def _registry_components() -> dict[str, Schema]:
             note=TEXT,
         ),
         "AgentVersion": _shown("agents", **VERSION),
-        "AgentKey": closed(
-            {
-                "id": UUID,
-                "thumbprint": TEXT,
-                "public_key": _JWK,
-                "proved_at": INSTANT,
-                "created_at": INSTANT,
-                "revoked_at": maybe(INSTANT),
-            }
-        ),
-        "AgentKeyAdded": closed(
-            {"id": UUID, "thumbprint": TEXT, "public_key": _JWK, "private_key": maybe(ANY_OBJECT), "note": TEXT},
-            optional=("note",),
-        ),
-        "KeyNew": KEY_NEW,
-        "ApiKeyNew": API_KEY_NEW,
-        "ApiKey": closed(_API_KEY),
-        "ApiKeyMade": closed({**_API_KEY, "api_key": maybe(TEXT), "note": TEXT}, optional=("note",)),
         "ToolNew": new_of("tools"),
         "ToolPatch": patch_of("tools"),
         "Tool": tool,
@@ -347,6 +330,40 @@ def _people_components() -> dict[str, Schema]:
                 "organizations": list_of(closed({"id": UUID, "name": TEXT, "roles": roles})),
             }
         ),
+    }
+
+
+def _key_components() -> dict[str, Schema]:
+    return {
+        "AgentKey": closed(
+            {
+                "id": UUID,
+                "thumbprint": TEXT,
+                "public_key": _JWK,
+                "proved_at": INSTANT,
+                "created_at": INSTANT,
+                "revoked_at": maybe(INSTANT),
+            }
+        ),
+        "AgentKeyAdded": closed(
+            {"id": UUID, "thumbprint": TEXT, "public_key": _JWK, "private_key": maybe(ANY_OBJECT), "note": TEXT},
+            optional=("note",),
+        ),
+        "KeyNew": KEY_NEW,
+        "ApiKeyNew": API_KEY_NEW,
+        "ApiKey": closed(_API_KEY),
+        "ApiKeyMade": closed({**_API_KEY, "api_key": maybe(TEXT), "note": TEXT}, optional=("note",)),
+        "SigningKey": closed(
+            {
+                "id": UUID,
+                "purpose": {"enum": ["access", "checkpoint", "token"]},
+                "state": {"enum": ["next", "current", "retired"]},
+                "public_key": {**maybe(_JWK), "description": "Null where only AOS checks what is signed"},
+                "created_at": INSTANT,
+                "retired_at": maybe(INSTANT),
+            }
+        ),
+        "SigningKeyRotated": closed({"id": UUID, "purpose": TEXT, "state": TEXT}),
     }
 
 

@@ -12,12 +12,13 @@ from uuid import UUID
 
 from aos.kernel.errors import FieldError
 from aos.kernel.json import Json
+from aos.kernel.jwk import public_jwk
 from aos.kernel.manifest.models import PER_MILLION
 from aos.kernel.manifest.values import AgentSpec, ToolSpec, WorkflowSpec
 from aos.kernel.money import Money, format_amount
 from aos.kernel.people import ROLE_PERMISSIONS, Role
 from aos.kernel.policy.values import Rule
-from aos.operations.agent_keys import AddedKey, AgentKey, ApiKey, public_jwk
+from aos.operations.agent_keys import AddedKey, AgentKey, ApiKey
 from aos.operations.agents import AgentDetail, AgentVersion
 from aos.operations.budgets import BudgetDetail
 from aos.operations.credentials import Secret
@@ -35,6 +36,7 @@ from aos.operations.organizations import OrganizationDetail
 from aos.operations.people import PersonalToken, PersonDetail
 from aos.operations.policies import PolicyDetail, PolicyVersion
 from aos.operations.queues import Queue
+from aos.operations.signing_keys import SigningKeyDetail
 from aos.operations.tools import ToolDetail, ToolVersion
 from aos.operations.workflows import WorkflowDetail, WorkflowVersion
 
@@ -330,7 +332,19 @@ def private_jwk(key: AddedKey | None) -> Shown | None:
     """Show the private half of a pair that AOS made, as JWK (RFC 8037): once."""
     if key is None or key.private is None:
         return None
-    return {**public_jwk(key.public), "d": public_jwk(key.private)["x"]}
+    return {**public_jwk(key.public), "d": public_jwk(key.private)["x"], "kid": key.thumbprint}
+
+
+def signing_key(detail: SigningKeyDetail) -> Shown:
+    """Show a signing key, without its private half."""
+    return {
+        "id": detail.id,
+        "purpose": detail.purpose,
+        "state": detail.state,
+        "public_key": None if detail.public_key is None else public_jwk(bytes(detail.public_key)),
+        "created_at": instant(detail.created_at),
+        "retired_at": instant(detail.retired_at),
+    }
 
 
 def api_key(detail: ApiKey) -> Shown:

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from aos.data_plane.addresses import challenging
 from aos.data_plane.binding import Services
 from aos.data_plane.hooks import take_message
 from aos.data_plane.http import Receive, Response, Scope, Send, problem, read_request, respond
 from aos.data_plane.mcp.door import is_mcp_path, mcp_door
 from aos.data_plane.models import is_model_path, model_door
+from aos.data_plane.oauth import is_oauth_path, oauth_door
 from aos.data_plane.streams import stream_run_events
 from aos.data_plane.tools import call_tool
 from aos.kernel.errors import AosError, MethodNotAllowed
@@ -39,6 +41,7 @@ def build_app(services: Services) -> App:
 
 async def _http(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
     started = False
+    send = challenging(scope, send)
 
     async def sending(message: object) -> None:
         nonlocal started
@@ -50,6 +53,9 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         return
     if is_mcp_path(scope["path"]):
         await respond(send, await mcp_door(services, scope, receive))
+        return
+    if is_oauth_path(scope["path"]):
+        await respond(send, await oauth_door(services, scope, receive))
         return
     try:
         tool = _between(scope, "tools", "call")

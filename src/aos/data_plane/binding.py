@@ -11,6 +11,7 @@ from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
+from aos.operations.oauth import TokenEndpoint
 from aos.operations.run_feeds import RunFeeds
 
 
@@ -26,3 +27,4 @@ class Services:
     front: Front
     hooks: HookCalls
     models: ModelCalls
+    oauth: TokenEndpoint

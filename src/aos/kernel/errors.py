@@ -236,6 +236,16 @@ class Misconfigured(AosError):
     slug, title, status, grpc = "misconfigured", "Misconfigured", 500, "FAILED_PRECONDITION"
 
 
+class TokenRefused(AosError):
+    """The token endpoint refused a request; `code` is OAuth's own word for it (RFC 6749, section 5.2)."""
+
+    slug, title, status, grpc = "token-refused", "Token refused", 400, "INVALID_ARGUMENT"
+
+    def __init__(self, detail: str, *, code: str = "invalid_request") -> None:
+        super().__init__(detail)
+        self.code = code
+
+
 def error_table() -> list[type[AosError]]:
     """Return every error class, by slug, for the reference page and the tests."""
     found: list[type[AosError]] = []

@@ -85,6 +85,14 @@ MODEL_BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
 """What the requests to models that one process has under way may have together."""
 MODEL_ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Largest whole answer of a model; a stream has no such end."""
+TOKEN_BODY_BYTES_MAX: Final = 16_384
+"""Largest request to the token endpoint."""
+JWT_BYTES_MAX: Final = 8_192
+"""Longest assertion or access token."""
+CLIENT_KEYS_MAX: Final = 20
+"""Public keys that one assertion is tried against: a name that more agents bear needs a `kid` or an id."""
+JWKS_KEYS_MAX: Final = 3_000
+"""Public keys in one answer of `/.well-known/jwks.json`."""
 TOOL_TIMEOUT_SECONDS: Final = 60
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""

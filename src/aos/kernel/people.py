@@ -31,6 +31,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     BUDGET_WRITE = "budget.write"
     CONTENT_READ = "content.read"
+    KEY_ROTATE = "key.rotate"
     PEOPLE_WRITE = "people.write"
     POLICY_PUBLISH = "policy.publish"
     REGISTRY_READ = "registry.read"

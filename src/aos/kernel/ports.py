@@ -13,6 +13,7 @@ from uuid import UUID
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.money import Money
+from aos.kernel.oauth import Jwt
 from aos.kernel.tools import Tool
 
 
@@ -57,6 +58,22 @@ class Crypto(Protocol):
 
     def verify(self, public: bytes, message: bytes, *, signature: bytes) -> bool:
         """Say whether the Ed25519 signature is right."""
+        ...
+
+
+class Jwts(Protocol):
+    """Reads, checks and signs JSON Web Tokens in the compact form (RFC 7519), of EdDSA over Ed25519 alone."""
+
+    def read(self, token: str) -> Jwt | None:
+        """Return what a token says, proved by nothing; None where it is no token of that form."""
+        ...
+
+    def verify(self, token: str, public: bytes) -> Jwt | None:
+        """Return what a token says if this key signed it, None otherwise; no claim is looked at."""
+        ...
+
+    def sign(self, jwt: Jwt, private: bytes) -> str:
+        """Return the signed token; the header is given but for its algorithm."""
         ...
 
 

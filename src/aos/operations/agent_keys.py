@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,6 +16,7 @@ from uuid import UUID
 
 from aos.kernel.errors import Conflict, FieldError, Forbidden, InvalidRequest, NotFound
 from aos.kernel.json import Json
+from aos.kernel.jwk import base64url, thumbprint_of
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Actor, Permission
 from aos.operations.pages import Page, PageQuery, list_page, parse_uuid
@@ -79,17 +79,6 @@ class ApiKey:
 def registration_challenge(organization_id: UUID, name: str, thumbprint: str) -> bytes:
     """Return the exact bytes that a key's holder signs (Ed25519, detached) to bring the key for the agent `name`."""
     return f"aos-agent-registration:{organization_id}:{name}:{thumbprint}".encode()
-
-
-def public_jwk(public: bytes) -> dict[str, str]:
-    """Return an Ed25519 public key as JWK (RFC 8037)."""
-    return {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public)}
-
-
-def thumbprint_of(public: bytes) -> str:
-    """Return the JWK thumbprint of an Ed25519 public key: SHA-256, base64url (RFC 7638, RFC 8037)."""
-    canonical = json.dumps(public_jwk(public), sort_keys=True, separators=(",", ":")).encode()
-    return _base64url(hashlib.sha256(canonical).digest())
 
 
 def add_key(edit: Edit, agent: str, agent_id: UUID, *, offer: GivenKey | MadeKey) -> AddedKey:
@@ -231,10 +220,6 @@ def _digest(public: bytes) -> bytes:
     return hashlib.sha256(public).digest()
 
 
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def _from_base64url(text: object) -> bytes | None:
     """Return the bytes of unpadded base64url in its one spelling (RFC 4648, section 5), None for anything else."""
     if not isinstance(text, str) or len(text) > 200:
@@ -243,4 +228,4 @@ def _from_base64url(text: object) -> bytes | None:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    return data if _base64url(data) == text else None
+    return data if base64url(data) == text else None

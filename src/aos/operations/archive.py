@@ -15,6 +15,7 @@ RUNS_MAX = 20
 IDEMPOTENCY_SECONDS = 86_400
 """How long an Idempotency-Key is promised to be known."""
 IDEMPOTENCY_MAX = 5_000
+ASSERTIONS_MAX = 5_000
 
 
 class Housekeeping:
@@ -38,6 +39,10 @@ class Housekeeping:
         """Forget stored answers that are older than promised, up to IDEMPOTENCY_MAX; return how many."""
         limits = {"after_seconds": IDEMPOTENCY_SECONDS, "rows_max": IDEMPOTENCY_MAX}
         return len(await self._write("drop_idempotency", limits))
+
+    async def forget_assertions(self) -> int:
+        """Forget used assertions that have expired, up to ASSERTIONS_MAX; return how many."""
+        return len(await self._write("drop_assertions", {"rows_max": ASSERTIONS_MAX}))
 
     async def make_partitions(self) -> int:
         """Make the partitions of the days ahead that do not exist; return how many."""

@@ -10,29 +10,35 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 from aos.kernel.errors import NotFound, Unauthenticated
 from aos.kernel.identity import ChainLink, Claim, Principal, PrincipalKind
 from aos.kernel.limits import TOKEN_CACHE_MAX
+from aos.operations.access_tokens import AccessTokens
 from aos.operations.facts import FactsCache
+from aos.operations.principals import principal_of_agent, principal_of_task
 from aos.operations.tokens import TokenKind, is_genuine, parse_stream_token, parse_task_token, token_hash, token_kind
 from aos.store.hot.database import Database
+
+_TAKEN: Final = frozenset({TokenKind.ACCESS, TokenKind.API_KEY, TokenKind.TASK, TokenKind.PERSONAL})
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     principal: Principal
     expires_at: datetime | None
+    epoch: int | None
 
 
 class Authenticator:
     """Turns tokens into principals."""
 
-    def __init__(self, database: Database, facts: FactsCache) -> None:
+    def __init__(self, database: Database, facts: FactsCache, access: AccessTokens | None = None) -> None:
         self._database = database
         self._facts = facts
+        self._access = access
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def principal(self, token: str | None, *, organization: str | None = None) -> Principal:
@@ -41,20 +47,18 @@ class Authenticator:
         Raises Unauthenticated, which never says whether a token was ever known.
         """
         kind = token_kind(token) if token else None
-        if token is None or kind not in (TokenKind.API_KEY, TokenKind.TASK, TokenKind.PERSONAL):
-            raise Unauthenticated("give an agent API key, a task token or a personal token as `Authorization: Bearer`")
+        if token is None or kind not in _TAKEN:
+            raise Unauthenticated(
+                "give an access token, an agent API key, a task token or a personal token as `Authorization: Bearer`"
+            )
         digest = token_hash(token)
-        known = self._known.get(digest)
-        if known is not None and kind is TokenKind.API_KEY:
-            facts = await self._facts.of(known.principal.organization_id)
-            over = known.expires_at is not None and known.expires_at <= self._facts.now()
-            if facts.epoch == known.principal.epoch and not over:
-                return known.principal
         if kind is TokenKind.TASK:
             return await self._of_task(token)
         if kind is TokenKind.PERSONAL:
             return await self._of_person(digest, organization)
-        return await self._of_api_key(digest)
+        if (principal := await self._still_known(digest)) is not None:
+            return principal
+        return await (self._of_access_token(token, digest) if kind is TokenKind.ACCESS else self._of_api_key(digest))
 
     async def stream(self, token: str, run_id: UUID) -> UUID:
         """Return the organization of a console page's stream token, which is for one run and expires."""
@@ -75,21 +79,42 @@ class Authenticator:
         if not rows:
             self._known.pop(digest, None)
             raise Unauthenticated("the API key is unknown, expired or revoked")
-        row = rows[0]
-        principal = Principal(
-            organization_id=row["organization_id"],
-            chain=(
-                ChainLink(PrincipalKind.PERSON, row["owner_id"], row["owner_email"]),
-                ChainLink(PrincipalKind.AGENT, row["agent_id"], row["agent_name"], row["agent_version"]),
-            ),
-            credential_id=row["id"],
-            epoch=row["epoch"],
-        )
-        self._known[digest] = _Known(principal, row["expires_at"])
+        principal = principal_of_agent(rows[0])
+        self._keep(digest, _Known(principal, rows[0]["expires_at"], principal.epoch))
+        return principal
+
+    async def _of_access_token(self, token: str, digest: bytes) -> Principal:
+        if self._access is None:
+            raise Unauthenticated("this process takes no access tokens")
+        try:
+            principal, expires_at = await self._access.read(token)
+        except Unauthenticated:
+            self._known.pop(digest, None)
+            raise
+        epoch = principal.epoch or self._facts.epoch_of(principal.organization_id)
+        self._keep(digest, _Known(principal, expires_at, epoch))
+        return principal
+
+    async def _still_known(self, digest: bytes) -> Principal | None:
+        """Return who a token was found to stand for, if nothing that could end it has happened since."""
+        known = self._known.get(digest)
+        if known is None:
+            return None
+        principal = known.principal
+        facts = await self._facts.of(principal.organization_id)
+        over = known.expires_at is not None and known.expires_at <= self._facts.now()
+        if facts.epoch != known.epoch or over:
+            return None
+        if principal.claim is not None:  # its claim may be lost under any epoch
+            stands = await claim_stands(self._database, principal.organization_id, principal.claim)
+            return principal if stands else None
+        return principal
+
+    def _keep(self, digest: bytes, known: _Known) -> None:
+        self._known[digest] = known
         self._known.move_to_end(digest)
         while len(self._known) > TOKEN_CACHE_MAX:
             self._known.popitem(last=False)
-        return principal
 
     async def _of_person(self, digest: bytes, organization: str | None) -> Principal:
         rows = await self._database.read("find_person_token", {"hash": digest, "organization": organization})
@@ -128,19 +153,6 @@ class Authenticator:
         if not rows or rows[0]["agent_id"] is None:
             raise Unauthenticated("the task token is unknown or its task has ended")
         return principal_of_task(rows[0], said.claim_token)
-
-
-def principal_of_task(row: Any, claim_token: UUID) -> Principal:
-    """Return the principal of a claimed task: who asked for it, then its agent at the current version."""
-    asked = tuple(
-        ChainLink(PrincipalKind(link["kind"]), UUID(link["id"]), link["name"], link["version"]) for link in row["chain"]
-    )
-    agent = ChainLink(PrincipalKind.AGENT, row["agent_id"], row["agent_name"], row["agent_version"])
-    return Principal(
-        organization_id=row["organization_id"],
-        chain=(*asked, agent),
-        claim=Claim(row["run_id"], row["id"], row["attempt"], claim_token),
-    )
 
 
 async def claim_stands(database: Database, organization_id: UUID, claim: Claim) -> bool:

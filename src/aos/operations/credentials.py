@@ -15,15 +15,13 @@ from aos.kernel.ledger.record import RecordKind
 from aos.kernel.people import Actor, Permission
 from aos.operations.data_keys import load_data_keys
 from aos.operations.drivers import Drivers
+from aos.operations.key_rows import RESERVED
 from aos.operations.pages import Page, PageQuery, list_page
 from aos.operations.registry_records import Edit, reading
 from aos.store.cold.connection import run_sql, tenant
 
-KEY_BYTES: Final = 32
 SECRET_BYTES_MAX: Final = 65_536
 """The longest value of a secret."""
-RESERVED: Final = "signing/"
-"""Names of the secrets of signing keys begin with this."""
 HOOK_PREFIX: Final = "hook/"
 """Names of the secrets of hooks begin with this."""
 

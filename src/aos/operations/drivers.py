@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aos.kernel.ports import Crypto, Ids, KeyEncryption, ModelTransport, Ticker, ToolCaller
+from aos.kernel.ports import Crypto, Ids, Jwts, KeyEncryption, ModelTransport, Ticker, ToolCaller
 from aos.kernel.tools import ToolTransport
 
 
@@ -29,3 +29,5 @@ class Drivers:
     tools: Mapping[ToolTransport, ToolCaller] = field(default_factory=dict)
     models: ModelServers | None = None
     """None in a process that asks no model."""
+    jwts: Jwts | None = None
+    """None in a process that neither gives access tokens nor takes them."""

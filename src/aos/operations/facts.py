@@ -56,8 +56,9 @@ class SigningKey:
     id: UUID
     purpose: str
     state: str
-    private: bytes
+    private: bytes = field(repr=False)
     public: bytes | None
+    retired_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,4 +267,5 @@ def _open_signing_key(
         bound_to=organization_id.bytes + secret_id.bytes,
     )
     public = base64.b64decode(row["public_key"]) if row["public_key"] else None
-    return SigningKey(UUID(row["id"]), row["purpose"], row["state"], private, public)
+    retired_at = datetime.fromisoformat(row["retired_at"]) if row["retired_at"] else None
+    return SigningKey(UUID(row["id"]), row["purpose"], row["state"], private, public, retired_at)

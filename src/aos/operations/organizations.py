@@ -9,19 +9,22 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+from msgspec import structs
 
 from aos.kernel.errors import Conflict, FieldError, InvalidRequest
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.limits import NAME_LENGTH_MAX
 from aos.kernel.manifest.values import OrganizationSpec
 from aos.kernel.people import Actor, Permission, Role
-from aos.operations.credentials import KEY_BYTES, RESERVED, seal_secret
 from aos.operations.drivers import Drivers
+from aos.operations.key_rows import ACCESS, KEY_BYTES, new_signing_key
 from aos.operations.registry_records import Edit, Undone, open_edit, reading, require
 from aos.store.cold.connection import run_sql, tenant
 from aos.store.cold.machine import read_machine
 
-SIGNING_KEYS: Final = (("checkpoint", "current"), ("checkpoint", "next"), ("token", "current"), ("token", "next"))
+SIGNING_KEYS: Final = tuple(
+    (purpose, state) for purpose in (ACCESS, "checkpoint", "token") for state in ("current", "next")
+)
 """The signing keys that an organization has from its first record on: by purpose and state."""
 
 
@@ -92,8 +95,8 @@ def _insert(drivers: Drivers, row: Mapping[str, Any], *, data_key: bytes) -> Non
     if not run_sql("insert_organization", row):
         raise Conflict(f"there is an organization `{row['name']}` already")
     for purpose, state in SIGNING_KEYS:
-        key = _signing_key(drivers, row["id"], purpose, state=state, data_key_id=row["data_key_id"], key=data_key)
-        run_sql("insert_signing_key", key)
+        key = new_signing_key(drivers, row["id"], purpose, state=state, data_key_id=row["data_key_id"], key=data_key)
+        run_sql("insert_signing_key", structs.asdict(key))
 
 
 def _insert_admin(drivers: Drivers, actor: Actor, *, name: str) -> Actor:
@@ -190,28 +193,6 @@ def _rates(edit: Edit, rates: Sequence[tuple[str, int]]) -> str:
 
 def _refuse(field: str, detail: str) -> InvalidRequest:
     return InvalidRequest(f"`{field}` {detail}", errors=[FieldError(f"/{field}", detail)])
-
-
-def _signing_key(
-    drivers: Drivers, organization_id: UUID, purpose: str, *, state: str, data_key_id: UUID, key: bytes
-) -> dict[str, Any]:
-    """Return a fresh signing key's row: Ed25519 for checkpoints, 32 random bytes for tokens; the private part sealed."""
-    id, secret_id = drivers.ids.new(), drivers.ids.new()
-    public: bytes | None = None
-    private = drivers.ids.random_bytes(KEY_BYTES)
-    if purpose == "checkpoint":
-        private, public = drivers.crypto.new_signing_key()
-    return {
-        "organization_id": organization_id,
-        "id": id,
-        "purpose": purpose,
-        "state": state,
-        "public_key": public,
-        "secret_id": secret_id,
-        "secret_name": f"{RESERVED}{purpose}/{id}",
-        "data_key_id": data_key_id,
-        "sealed": seal_secret(drivers, organization_id, secret_id, value=private, key=key),
-    }
 
 
 def _detail(row: Mapping[str, Any]) -> OrganizationDetail:

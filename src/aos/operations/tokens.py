@@ -2,7 +2,7 @@
 
 `aos_<prefix>_<secret>` agent API key · `aosp_<secret>` a person's token · `aosl_<secret>` one-time sign-in link ·
 `aost_<organization, run, task, claim, MAC>` task token · `aoss_<secret>` console session ·
-`aosx_<organization, run, expiry, MAC>` a console page's right to one run's events.
+`aosx_<organization, run, expiry, MAC>` a console page's right to one run's events · `eyJ...` an access token, a signed JWT.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class TokenKind(StrEnum):
     TASK = "aost_"
     SESSION = "aoss_"
     STREAM = "aosx_"
+    ACCESS = "eyJ"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ TENANT_TABLES: Final = frozenset({
     "tool",
     "tool_version",
     "usage_event",
+    "used_assertion",
     "workflow",
     "workflow_version",
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""Moves ended runs out of the hot tables, and forgets answers kept for repeated requests."""
+"""Moves ended runs out of the hot tables, and forgets answers kept for repeated requests, and used assertions."""
 
 from __future__ import annotations
 
@@ -22,4 +22,5 @@ class ArchiveDuty:
     async def work_once(self, now: datetime | None) -> int:
         """Archive some runs that ended long enough ago; return how much was moved or forgotten."""
         moved = await self._housekeeping.archive_runs(after_seconds=self._after_seconds)
+        moved += await self._housekeeping.forget_assertions()
         return moved + await self._housekeeping.forget_idempotency()

@@ -10,7 +10,6 @@ answered in JSON by whatever process takes the request. Rules a reader must not 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from mcp_types import SERVER_INFO_META_KEY
 
+from aos.data_plane.addresses import METADATA_PATH, base_url, challenge, issuer_of
 from aos.data_plane.binding import Services
 from aos.data_plane.http import Receive, Request, Response, Scope, bearer_of, headers_of, json_response, read_body
 from aos.data_plane.mcp.calls import Call, call_tool
@@ -52,7 +52,6 @@ from aos.kernel.identity import Principal
 
 log = logging.getLogger("aos.data_plane")
 
-METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 SERVER_INFO: Final = {"name": "aos", "title": "AOS", "version": version("aos")}
 INSTRUCTIONS: Final = (
     "Every call is decided by policy and recorded. A result with isError says why a call was refused; do not repeat it "
@@ -61,7 +60,6 @@ INSTRUCTIONS: Final = (
 _CAPABILITIES: Final = {"tools": {"listChanged": False}}
 _UNCACHED: Final = {"ttlMs": 0, "cacheScope": "private"}
 """What keeps an answer out of caches: what a caller may see can change with the next revocation."""
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
 def is_mcp_path(path: str) -> bool:
@@ -91,7 +89,7 @@ async def mcp_door(services: Services, scope: Scope, receive: Receive) -> Respon
     ident: str | int | None = None
     try:
         if scope["path"].startswith(METADATA_PATH):
-            return _metadata(scope, base)
+            return _metadata(services, scope, base)
         _check_carrier(scope, headers, base)
         if not services.facts.is_fresh():
             await services.facts.refresh()  # a list writes nothing that would find out that a key has ended
@@ -183,30 +181,20 @@ def _check_carrier(scope: Scope, headers: Mapping[str, str], base: str) -> None:
 def _door_error(error: AosError, ident: str | int | None, scope: Scope, *, base: str) -> Response:
     more: dict[str, str] = {}
     if error.status == 401:
-        more["www-authenticate"] = f'Bearer resource_metadata="{base}{METADATA_PATH}{MCP_PATH}"'
+        more["www-authenticate"] = challenge(base, headers_of(scope), path=MCP_PATH)
     elif error.status == 405:
         more["allow"] = "GET, HEAD" if scope["path"].startswith(METADATA_PATH) else "POST"
     return error_response(error, ident, headers=more)
 
 
-def _metadata(scope: Scope, base: str) -> Response:
+def _metadata(services: Services, scope: Scope, base: str) -> Response:
     """Return the metadata of this server, or of its `/mcp`, as a protected resource (RFC 9728, section 3)."""
     if scope["method"] not in ("GET", "HEAD"):
         raise MethodNotAllowed(f"{scope['method']} is not possible here, use GET")
     document = {
         "resource": base + scope["path"].removeprefix(METADATA_PATH),
         "resource_name": "AOS",
-        "authorization_servers": [base],
+        "authorization_servers": [issuer_of(base, services.oauth.tokens.addresses)],
         "bearer_methods_supported": ["header"],
     }
     return json_response(200, document, headers={"cache-control": "no-store"})
-
-
-def base_url(scope: Scope, headers: Mapping[str, str]) -> str:
-    """Return the address under which the caller reaches this server: what it wrote itself, or a proxy said, of the host."""
-    scheme = headers.get("x-forwarded-proto", scope["scheme"])
-    host = headers.get("x-forwarded-host", headers.get("host", ""))
-    if scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        server = scope.get("server") or ("127.0.0.1", 80)
-        return f"http://{server[0]}:{server[1]}"
-    return f"{scheme}://{host}"

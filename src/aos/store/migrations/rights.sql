@@ -75,4 +75,4 @@ revoke insert, update on ledger_leaf, ledger_node, ledger_checkpoint, ledger_hea
 grant insert on ledger_head to {app};
 revoke update on record from {app};
 grant delete on concurrency_limit to {app};
-grant delete on ledger_pending, call, edge, origin_token, task, idempotency to {machine};
+grant delete on ledger_pending, call, edge, origin_token, task, idempotency, used_assertion to {machine};

@@ -4,7 +4,7 @@ The tables themselves are made by SQL files of the migrations; a test compares t
 tables have a composite key over plain UUID fields and no ForeignKey, which could not point at such a key.
 """
 
-from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey
+from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey, UsedAssertion
 from aos.store.models.asked import Model, ModelVersion, Purpose, PurposeVersion
 from aos.store.models.budgets import Budget, BudgetAccount, UsageEvent
 from aos.store.models.ledger import Action, LedgerCheckpoint, LedgerHead, LedgerLeaf, LedgerNode, LedgerPending, Record
@@ -70,6 +70,7 @@ __all__ = [
     "Tool",
     "ToolVersion",
     "UsageEvent",
+    "UsedAssertion",
     "Workflow",
     "WorkflowVersion",
 ]

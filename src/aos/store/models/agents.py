@@ -28,6 +28,10 @@ class Agent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["organization_id", "name"], name="agent_organization_id_name_key"),
         ]
+        indexes = [
+            models.Index(fields=["id"], name="agent_by_id"),
+            models.Index(fields=["name"], name="agent_by_name"),
+        ]
 
 
 class AgentVersion(models.Model):
@@ -89,3 +93,17 @@ class ApiKey(models.Model):
 
     class Meta:
         db_table = "api_key"
+
+
+class UsedAssertion(models.Model):
+    """An assertion that a client proved itself by, by the hash of its `jti`: it counts once."""
+
+    pk = models.CompositePrimaryKey("organization_id", "agent_id", "jti_hash")
+    organization_id = models.UUIDField()
+    agent_id = models.UUIDField()
+    jti_hash = models.BinaryField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "used_assertion"
+        indexes = [models.Index(fields=["expires_at"], name="used_assertion_expires")]

@@ -45,8 +45,9 @@ select o.epoch, aos_now() as now,
     from data_key k where k.organization_id = o.id) as data_keys,
   (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'purpose', k.purpose, 'state', k.state,
       'public_key', encode(k.public_key, 'base64'), 'secret_id', k.secret_id, 'data_key_id', s.data_key_id,
-      'sealed', encode(s.sealed, 'base64'))), '[]')
+      'sealed', encode(s.sealed, 'base64'), 'retired_at', k.retired_at)), '[]')
     from signing_key k join secret s on s.organization_id = k.organization_id and s.id = k.secret_id
-    where k.organization_id = o.id) as signing_keys
+    where k.organization_id = o.id
+      and (k.purpose <> 'access' or k.state <> 'retired' or k.retired_at > aos_now() - interval '1 hour')) as signing_keys
 from organization o
 where o.id = %(organization_id)s
