@@ -64,6 +64,30 @@ def chat(text: str, *, tokens: tuple[int, int] = (12, 3), finish: str = "stop", 
     return Answer(200, json.dumps(said).encode())
 
 
+def asks_for(*calls: tuple[str, Any], text: str = "", tokens: tuple[int, int] = (12, 3)) -> Answer:
+    """Return an answer of chat/completions that asks for calls: each a tool's name and its arguments, or a text in their place."""
+    made = [
+        {
+            "id": f"call-{place}",
+            "type": "function",
+            "function": {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)},
+        }
+        for place, (name, given) in enumerate(calls)
+    ]
+    message = {"role": "assistant", "content": text or None, "tool_calls": made}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
+    said = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "served",
+        "choices": [choice],
+        "usage": usage,
+    }
+    return Answer(200, json.dumps(said).encode())
+
+
 def refusal(status: int, message: str) -> Answer:
     """Return a server's refusal."""
     return Answer(status, json.dumps({"error": {"message": message, "type": "some_error"}}).encode())

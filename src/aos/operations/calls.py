@@ -36,7 +36,7 @@ from aos.operations.authenticate import claim_stands
 from aos.operations.contents import open_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
-from aos.operations.facts import FactsCache
+from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
 from aos.operations.inputs import as_uuid, told_error
 from aos.operations.kept_calls import KeptCall, KeptCalls
@@ -46,6 +46,7 @@ from aos.operations.model_answers import recorded_value
 from aos.operations.model_calls import ModelCalls, Streamed, Whole
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.passes import PassState, Wait, WaitKind, signal_source
+from aos.operations.reaches import reach_of
 from aos.operations.reports import call_row, report_call
 from aos.operations.signals import TIMED_OUT, SignalAwaited, SignalMissed, Signals, SignalTaken
 from aos.operations.spawns import Spawns
@@ -123,6 +124,10 @@ class Calls:
                     return await self._kpi_values(state, call)
                 case "complete":
                     return await self._complete(state, call)
+                case "reach":
+                    facts = await self._facts.of(state.task.organization_id)
+                    found = reach_of(state.principal, state.agent, facts, model=call.name)
+                    return await self._keep_reading(state, call, found, facts)
         except (RateLimited, StaleClaim, StillRunning, Unavailable):
             raise
         except AosError as error:
@@ -275,11 +280,14 @@ class Calls:
 
     async def _kpi_values(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)
-        values = await self._kpis.of_run(state.task.run_id, facts)
-        content = seal(values, "outcome", facts, self._drivers)
+        return await self._keep_reading(state, call, await self._kpis.of_run(state.task.run_id, facts), facts)
+
+    async def _keep_reading(self, state: PassState, call: Call, value: Json, facts: OrganizationFacts) -> Result:
+        """Record what was read, for every later pass."""
+        content = seal(value, "outcome", facts, self._drivers)
         row = call_row(state, call, "performed")
         row.outcome_content_id = content.row.id
-        return await self._keep(state, call, KeptCall(row, [content.row]), value=values)
+        return await self._keep(state, call, KeptCall(row, [content.row]), value=value)
 
     async def _step(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)

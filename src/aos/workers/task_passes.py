@@ -17,6 +17,7 @@ from aos.kernel.agents import Agent, AgentStatus
 from aos.kernel.errors import AosError, Conflict, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.workflow.passes import (
+    AGENT_CODES,
     TIMED_OUT,
     CallRecord,
     Chances,
@@ -52,7 +53,7 @@ from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
 from aos.operations.undo import UNDO
 from aos.workers.engine import Engine, PostgresEngine
-from aos.workers.runners import Died, Runners
+from aos.workers.runners import Died, Runners, entry_of
 from aos.workers.undo import UndoPasses
 from aos_sdk.frames import Ended, PassContext, Start
 
@@ -291,7 +292,7 @@ class TaskPasses:
         return Start(
             task_id=str(task.id),
             token=make_task_token(token, facts.key("token").private),
-            entry=agent.runtime.entry,
+            entry=entry_of(agent.runtime),
             context=context,
             input=value,
             history=pass_history(task, calls, keys, drivers=drivers) if calls else [],
@@ -347,6 +348,8 @@ def _end_of(ended: Ended) -> PassEnd:
             if error is not None and error.where:
                 told = f"{told} ({error.where})"
             name = error.type if error is not None else ""
+            if error is not None and error.code in AGENT_CODES:
+                return Failed(error.code, error.message, error_class=name)
             return Failed("memory-limit" if name == "MemoryError" else "raised", told, error_class=name)
 
 
