@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from aos.kernel.agents import Agent, Runtime
+from aos.kernel.agents import Agent, AgentType, Runtime
 from aos.kernel.errors import UpstreamFailed
 from aos.kernel.models.values import Capability
 from aos.kernel.money import Money
@@ -15,7 +15,7 @@ from aos.kernel.ports import ToolOutcome
 from aos.kernel.tools import Effect
 from tests.databases import Database
 from tests.operations.test_runs_waits import PAYMENT, at_work
-from tests.scripted_models import Answer, ScriptedModels, asks_for, model
+from tests.scripted_models import Answer, ScriptedModels, asks_for, chat, model
 from tests.working import Working
 from tests.worlds import Caller, World, agent, make_world, payments, tool
 
@@ -60,14 +60,14 @@ def company(
 def play(
     world: World,
     name: str,
-    answers: list[Answer | UpstreamFailed],
+    answers: Sequence[Answer | UpstreamFailed],
     *,
     input: Any = "Do what is due",
     act: Callable[..., Any] | None = None,
     caller: Caller | None = None,
 ) -> tuple[Any, ScriptedModels, Caller]:
     """Run an agent to its end; return the run, the models' far side and the tools' far side."""
-    models, caller = ScriptedModels(answers), caller or Caller(read)
+    models, caller = ScriptedModels(list(answers)), caller or Caller(read)
 
     async def story() -> Any:
         async with at_work(world, caller, models=models) as (aos, _):
@@ -119,3 +119,182 @@ def test_a_model_is_led_through_its_tools_to_an_answer(database: Database) -> No
     assert named["erp_read"]["description"] == "Reads one invoice"
     told = [each["content"] for each in models.bodies[1]["messages"] if each["role"] == "tool"]
     assert told == ['{"invoice": 1, "amount": "12"}', '{"invoice": 2, "amount": "12"}']
+
+
+def test_an_approval_parks_the_loop_and_the_answer_goes_on_without_asking_the_model_again(database: Database) -> None:
+    finance = led("finance", "payments.create")
+    answers = [asks_for(("payments_create", PAYMENT)), chat("paid")]
+    run, models, caller = play(company(database, finance, rules=(ASK,)), "finance", answers, act=approve)
+    assert (run["state"], run["output"]) == ("succeeded", {"answer": "paid"}), run["why"]
+    assert (len(models.asked), len(caller.calls)) == (2, 1)
+
+
+def test_a_refusal_is_told_to_the_model_with_its_rule_and_the_loop_goes_on(database: Database) -> None:
+    finance = led("finance", "payments.create")
+    denied = Rule("small-only", 1, Outcome.DENY, (), ("tool:payments.create",), "args.amount > 10", "only small ones")
+    answers = [
+        asks_for(("payments_create", PAYMENT)),
+        asks_for(("payments_create", {**PAYMENT, "amount": "5"})),
+        chat("5 paid"),
+    ]
+    run, models, caller = play(company(database, finance, rules=(denied,)), "finance", answers)
+    assert (run["state"], run["output"]) == ("succeeded", {"answer": "5 paid"}), run["why"]
+    assert "small-only: only small ones" in last_message(models, 1)["content"]
+    assert [arguments["amount"] for _, arguments, _ in caller.calls] == ["5"]
+
+
+def test_a_tool_that_nothing_opens_is_not_offered_and_a_call_of_it_is_answered(database: Database) -> None:
+    finance = led("finance", "erp.read", "payments.create")
+    answers = [asks_for(("payments_create", PAYMENT)), chat("cannot be done")]
+    run, models, caller = play(company(database, finance, rules=(NEVER,)), "finance", answers)
+    assert run["output"] == {"answer": "cannot be done"}
+    assert "payments_create" not in {each["function"]["name"] for each in models.bodies[0]["tools"]}
+    assert "there is no tool `payments_create`; there are erp_read, report, finish" in last_message(models)["content"]
+    assert caller.calls == []
+
+
+def test_the_same_refused_call_made_again_and_again_ends_the_task_as_a_loop(database: Database) -> None:
+    finance = led("finance", "payments.create")
+    denied = Rule("small-only", 1, Outcome.DENY, (), ("tool:payments.create",), "args.amount > 10", "only small ones")
+    run, models, caller = play(
+        company(database, finance, rules=(denied,)), "finance", [asks_for(("payments_create", PAYMENT))]
+    )
+    assert (run["state"], run["task"]["error_code"]) == ("failed", "loop-detected")
+    assert "made 3 times" in run["why"]["detail"]
+    assert "small-only" in run["why"]["detail"]
+    assert (len(models.asked), len(caller.calls)) == (3, 0)
+
+
+def test_a_failing_tool_malformed_arguments_and_arguments_off_the_schema_are_told_to_the_model(
+    database: Database,
+) -> None:
+    finance = led("finance", "erp.read", "payments.create")
+    broken = Caller(lambda tool, arguments: ToolOutcome(ok=False, error="the file is locked"))
+    answers = [
+        asks_for(("erp_read", {"invoice": 1}), ("erp_read", "{oops"), ("payments_create", {"amount": "12"})),
+        chat("nothing worked"),
+    ]
+    run, models, _ = play(company(database, finance), "finance", answers, caller=broken)
+    assert run["output"] == {"answer": "nothing worked"}, run["why"]
+    told = [each["content"] for each in models.bodies[1]["messages"] if each["role"] == "tool"]
+    assert "the file is locked" in told[0]
+    assert "not JSON" in told[1]
+    assert "`iban` is missing" in told[2]
+
+
+def test_the_last_turn_makes_no_more_calls_and_what_there_is_then_is_marked_unfinished(database: Database) -> None:
+    finance = led("finance", "erp.read", options={"turns": 2})
+    answers = [
+        asks_for(("erp_read", {"invoice": 1}), text="Looking."),
+        asks_for(("erp_read", {"invoice": 2}), text="Still."),
+    ]
+    run, models, caller = play(company(database, finance), "finance", answers)
+    assert run["state"] == "succeeded", run["why"]
+    assert run["output"]["unfinished"] == "turns-spent"
+    assert run["output"]["answer"] == "Still."
+    assert (len(models.asked), len(caller.calls)) == (2, 1)
+    assert models.bodies[1]["tool_choice"] == "none"
+    assert "last turn" in last_message(models)["content"]
+
+
+def test_a_limit_is_a_failure_where_that_is_wanted_and_where_a_schema_must_be_filled(database: Database) -> None:
+    strict = led("strict", "erp.read", options={"turns": 1, "on_limit": "fail"})
+    filled = led("filled", "erp.read", options={"turns": 1, "output": SCHEMA})
+    for name in ("strict", "filled"):
+        run, _, _ = play(company(database, strict, filled), name, [asks_for(("erp_read", {"invoice": 1}))])
+        assert (run["state"], run["task"]["error_code"]) == ("failed", "turns-spent")
+
+
+def test_tokens_are_a_limit_of_their_own(database: Database) -> None:
+    finance = led("finance", "erp.read", options={"tokens": 200})
+    answers = [asks_for(("erp_read", {"invoice": n}), tokens=(50, 10)) for n in range(9)]
+    run, models, _ = play(company(database, finance), "finance", answers)
+    assert run["output"]["unfinished"] == "tokens-spent", run
+    assert len(models.asked) == 3
+
+
+def test_a_spent_budget_ends_the_loop_with_what_it_has(database: Database) -> None:
+    finance = led("finance", "erp.read", options={"answer_tokens": 10})
+    answers = [asks_for(("erp_read", {"invoice": 1}), text="The first one is fine.", tokens=(1_000, 900))]
+    run, _, _ = play(company(database, finance, limit=Money(6_000_000, "EUR")), "finance", answers)
+    assert run["state"] == "succeeded", run["why"]
+    assert run["output"]["unfinished"] == "budget-spent"
+    assert run["output"]["answer"] == "The first one is fine."
+
+
+def test_an_answer_off_its_schema_is_mended_once(database: Database) -> None:
+    finance = led("finance", options={"output": SCHEMA})
+    answers = [asks_for(("finish", {"paid": "two"})), asks_for(("finish", {"paid": 2}))]
+    run, models, _ = play(company(database, finance), "finance", answers)
+    assert (run["state"], run["output"]) == ("succeeded", {"paid": 2}), run["why"]
+    assert "/paid: must be of type integer" in last_message(models)["content"]
+
+
+def test_an_answer_off_its_schema_twice_fails_the_task(database: Database) -> None:
+    finance = led("finance", options={"output": SCHEMA})
+    answers = [chat('{"paid": "two"}'), asks_for(("finish", {"paid": "zwei"}))]
+    run, models, _ = play(company(database, finance), "finance", answers)
+    assert (run["state"], run["task"]["error_code"]) == ("failed", "invalid-output")
+    assert len(models.asked) == 2
+
+
+def test_a_model_without_tool_calls_is_led_by_json(database: Database) -> None:
+    finance = led("finance", "erp.read", "payments.create", options={"output": SCHEMA})
+    answers = [
+        chat('{"tool": "erp_read", "arguments": {"invoice": 1}}'),
+        chat('Sure: {"tool": "payments.create", "arguments": {"iban": "DE1", "amount": "1", "currency": "EUR"}}'),
+        chat('```json\n{"answer": {"paid": 1}}\n```'),
+    ]
+    world = company(database, finance, capabilities=(Capability.JSON_SCHEMA,))
+    run, models, caller = play(world, "finance", answers)
+    assert (run["state"], run["output"]) == ("succeeded", {"paid": 1}), run["why"]
+    assert [name for name, _, _ in caller.calls] == ["erp.read", "payments.create"]
+    assert all("tools" not in body for body in models.bodies)
+    forms = models.bodies[0]["response_format"]["json_schema"]["schema"]["anyOf"]
+    assert [form["properties"].get("tool", {}).get("enum") for form in forms] == [
+        None,
+        ["erp_read"],
+        ["payments_create"],
+        ["report"],
+    ]
+    assert last_message(models, 1)["content"].startswith("Result of erp_read: ")
+
+
+def test_a_model_that_can_do_neither_is_led_by_words_and_ends_where_it_does_not_answer(database: Database) -> None:
+    finance = led("finance", "erp.read")
+    world = company(database, finance, capabilities=())
+    run, models, _ = play(world, "finance", [chat("I would rather talk.")])
+    assert (run["state"], run["task"]["error_code"]) == ("failed", "no-answer")
+    assert len(models.asked) == 3
+    assert "response_format" not in models.bodies[0]
+    assert "no JSON object" in last_message(models)["content"]
+
+
+def test_work_is_handed_to_another_agent_and_its_result_comes_back(database: Database) -> None:
+    lead = led("lead", type=AgentType.FUNCTIONAL, delegates=("helper",))
+    helper = led("helper", "erp.read", type=AgentType.SUB_AGENT, goal="Look invoices up")
+    answers = [
+        asks_for(("delegate", {"agent": "helper", "task": "look up 7", "input": {"invoice": 7}})),
+        chat("7 costs 12"),
+        chat("the helper says: 12"),
+    ]
+    run, models, _ = play(company(database, lead, helper), "lead", answers)
+    assert run["output"] == {"answer": "the helper says: 12"}, run["why"]
+    assert "- helper: Look invoices up" in models.bodies[0]["messages"][0]["content"]
+    assert '"task": "look up 7"' in models.bodies[1]["messages"][1]["content"]
+    assert "delegate" not in {each["function"]["name"] for each in models.bodies[1]["tools"]}
+    assert last_message(models)["content"] == '{"answer": "7 costs 12"}'
+
+
+def test_an_observer_reads_and_reports_and_is_offered_nothing_else(database: Database) -> None:
+    watcher = led("watcher", "erp.*", "payments.create", type=AgentType.OBSERVER)
+    answers = [
+        asks_for(
+            ("erp_note", {}), ("report", {"kind": "finding", "value": "odd", "code": "odd-sum", "subject": "invoice:7"})
+        ),
+        chat("one finding"),
+    ]
+    run, models, caller = play(company(database, watcher), "watcher", answers)
+    assert run["output"] == {"answer": "one finding"}, run["why"]
+    assert {each["function"]["name"] for each in models.bodies[0]["tools"]} == {"erp_read", "report", "finish"}
+    assert caller.calls == []
