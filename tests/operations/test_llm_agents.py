@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,8 +78,9 @@ def play(
                 await act(aos, run_id)
             run = await aos.ended(run_id)
             await aos.check_books()
-            return {**run, "task": next(iter(aos.tasks(run_id).values())), "why": aos.content(
-                next(iter(aos.tasks(run_id).values()))["error_content_id"])}  # fmt: skip
+            task = next(iter(aos.tasks(run_id).values()))
+            timers = aos.rows("select 1 from call where kind = 'timer' and state = 'performed'")
+            return {**run, "task": task, "why": aos.content(task["error_content_id"]), "timers": len(timers)}
 
     return asyncio.run(story()), models, caller
 
@@ -265,7 +268,7 @@ def test_a_model_that_can_do_neither_is_led_by_words_and_ends_where_it_does_not_
     world = company(database, finance, capabilities=())
     run, models, _ = play(world, "finance", [chat("I would rather talk.")])
     assert (run["state"], run["task"]["error_code"]) == ("failed", "no-answer")
-    assert len(models.asked) == 3
+    assert len(models.asked) == 4
     assert "response_format" not in models.bodies[0]
     assert "no JSON object" in last_message(models)["content"]
 
@@ -298,3 +301,116 @@ def test_an_observer_reads_and_reports_and_is_offered_nothing_else(database: Dat
     assert run["output"] == {"answer": "one finding"}, run["why"]
     assert {each["function"]["name"] for each in models.bodies[0]["tools"]} == {"erp_read", "report", "finish"}
     assert caller.calls == []
+
+
+def test_a_host_killed_in_the_middle_repeats_no_question_and_no_call(database: Database) -> None:
+    finance = led("finance", "erp.read", "payments.create")
+    world = company(database, finance)
+    models = ScriptedModels(
+        [asks_for(("erp_read", {"invoice": 1})), asks_for(("payments_create", PAYMENT)), chat("paid")]
+    )
+    caller = Caller(read, hold=asyncio.Event())
+
+    async def story() -> None:
+        async with at_work(world, caller, models=models) as (aos, pool):
+            run_id = await aos.start(agent="finance", input="pay")
+            for count in (1, 2):
+                async with asyncio.timeout(20):
+                    while len(caller.calls) < count:
+                        await asyncio.sleep(0.01)
+                (busy,) = [host for host in pool.hosts() if host.busy]
+                os.kill(busy.pid, signal.SIGKILL)
+                assert caller.hold is not None
+                caller.hold.set()
+                caller.hold = asyncio.Event() if count == 1 else None
+            run = await aos.ended(run_id)
+            assert (run["state"], run["output"]) == ("succeeded", {"answer": "paid"})
+            await aos.check_books()
+
+    asyncio.run(story())
+    assert len(models.asked) == 3
+    assert [name for name, _, _ in caller.calls] == ["erp.read", "payments.create"]
+
+
+def test_another_worker_goes_on_at_the_last_turn(database: Database) -> None:
+    finance = led("finance", "erp.read", "payments.create")
+    world = company(database, finance, rules=(ASK,))
+    first = ScriptedModels([asks_for(("erp_read", {"invoice": 1})), asks_for(("payments_create", PAYMENT))])
+    second, caller = ScriptedModels([chat("paid")]), Caller(read)
+
+    async def story() -> None:
+        async with at_work(world, caller, models=first) as (aos, _):
+            run_id = await aos.start(agent="finance", input="pay")
+            await aos.until("select 1 from task where state = 'waiting' and waits_for = 'approval'")
+        async with at_work(world, caller, models=second) as (aos, _):
+            await approve(aos, run_id)
+            run = await aos.ended(run_id)
+            assert (run["state"], run["output"]) == ("succeeded", {"answer": "paid"})
+
+    asyncio.run(story())
+    assert (len(first.asked), len(second.asked)) == (2, 1)
+    assert [name for name, _, _ in caller.calls] == ["erp.read", "payments.create"]
+
+
+def test_the_rules_of_a_task_under_way_are_those_that_it_began_with(database: Database) -> None:
+    finance = led("finance", "payments.create", options={"instructions": "Old words."})
+    world = company(database, finance, rules=(ASK,))
+    models = ScriptedModels([asks_for(("payments_create", PAYMENT)), chat("paid")])
+
+    async def story() -> None:
+        async with at_work(world, Caller(read), models=models) as (aos, _):
+            run_id = await aos.start(agent="finance", input="pay")
+            await aos.until("select 1 from approval where status = 'pending'")
+            world.rows(
+                "update agent_version set spec = jsonb_set(spec, '{runtime,options,instructions}', '\"New words.\"') returning 1"
+            )
+            world.rows("update organization set epoch = epoch + 1 returning 1")
+            await approve(aos, run_id)
+            assert (await aos.ended(run_id))["output"] == {"answer": "paid"}
+
+    asyncio.run(story())
+    assert [("Old words." in body["messages"][0]["content"]) for body in models.bodies] == [True, True]
+
+
+def test_a_long_loop_lets_go_of_its_host_now_and_then_and_goes_on(database: Database) -> None:
+    finance = led("finance", "erp.read", options={"turns": 30})
+    answers = [asks_for(("erp_read", {"invoice": n})) for n in range(23)]
+    run, models, caller = play(company(database, finance), "finance", [*answers, chat("all read")])
+    assert run["output"] == {"answer": "all read"}, run["why"]
+    assert (len(models.asked), len(caller.calls)) == (24, 23)
+    assert run["timers"] == 2
+
+
+def plan(*tasks: dict[str, Any]) -> Answer:
+    return asks_for(("plan", {"tasks": list(tasks)}))
+
+
+def test_an_executive_plans_delegates_looks_at_kpis_and_plans_anew_within_its_bounds(database: Database) -> None:
+    boss = led("boss", type=AgentType.EXECUTIVE, delegates=("reader", "writer"), options={"plans": 2, "plan_tasks": 3})
+    reader = led("reader", "erp.read", type=AgentType.SUB_AGENT)
+    writer = led("writer", type=AgentType.SUB_AGENT)
+    one = {"id": "a", "agent": "reader", "task": "read a"}
+    answers: list[Answer] = [
+        plan({**one, "after": ["b"]}, {"id": "b", "agent": "reader", "task": "read b", "after": ["a"]}),
+        plan({**one, "agent": "nobody"}),
+        plan(*({**one, "id": f"t{n}"} for n in range(4))),
+        plan(one, {"id": "b", "agent": "writer", "task": "write it up", "uses": ["a"]}),
+        asks_for(("report", {"kind": "kpi", "name": "open", "value": 3})),
+        chat("a is 12"),
+        chat("written"),
+        asks_for(("kpis", {})),
+        plan({"id": "c", "agent": "writer", "task": "once more"}),
+        chat("written again"),
+        plan({"id": "d", "agent": "writer", "task": "and once more"}),
+        chat("done"),
+    ]
+    run, models, _ = play(company(database, boss, reader, writer), "boss", answers)
+    assert run["output"] == {"answer": "done"}, run["why"]
+    told = [body["messages"][-1]["content"] for body in models.bodies]
+    assert "wait for each other" in told[1]
+    assert "must be one of reader, writer" in told[2]
+    assert "at most 3 items" in told[3]
+    assert '"results": {"a": {"answer": "a is 12"}}' in models.bodies[6]["messages"][1]["content"]
+    assert told[7] == 'a: done: {"answer": "a is 12"}\nb: done: {"answer": "written"}'
+    assert told[8] == '{"open": 3}'
+    assert "2 plans were carried out" in told[11]

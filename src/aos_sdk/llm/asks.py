@@ -87,7 +87,7 @@ def opening_text(rules: Rules) -> str:
     given = rules.facts.input
     if given is None:
         return "Work towards your goal."
-    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, indent=1)
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
 def messages_of(rules: Rules, turns: Sequence[Turn], *, last: bool = False) -> list[Message]:

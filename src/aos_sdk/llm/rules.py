@@ -20,7 +20,7 @@ REFUSALS_MAX: Final = 3
 """How often the same call may fail or be refused before the loop ends."""
 SAME_TURNS_MAX: Final = 5
 """How many turns in a row may ask for the same calls and be told the same."""
-UNUSABLE_MAX: Final = 3
+UNUSABLE_MAX: Final = 4
 """How many answers in a row may be of no use."""
 PASS_TURNS: Final = 10
 """New turns after which the task lets go of its host for a moment, so that no pass grows as long as the whole loop."""
