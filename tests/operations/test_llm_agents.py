@@ -414,3 +414,30 @@ def test_an_executive_plans_delegates_looks_at_kpis_and_plans_anew_within_its_bo
     assert told[7] == 'a: done: {"answer": "a is 12"}\nb: done: {"answer": "written"}'
     assert told[8] == '{"open": 3}'
     assert "2 plans were carried out" in told[11]
+
+
+def test_a_task_costs_no_more_than_its_own_budget_whatever_its_children_spend(database: Database) -> None:
+    boss = led(
+        "boss",
+        type=AgentType.EXECUTIVE,
+        delegates=("helper",),
+        options={"child_budget": "0.008 EUR", "answer_tokens": 100},
+    )
+    helper = led("helper", type=AgentType.SUB_AGENT, options={"answer_tokens": 10})
+    answers = [
+        asks_for(("delegate", {"agent": "helper", "task": "help"})),
+        asks_for(("report", {"kind": "progress", "value": "on it"}), text="So far so good.", tokens=(6_000, 10)),
+        chat("the helper ran out of money"),
+    ]
+    run, models, _ = play(company(database, boss, helper), "boss", answers)
+    assert run["output"] == {"answer": "the helper ran out of money"}, run["why"]
+    assert '"unfinished": "budget-spent"' in last_message(models)["content"]
+    assert "So far so good." in last_message(models)["content"]
+
+
+def test_an_agent_says_what_each_of_its_tasks_may_cost(database: Database) -> None:
+    thrifty = led("thrifty", "erp.read", options={"budget": "0.01 EUR", "answer_tokens": 10, "on_limit": "fail"})
+    answers = [asks_for(("erp_read", {"invoice": 1}), tokens=(9_000, 10))]
+    run, models, _ = play(company(database, thrifty), "thrifty", answers)
+    assert (run["state"], run["task"]["error_code"]) == ("failed", "budget-spent"), run["why"]
+    assert len(models.asked) == 1

@@ -50,6 +50,7 @@ from aos.operations.reaches import reach_of
 from aos.operations.reports import call_row, report_call
 from aos.operations.signals import TIMED_OUT, SignalAwaited, SignalMissed, Signals, SignalTaken
 from aos.operations.spawns import Spawns
+from aos.operations.task_budgets import read_task_budget
 from aos.operations.timers import limit_of, timer_seconds
 from aos.store.hot.database import Database, Row
 from aos.store.task_rows import TakeRow, TimerRow
@@ -180,16 +181,16 @@ class Calls:
         child = facts.agents_by_name.get(call.name)
         if child is None:
             raise NotFound(f"there is no agent `{call.name[:60]}`")
-        if call.arguments.get("budget") is not None:
-            raise InvalidRequest("a spawned task has no budget of its own: give one to the run or to the agent")
+        budget = read_task_budget(call.arguments.get("budget"))
         label = call.arguments.get("name") or child.name
         if not isinstance(label, str) or len(label) > NAME_LENGTH_MAX:
             raise InvalidRequest(f"the name of a spawned task is a text of at most {NAME_LENGTH_MAX} characters")
         after = _task_ids(call, "after") if "after" in call.arguments else []
         if after:
             await self._children_of(state, after)
-        act = self._act(state, call, ActKind.DELEGATE, {"input": call.arguments.get("input")})
-        ruling = await self._spawns.spawn(state, act, child, label=label, after=after)
+        given = {"input": call.arguments.get("input"), **({"budget": str(budget)} if budget is not None else {})}
+        act = self._act(state, call, ActKind.DELEGATE, given)
+        ruling = await self._spawns.spawn(state, act, child, label=label, after=after, budget=budget)
         assert not isinstance(ruling, Allowed)
         return self._result(state, call, ruling)
 

@@ -16,6 +16,7 @@ import msgspec
 from aos.kernel.agents import Agent, AgentStatus
 from aos.kernel.errors import AosError, Conflict, Unavailable
 from aos.kernel.json import Json
+from aos.kernel.money import parse_money
 from aos.kernel.workflow.passes import (
     AGENT_CODES,
     TIMED_OUT,
@@ -49,6 +50,7 @@ from aos.operations.nested import Begun, StillOpen
 from aos.operations.orchestration import Orchestration
 from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
 from aos.operations.starts import AskedFirst, NotStarted, Started
+from aos.operations.task_budgets import open_task_budget
 from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
 from aos.operations.undo import UNDO
@@ -226,6 +228,8 @@ class TaskPasses:
         task, ticker = taken.task, self._do.drivers.ticker
         if task.claims or any(row["state"] == "intended" for row in taken.calls):
             await self._do.abandon_calls(taken)
+        elif not taken.calls and agent.runtime is not None and (limit := agent.runtime.options.get("budget")):
+            await open_task_budget(self._do.database, task, parse_money(str(limit)), drivers=self._do.drivers)
         calls = call_records(taken.calls, facts.tools)
         start = self._start(taken, facts, agent, value=value, calls=calls)
         state = begin_pass(task, agent, calls=len(start.history))
