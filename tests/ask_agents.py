@@ -7,6 +7,7 @@ from typing import Any
 
 from aos_sdk import AsyncContext, BudgetSpent, Context, Denied, InvalidCall, ToolFailed, Unavailable
 from aos_sdk.errors import AosCallError
+from aos_sdk.llm import Loop, run_loop, run_loop_blocking
 
 QUESTION = "What is due?"
 TOOL = {"type": "function", "function": {"name": "erp_read", "parameters": {"type": "object"}}}
@@ -106,3 +107,13 @@ async def lets_a_model_use_a_tool_async(ctx: AsyncContext) -> Any:
 
 def _told(error: AosCallError) -> dict[str, Any]:
     return {"raised": type(error).__name__, "slug": error.slug, "detail": error.detail, "reasons": list(error.reasons)}
+
+
+def leads_a_model(ctx: Context) -> Any:
+    """Lead a model through the agent's tools, and say how that ended."""
+    return run_loop_blocking(ctx, Loop(instructions="Look it up.", tools=("erp.*",)), input="what does 1 cost?")
+
+
+async def leads_a_model_async(ctx: AsyncContext) -> Any:
+    """Lead a model through the agent's tools, and say how that ended."""
+    return await run_loop(ctx, Loop(instructions="Look it up.", tools=("erp.*",)), input="what does 1 cost?")

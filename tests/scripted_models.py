@@ -24,6 +24,7 @@ EURO = 1_000_000_000
 def model(name: str, **more: Any) -> Model:
     """Return a model that costs 1 EUR for a million tokens in and 2 EUR for a million out."""
     given: dict[str, Any] = {
+        "provider": Provider.COMPATIBLE,
         "upstream": name,
         "base_url": URL,
         "dialects": (Dialect.CHAT,),
@@ -32,7 +33,7 @@ def model(name: str, **more: Any) -> Model:
         "output_tokens_max": 1_000,
         **more,
     }
-    return Model(IDS.new(), name, 1, Provider.COMPATIBLE, **given)
+    return Model(IDS.new(), name, 1, **given)
 
 
 @dataclass(frozen=True)

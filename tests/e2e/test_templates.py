@@ -145,7 +145,7 @@ def company() -> Iterator[Company]:
     with serving_upstream(whole({})) as upstream, installation() as made:
         (link,) = set(re.findall(r"aosl_[A-Za-z0-9_-]+", made.up()))
         made.aos("login", link)
-        me = json.loads(made.aos("tokens", "create", "--label", "test", "--json"))
+        me = json.loads(made.aos("tokens", "create", "test", "--json"))
         yield Company(made, me["token"], upstream)
         made.aos("down")
 

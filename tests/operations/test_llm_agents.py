@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aos.kernel.agents import Agent, AgentType, Runtime
+from aos.kernel.dialects.values import Dialect
 from aos.kernel.errors import UpstreamFailed
-from aos.kernel.models.values import Capability
+from aos.kernel.models.values import Capability, Provider
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.tools import Effect
+from aos.kernel.workflow.spec import RetrySpec, TaskSpec, WorkflowSpec
 from tests.databases import Database
 from tests.operations.test_runs_waits import PAYMENT, at_work
-from tests.scripted_models import Answer, ScriptedModels, asks_for, chat, model
-from tests.working import Working
+from tests.scripted_models import Answer, ScriptedModels, asks_for, chat, model, refusal
+from tests.working import Working, add_workflow
 from tests.worlds import Caller, World, agent, make_world, payments, tool
 
 ASK = Rule("every-payment", 1, Outcome.ESCALATE, (), ("tool:payments.create",), "", "a person looks at it")
@@ -441,3 +445,71 @@ def test_an_agent_says_what_each_of_its_tasks_may_cost(database: Database) -> No
     run, models, _ = play(company(database, thrifty), "thrifty", answers)
     assert (run["state"], run["task"]["error_code"]) == ("failed", "budget-spent"), run["why"]
     assert len(models.asked) == 1
+
+
+def says(*parts: dict[str, Any], stop: str = "tool_use") -> Answer:
+    """Return an answer of Anthropic's messages."""
+    usage = {"input_tokens": 12, "output_tokens": 3}
+    said = {
+        "id": "m1",
+        "type": "message",
+        "role": "assistant",
+        "model": "served",
+        "content": list(parts),
+        "stop_reason": stop,
+        "usage": usage,
+    }
+    return Answer(200, json.dumps(said).encode())
+
+
+def use(name: str, given: dict[str, Any], at: int = 0) -> dict[str, Any]:
+    return {"type": "tool_use", "id": f"toolu_{at}", "name": name, "input": given}
+
+
+def test_a_model_that_speaks_anthropics_messages_is_led_alike(database: Database) -> None:
+    finance = led("finance", "erp.read", "payments.create", options={"turns": 4, "output": SCHEMA})
+    claude = model(
+        "claude", dialects=(Dialect.MESSAGES,), provider=Provider.ANTHROPIC, capabilities=(Capability.TOOLS,)
+    )
+    world = make_world(database, agents=[finance], tools=[payments(price=None), tool("erp.read")], models=[claude])
+    answers = [
+        says({"type": "text", "text": "I look."}, use("erp_read", {"invoice": 1}), use("nothing", {}, 1)),
+        says(use("payments_create", PAYMENT)),
+        says({"type": "text", "text": "hm"}, stop="end_turn"),
+        says(use("finish", {"paid": 1})),
+    ]
+    run, models, caller = play(world, "finance", answers)
+    assert (run["state"], run["output"]) == ("succeeded", {"paid": 1}), run["why"]
+    assert [name for name, _, _ in caller.calls] == ["erp.read", "payments.create"]
+    results = models.bodies[1]["messages"][-1]["content"]
+    assert [part["type"] for part in results] == ["tool_result", "tool_result"]
+    assert models.bodies[3]["tool_choice"]["name"] == "finish"
+
+
+def test_a_failing_model_fails_the_task_and_a_new_attempt_goes_on_at_the_last_turn(database: Database) -> None:
+    world = company(database, led("finance", "erp.read"))
+    add_workflow(world, WorkflowSpec("w", tasks=(TaskSpec("t", agent="finance", retry=RetrySpec(2, 0.05, 0.05)),)))
+    models = ScriptedModels([asks_for(("erp_read", {"invoice": 1})), refusal(400, "out of order"), chat("read")])
+    caller = Caller(read)
+
+    async def story() -> None:
+        async with at_work(world, caller, models=models) as (aos, _):
+            run_id = await aos.start("w")
+            run = await aos.ended(run_id)
+            assert (run["state"], aos.tasks(run_id)["t"]["output"]) == ("succeeded", {"answer": "read"})
+
+    asyncio.run(story())
+    assert (len(models.asked), len(caller.calls)) == (3, 1)
+
+
+def test_code_may_lead_a_model_itself_in_both_colours(database: Database) -> None:
+    agents = [
+        replace(led(name, "erp.read"), runtime=Runtime("python", f"tests.ask_agents:{name}"))
+        for name in ("leads_a_model", "leads_a_model_async")
+    ]
+    for name in ("leads_a_model", "leads_a_model_async"):
+        answers = [asks_for(("erp_read", {"invoice": 1}), ("erp_note", {})), chat("12")]
+        run, models, caller = play(company(database, *agents), name, answers)
+        assert run["output"] == {"value": "12", "turns": 2, "tokens": 30, "code": "", "detail": ""}, run["why"]
+        assert "Look it up." in models.bodies[0]["messages"][0]["content"]
+        assert [called for called, _, _ in caller.calls] == ["erp.read"]
