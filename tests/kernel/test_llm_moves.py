@@ -169,7 +169,7 @@ def test_options_that_are_not_the_loops_own_are_left_to_others() -> None:
 
 @given(st.lists(st.integers(0, 3_000), min_size=1, max_size=30), st.integers(0, 20_000))
 def test_history_is_cut_without_losing_the_last_turn_or_a_results_call(sizes: list[int], room: int) -> None:
-    blocks = [
+    blocks: list[list[dict[str, Any]]] = [
         [
             {
                 "role": "assistant",
