@@ -5,12 +5,12 @@ Put your own systems behind these functions; their names, arguments and results 
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+import fcntl
+import json
 from pathlib import Path
 from typing import Any, Final
 
-STORE: Final = Path(__file__).with_name("finance_demo.sqlite")
+STORE: Final = Path(__file__).with_name("finance_demo.jsonl")
 
 VENDORS: Final[dict[str, dict[str, Any]]] = {
     "birch": {"vendor": "birch", "name": "Birch Paper", "iban": "DE89370400440532013000"},
@@ -52,15 +52,30 @@ def get_vendor(vendor: str) -> dict[str, Any]:
 
 def pay(invoice: str, iban: str, amount: str, idempotency_key: str = "") -> dict[str, Any]:
     """Pay an invoice; under the same key it is paid once."""
-    with closing(sqlite3.connect(STORE)) as store, store:
-        store.execute("create table if not exists payment (key text primary key, invoice text, iban text, amount text)")
-        store.execute("insert or ignore into payment values (?, ?, ?, ?)", (idempotency_key, invoice, iban, amount))
+    _note({"kind": "payment", "invoice": invoice, "iban": iban, "amount": amount}, idempotency_key)
     return {"invoice": invoice, "paid": amount}
 
 
 def list_payments() -> list[dict[str, Any]]:
     """Return what was paid."""
-    with closing(sqlite3.connect(STORE)) as store, store:
-        store.execute("create table if not exists payment (key text primary key, invoice text, iban text, amount text)")
-        rows = store.execute("select invoice, iban, amount from payment order by invoice").fetchall()
-    return [{"invoice": invoice, "iban": iban, "amount": amount} for invoice, iban, amount in rows]
+    return _noted("payment")
+
+
+def _note(row: dict[str, Any], key: str) -> None:
+    """Write something down once for a key."""
+    with STORE.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if key not in (json.loads(line)["key"] for line in file):
+            file.write(json.dumps({**row, "key": key}) + "\n")
+
+
+def _noted(kind: str) -> list[dict[str, Any]]:
+    """Return what was written down of a kind."""
+    lines = STORE.read_text("utf-8").splitlines() if STORE.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return [
+        {name: value for name, value in row.items() if name not in ("key", "kind")}
+        for row in rows
+        if row["kind"] == kind
+    ]
