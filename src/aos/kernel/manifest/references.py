@@ -263,7 +263,9 @@ def _check_llm(agent: AgentSpec, at: str) -> Iterator[FieldError]:
         return
     asked = str(agent.runtime.options.get("model") or "auto")
     if not agent.models:
-        yield FieldError(at, f"agent `{agent.name}` is led by a model and may ask none: name its `models`")
+        yield FieldError(
+            pointer(at, "models"), f"agent `{agent.name}` is led by a model and may ask none: name its `models`"
+        )
     elif asked != "auto" and not any(glob_matches(each, asked) for each in agent.models):
         place = pointer(pointer(pointer(at, "runtime"), "llm"), "model")
         yield FieldError(place, f"`{asked}` is not among the models that agent `{agent.name}` may ask")
