@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +72,22 @@ def test_a_template_applies_as_it_is_written_and_again_changes_nothing(plane: Pl
     assert applied.status_code == 200, applied.text
     assert applied.json()["waits"] == []
     assert plane.post("/manifest", {"manifest": manifest}).json()["changes"] == []
+
+
+@pytest.mark.parametrize("template", Template)
+def test_the_tools_of_a_template_take_what_its_manifest_declares(
+    template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = template_files(template)
+    module = next(name for name in files if name.endswith(".py"))
+    (tmp_path / module).write_text(files[module])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    functions = import_module(module.removesuffix(".py"))
+    assert Path(str(functions.__file__)).parent == tmp_path
+    for tool in YAML(typ="safe", pure=True).load(files["aos.yaml"])["tools"].values():
+        if "python" in tool:
+            home, _, name = tool["python"].partition(":")
+            assert f"{home}.py" == module
+            parameters = set(signature(getattr(functions, name)).parameters)
+            assert parameters - {"idempotency_key"} == set(tool["args"]["properties"])
+            assert ("idempotency_key" in parameters) == (tool.get("repeat") == "keyed")

@@ -20,6 +20,9 @@ class Template(StrEnum):
 
     FINANCE = "finance"
     CUSTOMER_SUPPORT = "customer-support"
+    SALES = "sales"
+    OPERATIONS = "operations"
+    PRODUCT_DEVELOPMENT = "product-development"
 
 
 def template_files(template: Template) -> dict[str, str]:
