@@ -9,6 +9,8 @@ import signal
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from aos.kernel.agents import AgentType, Runtime
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.models.values import Capability, Provider
@@ -111,7 +113,8 @@ def test_work_is_handed_to_another_agent_and_its_result_comes_back(database: Dat
     assert run["output"] == {"answer": "the helper says: 12"}, run["why"]
     assert "- helper: Look invoices up" in models.bodies[0]["messages"][0]["content"]
     assert '"task": "look up 7"' in models.bodies[1]["messages"][1]["content"]
-    assert "delegate" not in {each["function"]["name"] for each in models.bodies[1]["tools"]}
+    offered = {each["function"]["name"] for each in models.bodies[1]["tools"]}
+    assert offered == {"report", "finish"}, "a sub-agent has no more than who spawned it, and may hand nothing on"
     assert last_message(models)["content"] == '{"answer": "7 costs 12"}'
 
 
@@ -299,3 +302,18 @@ def test_code_may_lead_a_model_itself_in_both_colours(database: Database) -> Non
         assert run["output"] == {"value": "12", "turns": 2, "tokens": 30, "code": "", "detail": ""}, run["why"]
         assert "Look it up." in models.bodies[0]["messages"][0]["content"]
         assert [called for called, _, _ in caller.calls] == ["erp.read"]
+
+
+@pytest.mark.parametrize("colour", ["", "_async"])
+def test_a_plan_is_carried_out_by_code_as_far_as_it_goes(database: Database, colour: str) -> None:
+    may = {f"carries_out_a_plan{colour}": ("echoes", "breaks"), "echoes": (), "breaks": (), "strangers": ()}
+    agents = [
+        replace(led(name, delegates=delegates), runtime=Runtime("python", f"tests.ask_agents:{name}"))
+        for name, delegates in may.items()
+    ]
+    run, _, _ = play(company(database, *agents), f"carries_out_a_plan{colour}", [chat("nobody asks")])
+    ends = run["output"]
+    assert {name for name, end in ends.items() if end["ok"]} == {"good", "uses", "later"}, run["why"]
+    assert ends["uses"]["value"]["results"] == {"good": {"n": 1, "task": "say it"}}
+    assert "broken" in ends["bad"]["detail"]
+    assert [ends[name]["begun"] for name in ("lost", "behind", "denied")] == [False, True, False]
