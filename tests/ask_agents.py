@@ -7,6 +7,8 @@ from typing import Any
 
 from aos_sdk import AsyncContext, BudgetSpent, Context, Denied, InvalidCall, ToolFailed, Unavailable
 from aos_sdk.errors import AosCallError
+from aos_sdk.llm import Loop, run_loop, run_loop_blocking
+from aos_sdk.plans import read_plan, run_plan, run_plan_blocking
 
 QUESTION = "What is due?"
 TOOL = {"type": "function", "function": {"name": "erp_read", "parameters": {"type": "object"}}}
@@ -106,3 +108,46 @@ async def lets_a_model_use_a_tool_async(ctx: AsyncContext) -> Any:
 
 def _told(error: AosCallError) -> dict[str, Any]:
     return {"raised": type(error).__name__, "slug": error.slug, "detail": error.detail, "reasons": list(error.reasons)}
+
+
+def leads_a_model(ctx: Context) -> Any:
+    """Lead a model through the agent's tools, and say how that ended."""
+    return run_loop_blocking(ctx, Loop(instructions="Look it up.", tools=("erp.*",)), input="what does 1 cost?")
+
+
+async def leads_a_model_async(ctx: AsyncContext) -> Any:
+    """Lead a model through the agent's tools, and say how that ended."""
+    return await run_loop(ctx, Loop(instructions="Look it up.", tools=("erp.*",)), input="what does 1 cost?")
+
+
+PLAN = {
+    "tasks": [
+        {"id": "good", "agent": "echoes", "task": "say it", "input": {"n": 1}},
+        {"id": "bad", "agent": "breaks", "task": "break"},
+        {"id": "uses", "agent": "echoes", "task": "use it", "uses": ["good"]},
+        {"id": "later", "agent": "echoes", "task": "come later", "after": ["good", "uses"]},
+        {"id": "lost", "agent": "echoes", "task": "never", "uses": ["bad"]},
+        {"id": "behind", "agent": "echoes", "task": "never", "after": ["bad"]},
+        {"id": "denied", "agent": "strangers", "task": "not permitted"},
+    ]
+}
+
+
+def carries_out_a_plan(ctx: Context) -> Any:
+    """Carry out a plan of which some fails, and return what came of each task."""
+    return run_plan_blocking(ctx, read_plan(PLAN, agents=["echoes", "breaks", "strangers"]), budget="1 EUR")
+
+
+async def carries_out_a_plan_async(ctx: AsyncContext) -> Any:
+    """Carry out a plan of which some fails, and return what came of each task."""
+    return await run_plan(ctx, read_plan(PLAN, agents=["echoes", "breaks", "strangers"]), budget="1 EUR")
+
+
+def echoes(ctx: Context) -> Any:
+    """Return the input."""
+    return ctx.input
+
+
+def breaks(ctx: Context) -> Any:
+    """Fail."""
+    raise ValueError("broken")

@@ -24,6 +24,7 @@ EURO = 1_000_000_000
 def model(name: str, **more: Any) -> Model:
     """Return a model that costs 1 EUR for a million tokens in and 2 EUR for a million out."""
     given: dict[str, Any] = {
+        "provider": Provider.COMPATIBLE,
         "upstream": name,
         "base_url": URL,
         "dialects": (Dialect.CHAT,),
@@ -32,7 +33,7 @@ def model(name: str, **more: Any) -> Model:
         "output_tokens_max": 1_000,
         **more,
     }
-    return Model(IDS.new(), name, 1, Provider.COMPATIBLE, **given)
+    return Model(IDS.new(), name, 1, **given)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,30 @@ def chat(text: str, *, tokens: tuple[int, int] = (12, 3), finish: str = "stop", 
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
     usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
     said = {"id": "c1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
+    return Answer(200, json.dumps(said).encode())
+
+
+def asks_for(*calls: tuple[str, Any], text: str = "", tokens: tuple[int, int] = (12, 3)) -> Answer:
+    """Return an answer of chat/completions that asks for calls: each a tool's name and its arguments, or a text in their place."""
+    made = [
+        {
+            "id": f"call-{place}",
+            "type": "function",
+            "function": {"name": name, "arguments": given if isinstance(given, str) else json.dumps(given)},
+        }
+        for place, (name, given) in enumerate(calls)
+    ]
+    message = {"role": "assistant", "content": text or None, "tool_calls": made}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)}
+    said = {
+        "id": "c1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "served",
+        "choices": [choice],
+        "usage": usage,
+    }
     return Answer(200, json.dumps(said).encode())
 
 

@@ -3,6 +3,7 @@ that they raise."""
 
 from aos_sdk.context import AsyncContext, AsyncSpawned, Context, Spawned
 from aos_sdk.errors import (
+    AgentStopped,
     AosCallError,
     BudgetSpent,
     ChildFailed,
@@ -19,6 +20,7 @@ from aos_sdk.shapes import UNFINISHED, Unfinished
 
 __all__ = [
     "UNFINISHED",
+    "AgentStopped",
     "AosCallError",
     "AsyncContext",
     "AsyncSpawned",

@@ -16,6 +16,7 @@ from aos_sdk import shapes
 from aos_sdk.blocking import BlockingPass
 from aos_sdk.frames import CallKind, Json, Start
 from aos_sdk.parking import ParkingPass
+from aos_sdk.reach import Reach, read_reach
 
 ReportKind: TypeAlias = Literal["progress", "kpi", "finding"]
 
@@ -188,6 +189,13 @@ class Context(TaskFacts):
         values: dict[str, Any] = self._call("kpis", "", arguments={}, key=None)
         return values
 
+    def reach(self, model: str = "") -> Reach:
+        """Return what the agent may use at all: tools and agents, and how the model `model` is best asked.
+
+        It is a reading of the rules at this place of the task, the same on every later pass; each call is decided for itself.
+        """
+        return read_reach(self._call("reach", model, arguments={}, key=None))
+
     def continue_as_new(self, input: object = None) -> NoReturn:
         """End this pass and let the task go on with another input and a fresh history. Never returns.
 
@@ -303,6 +311,13 @@ class AsyncContext(TaskFacts):
         """Return the value that the run's agents reported last for each KPI, as recorded for this place of the task."""
         values: dict[str, Any] = await self._call("kpis", "", arguments={}, key=None)
         return values
+
+    async def reach(self, model: str = "") -> Reach:
+        """Return what the agent may use at all: tools and agents, and how the model `model` is best asked.
+
+        It is a reading of the rules at this place of the task, the same on every later pass; each call is decided for itself.
+        """
+        return read_reach(await self._call("reach", model, arguments={}, key=None))
 
     async def continue_as_new(self, input: object = None) -> NoReturn:
         """End this pass and let the task go on with another input and a fresh history. Never returns.

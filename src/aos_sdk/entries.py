@@ -12,7 +12,10 @@ import inspect
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+OWN_ENTRIES: Final = frozenset({"aos_sdk.llm:run"})
+"""What AOS itself runs in hosts for agents without code."""
 
 
 class EntryError(Exception):
@@ -27,6 +30,8 @@ def load_entry(entry: str, *, folders: Collection[str] | None = None) -> Callabl
     module_name, _, function_name = entry.partition(":")
     if not module_name or not function_name:
         raise EntryError(f"entry `{entry}` must read `module:function`")
+    if entry in OWN_ENTRIES:
+        folders = None
     if module_name not in sys.modules:
         importlib.invalidate_caches()
     if folders is not None:

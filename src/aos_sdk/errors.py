@@ -92,6 +92,18 @@ class ChildFailed(AosCallError):
         self.failures = failures
 
 
+class AgentStopped(Exception):
+    """The agent ends its own task as failed, with `code` as the task's error: `loop-detected`, `turns-spent` ...
+
+    A code that AOS does not know fails the task as `raised`.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
 def call_failure(state: str, error: CallError | None) -> AosCallError:
     """Return the exception for a call that ended `failed`, `refused` or `unknown`."""
     found = error or CallError(slug=state, detail=f"the call ended `{state}`")

@@ -40,7 +40,9 @@ TRIES_ANY: Final = -1
 _LENGTH: Final = struct.Struct(">I")
 
 State: TypeAlias = Literal["performed", "failed", "refused", "unknown"]
-CallKind: TypeAlias = Literal["tool", "spawn", "children", "report", "step", "timer", "signal", "kpis", "complete"]
+CallKind: TypeAlias = Literal[
+    "tool", "spawn", "children", "report", "step", "timer", "signal", "kpis", "complete", "reach"
+]
 
 
 class ProtocolError(Exception):
@@ -68,6 +70,8 @@ class Raised(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     traceback: str = ""
     where: str = ""
+    code: str = ""
+    """The task's error, where the function ended by `AgentStopped`; its owner knows which there are."""
 
 
 class Recorded(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from aos_sdk.errors import ChildFailed, InvalidCall, StepFailed, call_failure
+from aos_sdk.errors import AgentStopped, ChildFailed, InvalidCall, StepFailed, call_failure
 from aos_sdk.frames import Json, Raised
 from aos_sdk.keys import canonical_json, plain_json
 from aos_sdk.replay import Outcome
@@ -183,7 +183,8 @@ def raised(error: BaseException) -> Raised:
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if _OURS not in Path(frame.filename).parents]
     where = clean(f"{Path(own[-1].filename).name}:{own[-1].lineno}") if own else ""
     said = clean(str(error))[:MESSAGE_LENGTH_MAX]
-    return Raised(type(error).__qualname__, said, clean(text)[-TRACEBACK_LENGTH_MAX:], where)
+    code = clean(str(error.code)) if isinstance(error, AgentStopped) else ""
+    return Raised(type(error).__qualname__, said, clean(text)[-TRACEBACK_LENGTH_MAX:], where, code)
 
 
 def result_value(value: object) -> Json:

@@ -10,7 +10,8 @@ import pytest
 from aos.kernel.agents import AgentStatus, AgentType, ToolPermission
 from aos.kernel.identity import ChainLink, Principal
 from aos.kernel.policy.index import PolicySet
-from aos.kernel.policy.reach import is_within_reach
+from aos.kernel.policy.permissions import permission_rules
+from aos.kernel.policy.reach import is_agent_within_reach, is_within_reach
 from aos.kernel.policy.values import Outcome
 from aos.kernel.tools import Effect
 from tests.kernel.policy_values import a_person, a_rule, a_tool, an_act, an_agent, decided, link
@@ -71,3 +72,17 @@ def test_whatever_the_gate_would_allow_is_within_reach():
         act = an_act(link(agent), arguments={"iban": "DE1", "amount": "5", "currency": "EUR"})
         outcome = decided(list(rules), act=act, agents=(agent,)).outcome
         assert outcome is Outcome.DENY or within(*rules, agent=agent)
+
+
+def test_whom_work_can_be_handed_to_follows_lists_policies_and_kind():
+    lead = an_agent("lead", number=2, delegates=("helper",))
+    known = {lead.id: lead}
+    principal = Principal(UUID(int=7), (link(lead),))
+    deny = a_rule(outcome=Outcome.DENY, actions=("delegate:helper",))
+    assert is_agent_within_reach(PolicySet(permission_rules(lead)), principal, "helper", agents=known)
+    assert not is_agent_within_reach(PolicySet(permission_rules(lead)), principal, "other", agents=known)
+    assert not is_agent_within_reach(PolicySet((*permission_rules(lead), deny)), principal, "helper", agents=known)
+    for kind in (AgentType.OBSERVER, AgentType.SUB_AGENT):
+        bound = an_agent("lead", number=2, delegates=("helper",), type=kind)
+        rules = PolicySet(permission_rules(bound))
+        assert not is_agent_within_reach(rules, principal, "helper", agents={bound.id: bound})

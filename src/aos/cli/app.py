@@ -30,6 +30,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "login": "people",
     "whoami": "people",
     "apply": "apply",
+    "init": "init",
     "run": "runs",
     "explain": "usage",
     "trace": "traces",

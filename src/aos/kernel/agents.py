@@ -45,6 +45,7 @@ class RuntimeKind(StrEnum):
     """What runs an agent's tasks."""
 
     PYTHON = "python"
+    LLM = "llm"
 
 
 @dataclass(frozen=True, slots=True)

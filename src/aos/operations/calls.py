@@ -36,7 +36,7 @@ from aos.operations.authenticate import claim_stands
 from aos.operations.contents import open_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
-from aos.operations.facts import FactsCache
+from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.gate import Gate
 from aos.operations.inputs import as_uuid, told_error
 from aos.operations.kept_calls import KeptCall, KeptCalls
@@ -46,9 +46,11 @@ from aos.operations.model_answers import recorded_value
 from aos.operations.model_calls import ModelCalls, Streamed, Whole
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.passes import PassState, Wait, WaitKind, signal_source
+from aos.operations.reaches import reach_of
 from aos.operations.reports import call_row, report_call
 from aos.operations.signals import TIMED_OUT, SignalAwaited, SignalMissed, Signals, SignalTaken
 from aos.operations.spawns import Spawns
+from aos.operations.task_budgets import read_task_budget
 from aos.operations.timers import limit_of, timer_seconds
 from aos.store.hot.database import Database, Row
 from aos.store.task_rows import TakeRow, TimerRow
@@ -123,6 +125,10 @@ class Calls:
                     return await self._kpi_values(state, call)
                 case "complete":
                     return await self._complete(state, call)
+                case "reach":
+                    facts = await self._facts.of(state.task.organization_id)
+                    found = reach_of(state.principal, state.agent, facts, model=call.name)
+                    return await self._keep_reading(state, call, found, facts)
         except (RateLimited, StaleClaim, StillRunning, Unavailable):
             raise
         except AosError as error:
@@ -175,16 +181,16 @@ class Calls:
         child = facts.agents_by_name.get(call.name)
         if child is None:
             raise NotFound(f"there is no agent `{call.name[:60]}`")
-        if call.arguments.get("budget") is not None:
-            raise InvalidRequest("a spawned task has no budget of its own: give one to the run or to the agent")
+        budget = read_task_budget(call.arguments.get("budget"))
         label = call.arguments.get("name") or child.name
         if not isinstance(label, str) or len(label) > NAME_LENGTH_MAX:
             raise InvalidRequest(f"the name of a spawned task is a text of at most {NAME_LENGTH_MAX} characters")
         after = _task_ids(call, "after") if "after" in call.arguments else []
         if after:
             await self._children_of(state, after)
-        act = self._act(state, call, ActKind.DELEGATE, {"input": call.arguments.get("input")})
-        ruling = await self._spawns.spawn(state, act, child, label=label, after=after)
+        given = {"input": call.arguments.get("input"), **({"budget": str(budget)} if budget is not None else {})}
+        act = self._act(state, call, ActKind.DELEGATE, given)
+        ruling = await self._spawns.spawn(state, act, child, label=label, after=after, budget=budget)
         assert not isinstance(ruling, Allowed)
         return self._result(state, call, ruling)
 
@@ -275,11 +281,14 @@ class Calls:
 
     async def _kpi_values(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)
-        values = await self._kpis.of_run(state.task.run_id, facts)
-        content = seal(values, "outcome", facts, self._drivers)
+        return await self._keep_reading(state, call, await self._kpis.of_run(state.task.run_id, facts), facts)
+
+    async def _keep_reading(self, state: PassState, call: Call, value: Json, facts: OrganizationFacts) -> Result:
+        """Record what was read, for every later pass."""
+        content = seal(value, "outcome", facts, self._drivers)
         row = call_row(state, call, "performed")
         row.outcome_content_id = content.row.id
-        return await self._keep(state, call, KeptCall(row, [content.row]), value=values)
+        return await self._keep(state, call, KeptCall(row, [content.row]), value=value)
 
     async def _step(self, state: PassState, call: Call) -> Result:
         facts = await self._facts.of(state.task.organization_id)

@@ -412,8 +412,7 @@ class Gate:
     ) -> tuple[Hold, ...]:
         if price is None:
             return ()
-        run = await self._runs.of(act) if act.principal.claim is not None else None
-        budgets = (*(run.budgets if run is not None else ()), *facts.budgets_above(agent))
+        budgets = (*await self._runs.budgets(act), *facts.budgets_above(agent))
         now = self._facts.now().astimezone(facts.settings.zone)
         return holds_of(price, budgets, organization_id=facts.id, now=now, rates=facts.settings.rates)
 

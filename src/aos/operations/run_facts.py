@@ -53,6 +53,7 @@ class RunFactsCache:
         self._facts = facts
         self._drivers = drivers
         self._kept: OrderedDict[tuple[UUID, UUID], RunFacts] = OrderedDict()
+        self._task_budgets: OrderedDict[tuple[UUID, UUID], tuple[Budget, ...]] = OrderedDict()
 
     async def of_run(self, organization_id: UUID, run_id: UUID) -> RunFacts:
         """Return the facts of a run; raise NotFound where there is none."""
@@ -81,6 +82,23 @@ class RunFactsCache:
         claim = act.principal.claim
         assert claim is not None
         return await self.of_run(act.principal.organization_id, claim.run_id)
+
+    async def budgets(self, act: Act) -> tuple[Budget, ...]:
+        """Return the budgets of an act's task, of the tasks above it and of its runs, none outside a run.
+
+        A task's budget is written before the task can act, and never changes.
+        """
+        claim = act.principal.claim
+        if claim is None:
+            return ()
+        at = (act.principal.organization_id, claim.task_id)
+        found = self._task_budgets.get(at)
+        if found is None:
+            rows = await self._database.read("load_task_budgets", {"organization_id": at[0], "task_id": at[1]})
+            found = self._task_budgets[at] = tuple(msgspec.convert(rows[0]["budgets"], list[Budget]))
+            while len(self._task_budgets) > RUNS_KEPT_MAX:
+                self._task_budgets.popitem(last=False)
+        return (*found, *(await self.of(act)).budgets)
 
     async def origins(self, act: Act, tool: Tool) -> Mapping[str, Origin]:
         """Return where the value of each declared sink of `act` came from; outside a run all are the model's."""

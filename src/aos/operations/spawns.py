@@ -16,6 +16,7 @@ from aos.kernel.errors import StaleClaim, StaleFacts
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time, rule_ids
 from aos.kernel.limits import STALE_RETRIES_MAX, TASKS_PER_RUN_MAX
+from aos.kernel.money import Money
 from aos.kernel.workflow.lanes import lane_of, queue_of
 from aos.kernel.workflow.spec import TaskWork, work_spec
 from aos.operations.authenticate import claim_stands
@@ -56,9 +57,18 @@ class Spawns:
         self._commits = GroupCommit(self._flush, name="spawn", weigh=lambda member: contents_bytes(member.contents))
 
     async def spawn(
-        self, state: PassState, act: Act, child: Agent, *, label: str, after: Sequence[UUID] = ()
+        self,
+        state: PassState,
+        act: Act,
+        child: Agent,
+        *,
+        label: str,
+        after: Sequence[UUID] = (),
+        budget: Money | None = None,
     ) -> Ruling:
         """Spawn `child` for the act, to begin when the tasks `after` have succeeded, or return what stands instead: a record, an approval or a refusal.
+
+        `budget` limits what the child may cost, with all that it spawns.
 
         Raises StaleClaim where the task was taken away, StaleFacts where facts changed or the run may not grow.
         """
@@ -67,6 +77,9 @@ class Spawns:
             if not isinstance(ruling, Allowed):
                 return ruling
             member, value = self._member(state, ruling, child, label=label, after=after)
+            if budget is not None:
+                member.row.child_budget_id = self._drivers.ids.new()
+                member.row.child_budget_nanos, member.row.child_budget_currency = budget.nanos, budget.currency
             if await self._commits.submit(member):
                 return Recorded(ruling.action_id, ActionState.PERFORMED, value)
             if not await claim_stands(self._database, state.task.organization_id, state.task.claim):

@@ -235,6 +235,9 @@ class SpawnRow(msgspec.Struct, kw_only=True):
     arguments_content_id: UUID | None = None
     child_input_content_id: UUID | None = None
     clock: datetime | None = None
+    child_budget_id: UUID | None = None
+    child_budget_nanos: int | None = None
+    child_budget_currency: str | None = None
 
 
 class CallRow(msgspec.Struct, kw_only=True):

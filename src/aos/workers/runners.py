@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from aos.kernel.agents import Agent
+from aos.kernel.agents import Agent, Runtime, RuntimeKind
 from aos.kernel.errors import Misconfigured
 from aos_sdk.frames import Call, Ended, Result, Start
 
 OnCall: TypeAlias = Callable[[Call], Awaitable[Result]]
+
+LLM_ENTRY: Final = "aos_sdk.llm:run"
+_HOSTED: Final = frozenset({RuntimeKind.PYTHON.value, RuntimeKind.LLM.value})
+"""The kinds whose functions run in hosts, or in the worker itself."""
+
+
+def entry_of(runtime: Runtime) -> str:
+    """Return the function that runs an agent's tasks: its own, or for an agent without code AOS's."""
+    return LLM_ENTRY if runtime.kind == RuntimeKind.LLM else runtime.entry
 
 
 class Died(Protocol):
@@ -54,7 +63,7 @@ class Runners:
     def runner_of(self, agent: Agent) -> AgentRunner:
         """Return who runs this agent; raise Misconfigured where this worker has nobody for it."""
         runtime = agent.runtime
-        if runtime is None or runtime.kind != "python":
+        if runtime is None or runtime.kind not in _HOSTED:
             kind = runtime.kind if runtime is not None else "none"
             raise Misconfigured(f"agent `{agent.name}` has the runtime `{kind}`, which this worker does not run")
         runner = self._inline if runtime.inline else self._hosts

@@ -16,7 +16,9 @@ import msgspec
 from aos.kernel.agents import Agent, AgentStatus
 from aos.kernel.errors import AosError, Conflict, Unavailable
 from aos.kernel.json import Json
+from aos.kernel.money import parse_money
 from aos.kernel.workflow.passes import (
+    AGENT_CODES,
     TIMED_OUT,
     CallRecord,
     Chances,
@@ -48,11 +50,12 @@ from aos.operations.nested import Begun, StillOpen
 from aos.operations.orchestration import Orchestration
 from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
 from aos.operations.starts import AskedFirst, NotStarted, Started
+from aos.operations.task_budgets import open_task_budget
 from aos.operations.tasks import Taken
 from aos.operations.tokens import TaskToken, make_task_token
 from aos.operations.undo import UNDO
 from aos.workers.engine import Engine, PostgresEngine
-from aos.workers.runners import Died, Runners
+from aos.workers.runners import Died, Runners, entry_of
 from aos.workers.undo import UndoPasses
 from aos_sdk.frames import Ended, PassContext, Start
 
@@ -225,6 +228,8 @@ class TaskPasses:
         task, ticker = taken.task, self._do.drivers.ticker
         if task.claims or any(row["state"] == "intended" for row in taken.calls):
             await self._do.abandon_calls(taken)
+        elif not taken.calls and agent.runtime is not None and (limit := agent.runtime.options.get("budget")):
+            await open_task_budget(self._do.database, task, parse_money(str(limit)), drivers=self._do.drivers)
         calls = call_records(taken.calls, facts.tools)
         start = self._start(taken, facts, agent, value=value, calls=calls)
         state = begin_pass(task, agent, calls=len(start.history))
@@ -291,7 +296,7 @@ class TaskPasses:
         return Start(
             task_id=str(task.id),
             token=make_task_token(token, facts.key("token").private),
-            entry=agent.runtime.entry,
+            entry=entry_of(agent.runtime),
             context=context,
             input=value,
             history=pass_history(task, calls, keys, drivers=drivers) if calls else [],
@@ -347,6 +352,8 @@ def _end_of(ended: Ended) -> PassEnd:
             if error is not None and error.where:
                 told = f"{told} ({error.where})"
             name = error.type if error is not None else ""
+            if error is not None and error.code in AGENT_CODES:
+                return Failed(error.code, error.message, error_class=name)
             return Failed("memory-limit" if name == "MemoryError" else "raised", told, error_class=name)
 
 

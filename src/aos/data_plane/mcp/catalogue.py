@@ -12,9 +12,9 @@ from mcp_types.jsonrpc import INVALID_PARAMS
 
 from aos.data_plane.mcp.rpc import Fault
 from aos.kernel.identity import Principal
-from aos.kernel.json import Json
 from aos.kernel.limits import PAGE_ITEMS_MAX
 from aos.kernel.policy.reach import is_within_reach
+from aos.kernel.shown_tools import shown_name, shown_schema
 from aos.kernel.tools import Effect, Repeat, Tool
 from aos.operations.facts import OrganizationFacts
 
@@ -43,7 +43,7 @@ def show_tool(tool: Tool) -> dict[str, Any]:
         "name": shown_name(tool.name),
         "title": tool.name,
         "description": tool.description,
-        "inputSchema": _shown_schema(tool),
+        "inputSchema": shown_schema(tool),
         "annotations": {
             "readOnlyHint": tool.effect is Effect.READ,
             "destructiveHint": tool.effect is not Effect.READ and not tool.reversible,
@@ -53,26 +53,9 @@ def show_tool(tool: Tool) -> dict[str, Any]:
     }
 
 
-def shown_name(name: str) -> str:
-    """Return a tool's name without dots; registration sees to it that no two tools share one."""
-    return name.replace(".", "_")
-
-
 def find_tool(tools: Mapping[str, Tool], name: str) -> Tool | None:
     """Return the tool that a client names, with its dots or without; None where there is none."""
     found = tools.get(name) or tools.get(name.replace("_", "."))
     if found is not None:
         return found
     return next((tool for tool in tools.values() if shown_name(tool.name) == name), None)
-
-
-def _shown_schema(tool: Tool) -> Json:
-    """Return the schema of what a caller gives: an object's, without the arguments that the operator has set."""
-    schema = tool.schema if isinstance(tool.schema, dict) else {}
-    shown: dict[str, Json] = {**schema, "type": "object"}
-    properties, required = schema.get("properties"), schema.get("required")
-    if isinstance(properties, dict):
-        shown["properties"] = {name: each for name, each in properties.items() if name not in tool.fixed}
-    if isinstance(required, list):
-        shown["required"] = [name for name in required if name not in tool.fixed]
-    return shown

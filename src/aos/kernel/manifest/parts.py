@@ -220,6 +220,8 @@ def read_agent(name: str, part: Part) -> AgentSpec:
 
 def _runtime(part: Part) -> Runtime:
     kind = next(each for each in RuntimeKind if each in part.fields)
+    if "output" in (options := part.sub(kind)).fields:
+        options.problems.extend(check_schema(options.fields["output"], pointer(options.at, "output")))
     return Runtime(kind, part.text(kind), part.fields.get("inline") is True, part.sub(kind).fields)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
-from aos.kernel.agents import AgentType
+from aos.kernel.agents import AgentType, RuntimeKind
 from aos.kernel.errors import FieldError
 from aos.kernel.json_text import suggest
 from aos.kernel.manifest.templates import path_in_schema
@@ -249,11 +249,26 @@ def _check_agent(
         yield from _check_asked(asked, pointer(pointer(at, "models"), index), names)
     if agent.delegates and agent.type in (AgentType.OBSERVER, AgentType.SUB_AGENT):
         yield FieldError(pointer(at, "delegates"), f"an agent of type `{agent.type}` may not delegate")
+    yield from _check_llm(agent, at)
     for index, delegate in enumerate(agent.delegates):
         place = pointer(pointer(at, "delegates"), index)
         if delegate == agent.name:
             yield FieldError(place, f"agent `{agent.name}` cannot hand work to itself")
         yield from names.check("agents", delegate, place)
+
+
+def _check_llm(agent: AgentSpec, at: str) -> Iterator[FieldError]:
+    """Yield why an agent without code could not ask the model that it is led by."""
+    if agent.runtime is None or agent.runtime.kind != RuntimeKind.LLM:
+        return
+    asked = str(agent.runtime.options.get("model") or "auto")
+    if not agent.models:
+        yield FieldError(
+            pointer(at, "models"), f"agent `{agent.name}` is led by a model and may ask none: name its `models`"
+        )
+    elif asked != "auto" and not any(glob_matches(each, asked) for each in agent.models):
+        place = pointer(pointer(pointer(at, "runtime"), "llm"), "model")
+        yield FieldError(place, f"`{asked}` is not among the models that agent `{agent.name}` may ask")
 
 
 def _check_owner(owner: str, people: Set[str], at: str) -> Iterator[FieldError]:

@@ -22,6 +22,7 @@ from aos.kernel.limits import (
     TASK_PRIORITY_MAX,
     TASKS_PER_RUN_MAX,
 )
+from aos.kernel.manifest.llm_schema import llm_schema
 from aos.kernel.manifest.models_schema import host_schema, model_schema, purpose_schema
 from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
@@ -248,6 +249,7 @@ _AGENT: Final = _object(
             **_object(
                 {
                     "python": _ref("entry", "The agent's function, `module:function`"),
+                    "llm": llm_schema(),
                     "inline": {
                         "type": "boolean",
                         "default": False,

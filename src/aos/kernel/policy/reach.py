@@ -23,10 +23,20 @@ def is_within_reach(policies: PolicySet, principal: Principal, tool: Tool, *, ag
 
     `agents` holds at least the agents of the principal's chain, by id.
     """
-    act = Act(principal, ActKind.TOOL, tool.name, {})
+    return _could_be_allowed(policies, Act(principal, ActKind.TOOL, tool.name, {}), agents=agents, tool=tool)
+
+
+def is_agent_within_reach(
+    policies: PolicySet, principal: Principal, name: str, *, agents: Mapping[UUID, Agent]
+) -> bool:
+    """Return whether `principal` could hand some work to the agent of this name, at once or by a person's leave."""
+    return _could_be_allowed(policies, Act(principal, ActKind.DELEGATE, name, {}), agents=agents, tool=None)
+
+
+def _could_be_allowed(policies: PolicySet, act: Act, *, agents: Mapping[UUID, Agent], tool: Tool | None) -> bool:
     if built_in_denials(act, agents=agents, tool=tool):
         return False
-    actor = principal.actor
+    actor = act.principal.actor
     agent = agents.get(actor.id) if actor.kind is PrincipalKind.AGENT else None
     rules = policies.rules_for(act, agent=agent, tool=tool).rules
     denied = any(each.rule.outcome is Outcome.DENY and each.condition is None for each in rules)

@@ -209,6 +209,18 @@ Verdict: TypeAlias = Succeed | Fail | Retry | FallBack | Stuck | Park | GoOn | R
 DIVERGED: Final = "diverged"
 POISON: Final = "poison"
 TIMED_OUT: Final = "timed-out"
+AGENT_CODES: Final = frozenset(
+    {
+        "budget-spent",
+        "invalid-output",
+        "loop-detected",
+        "no-answer",
+        "tokens-spent",
+        "too-many-tools",
+        "turns-spent",
+    }
+)
+"""The errors by which an agent may end its own task: the log holds closed codes, so that any other counts as `raised`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ select r.clock_start, r.created_at, r.department_id, c.organization_id, c.id, c.
   (select coalesce(jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'scope', b.scope, 'scope_id', b.scope_id,
       'limit', jsonb_build_object('nanos', b.limit_nanos, 'currency', b.currency), 'period', b.period)), '[]')
     from budget b where b.organization_id = r.organization_id and b.retired_at is null
-      and b.scope in ('run', 'task') and (b.scope_id in (select id from above) or b.scope_id in (
-        select t.id from task t where t.organization_id = r.organization_id and t.run_id = r.id))) as budgets
+      and b.scope = 'run' and b.scope_id in (select id from above)) as budgets
 from run r
 join content c on c.organization_id = r.organization_id and c.id = r.origin_key_content_id
 where r.organization_id = %(organization_id)s and r.id = %(run_id)s

@@ -7,7 +7,8 @@ with member as (
     tries int, action_id uuid, name text, outcome text, rules jsonb, agent_id uuid, agent_version int, department_id uuid,
     chain jsonb, approval_id uuid, digest bytea, arguments_content_id uuid, outcome_content_id uuid, clock timestamptz,
     child_id uuid, child_name text, child_label text, child_agent_id uuid, child_chain jsonb, child_spec jsonb,
-    child_input_content_id uuid, child_lane uuid, child_queue text, child_after json)
+    child_input_content_id uuid, child_lane uuid, child_queue text, child_after json, child_budget_id uuid,
+    child_budget_nanos bigint, child_budget_currency text)
 ), live as (
   -- Each is looked up by itself: as joins they would share the organization, and be scanned by it.
   select m.* from member m
@@ -49,6 +50,11 @@ with member as (
   from granted g
   left join (select n, count(distinct source_id) filter (where open)::int as open, bool_or(failed) as failed
              from awaited group by n) a on a.n = g.n
+), limited as (
+  insert into budget (organization_id, id, name, scope, scope_id, currency, limit_nanos, period)
+  select organization_id, child_budget_id, 'task ' || child_id, 'task', child_id, child_budget_currency,
+    child_budget_nanos, 'total'
+  from granted where child_budget_id is not null
 ), acted as (
   insert into action as a (organization_id, id, kind, name, state, outcome, rules, agent_id, agent_version,
     department_id, chain, run_id, task_id, attempt, call_key, approval_id, digest, arguments_content_id,

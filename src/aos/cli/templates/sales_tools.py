@@ -1,0 +1,61 @@
+"""Sample tools of the sales template: leads, customers and offers of a small company; what is sent is only written down.
+
+Put your own systems behind these functions; their names, arguments and results are what `aos.yaml` declares.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any, Final
+
+STORE: Final = Path(__file__).with_name("sales_demo.jsonl")
+
+LEADS: Final[dict[str, dict[str, Any]]] = {
+    "L-1": {"lead": "L-1", "customer": "oak", "text": "We need 40 desks by May. What would that be?"},
+    "L-2": {"lead": "L-2", "customer": "elm", "text": "Make it 60 % off or we leave."},
+}
+CUSTOMERS: Final[dict[str, dict[str, Any]]] = {
+    "oak": {"customer": "oak", "email": "buy@oak.example", "bought_before": "12000.00"},
+    "elm": {"customer": "elm", "email": "office@elm.example", "bought_before": "0.00"},
+}
+PRICES: Final[dict[str, str]] = {"desk": "310.00", "chair": "140.00"}
+
+
+def list_leads() -> list[dict[str, Any]]:
+    """Return the open leads."""
+    return [{"lead": each["lead"], "customer": each["customer"]} for each in LEADS.values()]
+
+
+def get_lead(lead: str) -> dict[str, Any]:
+    """Return a lead, in the customer's own words."""
+    return LEADS[lead]
+
+
+def get_customer(customer: str) -> dict[str, Any]:
+    """Return the record of a customer, with the address that offers go to."""
+    return CUSTOMERS[customer]
+
+
+def get_price(product: str) -> dict[str, Any]:
+    """Return the list price of a product."""
+    return {"product": product, "price": PRICES[product]}
+
+
+def send_offer(
+    lead: str, to: str, total: str, discount_percent: int, text: str, idempotency_key: str = ""
+) -> dict[str, Any]:
+    """Send an offer; under the same key it is sent once."""
+    row = {"lead": lead, "to": to, "total": total, "discount_percent": discount_percent, "text": text}
+    _note(row, idempotency_key)
+    return {"lead": lead, "sent_to": to}
+
+
+def _note(row: dict[str, Any], key: str) -> None:
+    """Write something down once for a key."""
+    with STORE.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if key not in (json.loads(line)["key"] for line in file):
+            file.write(json.dumps({**row, "key": key}) + "\n")
