@@ -29,6 +29,8 @@ from aos.data_plane.app import build_app
 from aos.data_plane.binding import Services
 from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
+from aos.operations.a2a_pushes import A2aPushes
+from aos.operations.a2a_tasks import A2aTasks
 from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
@@ -285,7 +287,19 @@ async def _serve(
         feeds = RunFeeds(running.database)
         models = ModelCalls(running.gate, running.facts, running.drivers)
         oauth = TokenEndpoint(running.database, tokens, authenticator)
-        services = Services(running.gate, authenticator, running.facts, bell, feeds, front, hooks, models, oauth)
+        services = Services(
+            running.gate,
+            authenticator,
+            running.facts,
+            bell,
+            feeds,
+            front,
+            hooks,
+            models,
+            oauth,
+            a2a=A2aTasks(running.database, running.facts, runs, running.drivers, signals=signals),
+            a2a_pushes=A2aPushes(running.database, running.facts, running.drivers),
+        )
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started and not serving.done():

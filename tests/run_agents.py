@@ -171,3 +171,22 @@ async def pays_again_and_again(ctx: AsyncContext) -> Any:
         except ToolFailed:
             continue
     return "failed"
+
+
+async def naps(ctx: AsyncContext) -> Any:
+    """Sleep as long as the input says, then return it."""
+    await ctx.sleep(ctx.input["seconds"])
+    return ctx.input
+
+
+async def asks(ctx: AsyncContext) -> Any:
+    """Wait for a further message, and return both."""
+    more = await ctx.wait_for_signal("message")
+    return {"first": ctx.input, "then": more["input"]}
+
+
+async def leads_reviews(ctx: AsyncContext) -> Any:
+    """Have an agent elsewhere review what the input says."""
+    handle = await ctx.spawn("reviews", ctx.input)
+    (result,) = await ctx.gather([handle])
+    return result

@@ -31,6 +31,7 @@ from aos.operations.integrate import integrate_all
 from aos.operations.orchestration import Orchestration, orchestration
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import RunStarted
+from aos.workers.elsewhere import Elsewhere
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
@@ -158,7 +159,7 @@ async def working(
     async with world.running(caller, models=models) as running:
         bell = Bell(running.database)
         do = orchestration(running.database, running.facts, running.gate, running.drivers)
-        runners = Runners(hosts=None, inline=InlineRunner())
+        runners = Runners(hosts=None, inline=InlineRunner(), elsewhere=Elsewhere(do).runner_of)
         worker = Worker(do, runners, bell=bell, config=config or WorkerConfig(finish_seconds=2.0))
         bell.start()
         if started:

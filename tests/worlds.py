@@ -167,6 +167,7 @@ class World:
             tools={ToolTransport.PYTHON: used},
             models=ModelServers(models or transport),
             jwts=StandardJwts(),
+            web=transport,
         )
         dsns = self.test_database.app, dsn or self.test_database.machine
         database = Database(DatabaseConfig(*dsns, connect_timeout_seconds=self.connect_timeout_seconds))

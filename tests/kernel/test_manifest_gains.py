@@ -75,3 +75,19 @@ def test_a_new_tool_always_gives_and_a_new_agent_by_what_it_may() -> None:
 def test_an_entry_gives_unless_one_that_was_there_surely_covers_it(had: Any, wanted: Any, gives: bool) -> None:
     old, new = replace(AGENT, tools=(ToolPermission(*had),)), replace(AGENT, tools=(ToolPermission(*wanted),))
     assert bool(agent_gains(old, new, ())) is gives
+
+
+def test_a_runtime_that_sends_tasks_elsewhere_gives_and_so_does_another_address_secret_or_trust_in_its_card() -> None:
+    here, there = "https://a.example", "https://b.example"
+
+    def gains(old: AgentSpec | None, **options: Any) -> list[str]:
+        return agent_gains(old, replace(AGENT, runtime=Runtime("a2a", options=options)), ())
+
+    pinned = replace(AGENT, runtime=Runtime("a2a", options={"url": here, "card": "sha256:1"}))
+    assert gains(None, url=here) == gains(AGENT, url=here) == [f"its tasks are sent to `{here}`"]
+    assert gains(AGENT, url=here, secret="k")[1:] == [f"`{here}` is sent the secret `k`"]
+    assert gains(pinned, url=here, card="sha256:1") == []
+    assert gains(pinned, url=here, card="sha256:2") == ["another card of its address is believed"]
+    assert gains(pinned, url=here) == ["any card of its address is believed"]
+    assert gains(pinned, url=here, card="sha256:1", secret="k") == [f"`{here}` is sent the secret `k`"]
+    assert gains(pinned, url=there, card="sha256:1") == [f"its tasks are sent to `{there}`"]

@@ -257,3 +257,28 @@ def test_what_a_schedule_gives_its_workflow_fits_it(given: dict[str, Any], wrong
         assert [pointer for pointer, _ in problems(document)] == wrong
     else:
         parse_manifest(document)
+
+
+def test_an_agent_elsewhere_is_read_with_all_that_says_where_and_how_it_is_reached() -> None:
+    there = {"url": "https://agents.partner.example/reviews", "card": "sha256:" + "a" * 64, "secret": "partner"}
+    read = parse_manifest(changed("/agents/finance/runtime", {"a2a": there}))
+    (agent,) = [each for each in read.agents if each.name == "finance"]
+    assert agent.runtime is not None
+    assert (agent.runtime.kind, agent.runtime.entry, dict(agent.runtime.options)) == ("a2a", "", there)
+    plain = parse_manifest(changed("/agents/finance/runtime", {"http": {"url": "http://127.0.0.1:8001/tasks"}}))
+    assert [each.runtime.kind for each in plain.agents if each.name == "finance" and each.runtime] == ["http"]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "place"),
+    [
+        ({"a2a": {}}, "/agents/finance/runtime/a2a"),
+        ({"a2a": {"url": "agents.partner.example"}}, "/agents/finance/runtime/a2a/url"),
+        ({"a2a": {"url": "https://user@partner.example"}}, "/agents/finance/runtime/a2a/url"),
+        ({"a2a": {"url": "https://partner.example", "card": "sha256:1"}}, "/agents/finance/runtime/a2a/card"),
+        ({"http": {"url": "https://partner.example", "card": "x"}}, "/agents/finance/runtime/http/card"),
+        ({"a2a": {"url": "https://partner.example"}, "python": "a.b:c"}, "/agents/finance/runtime"),
+    ],
+)
+def test_an_agent_elsewhere_that_is_written_wrongly_is_refused_where_it_stands(runtime: Any, place: str) -> None:
+    assert place in [pointer for pointer, _ in problems(changed("/agents/finance/runtime", runtime))]

@@ -69,7 +69,7 @@ def test_a_permission_rule_has_the_agents_version_and_its_name():
     assert [(rule.id, rule.version, rule.actions) for rule in rules] == [
         ("permission/finance/payments.create", 7, ("tool:payments.create",)),
         ("permission/finance/m", 7, ("model:m",)),
-        ("permission/finance/d", 7, ("delegate:d",)),
+        ("permission/finance/d", 7, ("delegate:d", "run:d")),
     ]
 
 

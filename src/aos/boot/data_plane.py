@@ -30,6 +30,8 @@ from aos.drivers.hosts.python_tools import PythonTools
 from aos.drivers.jwts import StandardJwts
 from aos.kernel.limits import CONNECTIONS_MAX
 from aos.kernel.tools import ToolTransport
+from aos.operations.a2a_pushes import A2aPushes
+from aos.operations.a2a_tasks import A2aTasks
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
 from aos.operations.oauth import TokenEndpoint
@@ -75,7 +77,19 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         models = ModelCalls(hot.gate, hot.facts, hot.drivers)
         oauth = TokenEndpoint(hot.database, hot.tokens, hot.authenticator)
         doors = build_app(
-            Services(hot.gate, hot.authenticator, hot.facts, hot.bell, feeds, front, hooks, models, oauth)
+            Services(
+                hot.gate,
+                hot.authenticator,
+                hot.facts,
+                hot.bell,
+                feeds,
+                front,
+                hooks,
+                models,
+                oauth,
+                a2a=A2aTasks(hot.database, hot.facts, runs, hot.drivers, signals=signals),
+                a2a_pushes=A2aPushes(hot.database, hot.facts, hot.drivers),
+            )
         )
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
         settle_garbage()

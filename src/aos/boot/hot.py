@@ -122,6 +122,7 @@ def standard_drivers(
         tools=tools or {},
         models=models,
         jwts=jwts,
+        web=models.transport if models is not None else None,
     )
 
 

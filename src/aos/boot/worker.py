@@ -21,6 +21,7 @@ from aos.boot.plan import Plan, ReadySignal
 from aos.drivers.hosts.python_tools import PythonTools
 from aos.kernel.tools import ToolTransport
 from aos.operations.orchestration import orchestration
+from aos.workers.elsewhere import Elsewhere
 from aos.workers.inline import InlineRunner
 from aos.workers.runners import Runners
 from aos.workers.worker import Worker, WorkerConfig
@@ -61,7 +62,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal, *, manner: Man
     ):
         do = orchestration(hot.database, hot.facts, hot.gate, hot.drivers)
         inline = InlineRunner() if config.allow_inline else None
-        runners = Runners(hosts=hosts if config.hosts else None, inline=inline)
+        runners = Runners(hosts=hosts if config.hosts else None, inline=inline, elsewhere=Elsewhere(do).runner_of)
         engine = open_engine(config, plan.broker, do)
         worker = Worker(
             do,

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from aos.data_plane.a2a.door import a2a_door, is_a2a_path
 from aos.data_plane.addresses import challenging
 from aos.data_plane.binding import Services
 from aos.data_plane.hooks import take_message
@@ -56,6 +57,9 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         return
     if is_oauth_path(scope["path"]):
         await respond(send, await oauth_door(services, scope, receive))
+        return
+    if is_a2a_path(scope):
+        await a2a_door(services, scope, receive, send)
         return
     try:
         tool = _between(scope, "tools", "call")

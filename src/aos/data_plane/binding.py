@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aos.data_plane.front import Front
+from aos.operations.a2a_pushes import A2aPushes
+from aos.operations.a2a_tasks import A2aTasks
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache
@@ -28,3 +30,5 @@ class Services:
     hooks: HookCalls
     models: ModelCalls
     oauth: TokenEndpoint
+    a2a: A2aTasks
+    a2a_pushes: A2aPushes

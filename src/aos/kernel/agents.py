@@ -46,6 +46,8 @@ class RuntimeKind(StrEnum):
 
     PYTHON = "python"
     LLM = "llm"
+    A2A = "a2a"
+    HTTP = "http"
 
 
 @dataclass(frozen=True, slots=True)

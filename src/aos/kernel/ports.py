@@ -139,7 +139,7 @@ class ToolCaller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One request to a model's server: always POST, the body whole.
+    """One request to a server elsewhere, the body whole.
 
     The name in `url` is resolved once; an answer that is private, loopback or link-local is refused unless the host stands
     in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. A pattern (`*.example.com`,
@@ -154,6 +154,7 @@ class UpstreamRequest:
     first_byte_seconds: float = 300
     idle_seconds: float = 120
     """How long the body may stand still between two parts."""
+    method: str = "POST"
 
 
 class UpstreamAnswer(Protocol):

@@ -31,3 +31,5 @@ class Drivers:
     """None in a process that asks no model."""
     jwts: Jwts | None = None
     """None in a process that neither gives access tokens nor takes them."""
+    web: ModelTransport | None = None
+    """How other agents and receivers of notifications are reached; None in a process that reaches none."""

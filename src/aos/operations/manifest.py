@@ -30,6 +30,7 @@ from aos.operations.purposes import change_purpose, register_purpose, retire_pur
 from aos.operations.queues import change_queue, check_unnamed, create_queue, delete_queue
 from aos.operations.registry import Entry, tool_of
 from aos.operations.registry_records import Edit
+from aos.operations.remote_warnings import remote_warnings
 from aos.operations.schedules import change_schedule, create_schedule, retire_schedule
 from aos.operations.tools import change_tool, register_tool, retire_tool
 from aos.operations.workflows import change_workflow, create_workflow, retire_workflow
@@ -76,9 +77,10 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
     waits = tuple(each.name for each in changes if each.waits)
     may = [role for role, permissions in ROLE_PERMISSIONS.items() if Permission.POLICY_PUBLISH in permissions]
     people = [person.email for person in current.people if any(role in person.roles for role in may)]
-    touched = {kind: {each.name for each in changes if each.kind == kind} for kind in ("tool", "model", "purpose")}
+    touched = {kind: {each.name for each in changes if each.kind == kind} for kind in _WARNED}
     warnings = echo_warnings(tool for tool in after.tools if tool.name in touched["tool"])
     warnings += model_warnings(after, touched["model"], touched["purpose"], secrets=edit.registry.secrets)
+    warnings += remote_warnings(after, touched["agent"], secrets=edit.registry.secrets)
     return Applied(tuple(changes), waits, tuple(people) if waits else (), tuple(warnings))
 
 
@@ -92,6 +94,7 @@ def _marked(change: Change, waiting: Mapping[tuple[str, str], tuple[str, ...]]) 
     return replace(change, mark=Mark.WIDEN if reasons else change.mark, detail=detail, waits=True)
 
 
+_WARNED: Final = ("tool", "model", "purpose", "agent")
 _ORDER: Final = (
     "organization",
     "department",

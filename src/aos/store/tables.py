@@ -19,6 +19,9 @@ DEPLOYMENT_TABLES: Final = frozenset({
 """One id, no row policy, nothing of a tenant in them."""
 
 TENANT_TABLES: Final = frozenset({
+    "a2a_push",
+    "a2a_remote",
+    "a2a_task",
     "action",
     "agent",
     "agent_key",

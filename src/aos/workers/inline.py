@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from aos.workers.runners import OnCall
 from aos_sdk.context import AsyncContext
@@ -19,6 +19,7 @@ from aos_sdk.frames import Call, Ended, Raised, Start
 from aos_sdk.parking import ParkingPass
 from aos_sdk.replay import Outcome, Pass, Site
 
+AgentFunction: TypeAlias = Callable[[AsyncContext], Coroutine[Any, Any, object]]
 IDLE_TURNS = 3
 """Turns of the loop after which nothing of a pass counts as ready to run: what an outcome wakes has run by then."""
 
@@ -44,11 +45,18 @@ class InlineRunner:
             function = _function(start.entry)
         except EntryError as error:
             return Ended(start.task_id, "raised", error=Raised("EntryError", str(error)))
-        running = _InlinePass(start, on_call)
-        try:
-            return await asyncio.wait_for(running.run(function), timeout_seconds)
-        except TimeoutError:
-            return TimedOut(f"the pass took longer than {timeout_seconds:g} s")
+        return await run_here(function, start, on_call, timeout_seconds=timeout_seconds)
+
+
+async def run_here(
+    function: AgentFunction, start: Start, on_call: OnCall, *, timeout_seconds: float | None
+) -> Ended | TimedOut:
+    """Run one pass of a coroutine function on this loop."""
+    running = _InlinePass(start, on_call)
+    try:
+        return await asyncio.wait_for(running.run(function), timeout_seconds)
+    except TimeoutError:
+        return TimedOut(f"the pass took longer than {timeout_seconds:g} s")
 
 
 class _InlinePass(ParkingPass):

@@ -9,6 +9,8 @@ from aos.kernel.agents import Agent, Runtime, RuntimeKind
 from aos.kernel.errors import Misconfigured
 from aos_sdk.frames import Call, Ended, Result, Start
 
+ELSEWHERE: Final = frozenset({RuntimeKind.A2A, RuntimeKind.HTTP})
+"""Kinds whose agents do not run here: a worker sends them their tasks."""
 OnCall: TypeAlias = Callable[[Call], Awaitable[Result]]
 
 LLM_ENTRY: Final = "aos_sdk.llm:run"
@@ -56,13 +58,22 @@ class AgentRunner(Protocol):
 class Runners:
     """Chooses the runner of an agent."""
 
-    def __init__(self, *, hosts: AgentRunner | None, inline: AgentRunner | None) -> None:
+    def __init__(
+        self,
+        *,
+        hosts: AgentRunner | None,
+        inline: AgentRunner | None,
+        elsewhere: Callable[[Agent], AgentRunner] | None = None,
+    ) -> None:
         self._hosts = hosts
         self._inline = inline
+        self._elsewhere = elsewhere
 
     def runner_of(self, agent: Agent) -> AgentRunner:
         """Return who runs this agent; raise Misconfigured where this worker has nobody for it."""
         runtime = agent.runtime
+        if runtime is not None and runtime.kind in ELSEWHERE and self._elsewhere is not None:
+            return self._elsewhere(agent)
         if runtime is None or runtime.kind not in _HOSTED:
             kind = runtime.kind if runtime is not None else "none"
             raise Misconfigured(f"agent `{agent.name}` has the runtime `{kind}`, which this worker does not run")

@@ -13,7 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from aos.operations.a2a_pushes import A2aPushes
 from aos.operations.orchestration import Orchestration
+from aos.operations.remote_tasks import RemoteTasks
+from aos.workers.a2a import PushDuty, TakeBackDuty
 from aos.workers.archive import ArchiveDuty
 from aos.workers.dispatch import DispatchDuty
 from aos.workers.duty import Duty, Loop
@@ -85,6 +88,8 @@ class Worker:
                 ArchiveDuty(orchestration.housekeeping),
                 PartitionDuty(orchestration.housekeeping),
                 ScheduleDuty(orchestration.schedules),
+                PushDuty(A2aPushes(orchestration.database, orchestration.facts, orchestration.drivers)),
+                TakeBackDuty(RemoteTasks(orchestration.database, orchestration.facts, orchestration.drivers)),
             ]
         self._claims = Loop(self.tasks, orchestration.facts)
         epochs = Loop(EpochDuty(orchestration.facts), orchestration.facts)

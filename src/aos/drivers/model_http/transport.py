@@ -124,8 +124,8 @@ def write_request(place: Place, request: UpstreamRequest) -> bytes:
     Raises UpstreamFailed where a header's value would break the form.
     """
     head = [
-        b"POST %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\ncontent-length: %d\r\n"
-        % (place.target, place.authority, len(request.body))
+        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\ncontent-length: %d\r\n"
+        % (request.method.encode("ascii"), place.target, place.authority, len(request.body))
     ]
     for name, value in request.headers:
         if b"\n" in value or b"\r" in value or b"\0" in value:

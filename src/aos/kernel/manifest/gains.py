@@ -102,6 +102,7 @@ def agent_gains(old: AgentSpec | None, new: AgentSpec, rules: Iterable[Rule]) ->
         reasons += [_may(words, each) for each in sorted(set(getattr(new, name)) - set(before))]
     if new.runtime is not None and new.runtime.inline and not (old and old.runtime and old.runtime.inline):
         reasons.append("runs in the worker itself")
+    reasons += _sent_elsewhere(old, new)
     if old is None:
         met = (rule.id for rule in rules if rule.outcome is Outcome.ALLOW and meets_agent(rule, new))
         return [*reasons, *(f"the policy `{id}` allows it more" for id in met)]
@@ -114,6 +115,22 @@ def agent_gains(old: AgentSpec | None, new: AgentSpec, rules: Iterable[Rule]) ->
         for name in (each.name for each in fields(AgentSpec) if each.name not in seen)
         if getattr(old, name) != getattr(new, name)
     ]
+
+
+def _sent_elsewhere(old: AgentSpec | None, new: AgentSpec) -> list[str]:
+    """Return where an agent's tasks go that its runtime sends away, and with which secret, where that is new."""
+    if new.runtime is None or (old is not None and old.runtime == new.runtime):
+        return []
+    where, secret = new.runtime.options.get("url"), new.runtime.options.get("secret")
+    if where is None:
+        return []
+    had = old.runtime.options if old is not None and old.runtime is not None else {}
+    moved = [f"its tasks are sent to `{where}`"] if where != had.get("url") else []
+    given = [f"`{where}` is sent the secret `{secret}`"] if secret and (moved or secret != had.get("secret")) else []
+    card, believed = new.runtime.options.get("card"), list[str]()
+    if had.get("card") and card != had["card"]:
+        believed.append(f"{'another' if card else 'any'} card of its address is believed")
+    return [*moved, *given, *believed]
 
 
 def model_gains(old: ModelSpec | None, new: ModelSpec) -> list[str]:

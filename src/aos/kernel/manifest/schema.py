@@ -24,6 +24,7 @@ from aos.kernel.limits import (
 )
 from aos.kernel.manifest.llm_schema import llm_schema
 from aos.kernel.manifest.models_schema import host_schema, model_schema, purpose_schema
+from aos.kernel.manifest.remote_schema import a2a_runtime_schema, http_runtime_schema
 from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
@@ -121,7 +122,8 @@ _ORGANIZATION: Final = _object(
         },
         "hosts": _list(
             host_schema(),
-            "The hosts that models may be reached at, beside their providers' own; to change it is for who may publish "
+            "The hosts that may be reached: of models beside their providers' own, of agents elsewhere and of "
+            "receivers of notifications; to change it is for who may publish "
             "policies",
             uniqueItems=True,
         ),
@@ -250,6 +252,8 @@ _AGENT: Final = _object(
                 {
                     "python": _ref("entry", "The agent's function, `module:function`"),
                     "llm": llm_schema(),
+                    "a2a": a2a_runtime_schema(),
+                    "http": http_runtime_schema(),
                     "inline": {
                         "type": "boolean",
                         "default": False,

@@ -70,7 +70,8 @@ def permission_rules(agent: Agent) -> tuple[Rule, ...]:
     lists += [
         ((f"model:{name}", *(f"model:{model}" for model in named.get(name, ()))), name, ()) for name in agent.models
     ]
-    lists += [((f"delegate:{name}",), name, ()) for name in agent.delegates]
+    # Whom it may hand a task to, it may send one through a door as well: that starts a run of the other agent.
+    lists += [((f"delegate:{name}", f"run:{name}"), name, ()) for name in agent.delegates]
     return tuple(
         Rule(
             id=f"permission/{agent.name}/{name}",

@@ -76,3 +76,4 @@ grant insert on ledger_head to {app};
 revoke update on record from {app};
 grant delete on concurrency_limit to {app};
 grant delete on ledger_pending, call, edge, origin_token, task, idempotency, used_assertion to {machine};
+grant select on a2a_task_now to {app}, {machine};

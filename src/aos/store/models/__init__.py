@@ -4,6 +4,7 @@ The tables themselves are made by SQL files of the migrations; a test compares t
 tables have a composite key over plain UUID fields and no ForeignKey, which could not point at such a key.
 """
 
+from aos.store.models.a2a import A2aPush, A2aRemote, A2aTask
 from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey, UsedAssertion
 from aos.store.models.asked import Model, ModelVersion, Purpose, PurposeVersion
 from aos.store.models.budgets import Budget, BudgetAccount, UsageEvent
@@ -21,6 +22,9 @@ from aos.store.models.tools import Tool, ToolVersion
 from aos.store.models.workflows import Workflow, WorkflowVersion
 
 __all__ = [
+    "A2aPush",
+    "A2aRemote",
+    "A2aTask",
     "Action",
     "Agent",
     "AgentKey",

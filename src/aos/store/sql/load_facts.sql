@@ -28,6 +28,10 @@ select o.epoch, aos_now() as now,
     from secret s
     where s.organization_id = o.id and length(s.sealed) > 0 and s.name not like 'signing/%%' and s.name not like 'hook/%%'
       and s.name in (
+      select v.spec->'runtime'->'options'->>'secret' from agent g
+      join agent_version v on v.organization_id = g.organization_id and v.agent_id = g.id and v.version = g.version
+      where g.organization_id = o.id and g.status <> 'retired'
+      union
       select v.spec->>'secret' from model m
       join model_version v on v.organization_id = m.organization_id and v.model_id = m.id and v.version = m.version
       where m.organization_id = o.id and m.retired_at is null)) as secrets,

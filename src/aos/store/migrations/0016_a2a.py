@@ -1,0 +1,17 @@
+"""A2A: what clients sent and who is told of it, and what was handed to agents elsewhere."""
+
+from __future__ import annotations
+
+from django.db import migrations
+
+from aos.store.migrations.m0016.state import OPERATIONS
+from aos.store.schema_files import run_files
+
+
+class Migration(migrations.Migration):
+    """Three tables, and one view."""
+
+    dependencies = [("store", "0013_oauth")]
+    operations = [
+        migrations.SeparateDatabaseAndState(database_operations=[run_files("m0016")], state_operations=OPERATIONS)
+    ]
