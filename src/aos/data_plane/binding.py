@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aos.data_plane.front import Front
 from aos.operations.a2a_pushes import A2aPushes
 from aos.operations.a2a_tasks import A2aTasks
+from aos.kernel.ports import McpUpstream
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache
@@ -32,3 +33,5 @@ class Services:
     oauth: TokenEndpoint
     a2a: A2aTasks
     a2a_pushes: A2aPushes
+    upstream: McpUpstream | None = None
+    """Who asks MCP servers; None where nobody does."""
