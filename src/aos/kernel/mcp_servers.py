@@ -166,9 +166,8 @@ def _proposal(server: str, offer: Offer, name: str) -> Proposal:
         notes.append(f"its server claims {', '.join(offer.claims)}: the effect is yours to judge")
     if dropped:
         notes.append(f"AOS does not check {', '.join(f'`{each}`' for each in dropped)}: the server itself does")
-    if sinks := _text_arguments(schema):
-        if effect is not Effect.READ:
-            entry["sinks"] = sinks
+    if effect is not Effect.READ and (sinks := _text_arguments(schema)):
+        entry["sinks"] = sinks
     if offer.description:
         entry["description"] = _cut(offer.description)
     return Proposal(name, entry, tuple(notes))

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, InputRequiredResult
 
 from aos.drivers.mcp_client.values import MARK
-from aos.kernel.json import Json, depth
+from aos.kernel.json import Json, canonical_json, depth
 from aos.kernel.limits import MCP_MESSAGE_BYTES_MAX
 from aos.kernel.ports import ToolOutcome
 
@@ -30,7 +30,8 @@ def outcome_of(result: CallToolResult | InputRequiredResult) -> ToolOutcome:
         return ToolOutcome(ok=False, error=detail)
     value = _value(result)
     try:
-        size = len(msgspec.json.encode(value))
+        msgspec.json.encode(value)  # refuses texts that are no UTF-8
+        size = len(canonical_json(value))  # refuses numbers that are none
     except (ValueError, TypeError, RecursionError):
         return ToolOutcome(
             ok=False, error="the server's result is no JSON that can be kept", unknown=not result.is_error

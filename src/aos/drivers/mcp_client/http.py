@@ -35,8 +35,9 @@ _UNSENT_STATUS: Final = frozenset({401, 403, 405, 406, 413, 415, 429})
 async def address(target: McpTarget, transport: ModelTransport, wire: Wire) -> AsyncIterator[TransportStreams]:
     """Carry messages to and from the server at an address."""
     carrier = _Carrier(target, transport)
-    headers = {name: value for name, value in target.headers.items()}
-    async with httpx2.AsyncClient(transport=carrier, headers=headers, timeout=None, trust_env=False) as client:
+    async with httpx2.AsyncClient(
+        transport=carrier, headers=dict(target.headers), timeout=None, trust_env=False
+    ) as client:
         carried = streamable_http_client(
             target.url, http_client=client, terminate_on_close=False, max_sse_event_size=MCP_MESSAGE_BYTES_MAX
         )

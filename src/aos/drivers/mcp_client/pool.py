@@ -33,6 +33,8 @@ from aos.kernel.tools import Tool
 SWEEP_SECONDS: Final = 15.0
 HELD_SECONDS: Final = 1.0
 """How old an answer a call may be held by: a person may just have accepted what the server offers now."""
+PATIENCE_SECONDS: Final = 1.0
+"""How long a call itself waits until a server that failed is tried again."""
 SOUND_SECONDS: Final = 10.0
 """A session that lived so long and then broke is no failure to begin one."""
 
@@ -171,9 +173,11 @@ class McpPool:
                 else:
                     place.failures = 0
                 self._end(place)
-            if clock() < place.retry_at:
-                wait = place.retry_at - clock()
+            wait = place.retry_at - clock()
+            if wait > PATIENCE_SECONDS:
                 raise Unavailable(f"{place.why}; it is tried again in {wait:.1f} s")
+            if wait > 0:
+                await asyncio.sleep(wait)
             session = McpSession(place.target.name, partial(self._streams, place.target))
             try:
                 await session.begin()

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from mcp import Client
 from mcp.client._transport import TransportStreams
 from mcp.client.session import IncomingMessage
+from mcp.client.subscriptions import SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     REQUEST_TIMEOUT,
@@ -30,6 +31,7 @@ from mcp_types import (
     RequestParamsMeta,
     ToolListChangedNotification,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter, ValidationError
 
 from aos.drivers.mcp_client.answers import failure_of, is_session_gone, outcome_of
@@ -46,6 +48,7 @@ READ_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 8.0
 WRITE_SECONDS: Final = 1.0
 """How long after a call's deadline its cancellation may take to be written."""
+LISTEN_AGAIN_SECONDS: Final = 30.0
 _CLAIMS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint")
 _RESULT: Final[TypeAdapter[CallToolResult | InputRequiredResult]] = TypeAdapter(CallToolResult | InputRequiredResult)
 
@@ -131,10 +134,10 @@ class McpSession:
             if is_session_gone(error):
                 self._broken = True
                 raise SessionGone from error
-            return self._failed(error, idempotency_key, deadline_seconds=deadline_seconds)
+            return self._failed(error, idempotency_key)
         except TimeoutError:
             self._silent += 1
-            return self._late(idempotency_key, deadline_seconds)
+            return self._late()
         except (ValidationError, ValueError, RuntimeError) as error:
             return ToolOutcome(
                 ok=False, error=f"`{self._name}` answered with no result of MCP: {_said(error)}", unknown=True
@@ -144,11 +147,11 @@ class McpSession:
         self._silent = 0
         return outcome_of(result)
 
-    def _failed(self, error: MCPError, key: str, *, deadline_seconds: float) -> ToolOutcome:
+    def _failed(self, error: MCPError, key: str) -> ToolOutcome:
         if error.error.code == REQUEST_TIMEOUT:
             self._silent += 1
             self._broken = self._silent >= SILENT_MAX
-            return self._late(key, deadline_seconds)
+            return self._late()
         self._silent = 0
         outcome = failure_of(error, written=key in self._wire.written or not self._wire.reason)
         if not self.alive:
@@ -163,9 +166,8 @@ class McpSession:
             )
         return outcome
 
-    def _late(self, key: str, deadline_seconds: float) -> ToolOutcome:
-        detail = f"`{self._name}` did not answer within {deadline_seconds:g} s; it was told to stop"
-        return ToolOutcome(ok=False, error=detail, unknown=True)
+    def _late(self) -> ToolOutcome:
+        return ToolOutcome(ok=False, error=f"`{self._name}` did not answer in time; it was told to stop", unknown=True)
 
     async def _hold(self) -> None:
         """Hold the session open until it is closed or its transport ends; what keeps it from beginning is told to `begin`."""
@@ -179,7 +181,12 @@ class McpSession:
             )
             async with client:
                 self._ready.set_result(client)
-                await self._closing.wait()
+                listening = asyncio.create_task(self._listen(client), name=f"mcp-listen-{self._name}")
+                try:
+                    await self._closing.wait()
+                finally:
+                    listening.cancel()
+                    await asyncio.gather(listening, return_exceptions=True)
         except BaseException as error:
             if self._ready.done():
                 if not isinstance(error, asyncio.CancelledError):
@@ -192,6 +199,22 @@ class McpSession:
                 raise
         finally:
             self._wire.ended = True
+
+    async def _listen(self, client: Client) -> None:
+        """Listen for changes of what the server offers, where it says since 2026-07-28 that it tells of them.
+
+        A stream that is lost is opened again after a while; what is offered counts as changed then.
+        """
+        tools = client.server_capabilities.tools
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or tools is None or not tools.list_changed:
+            return
+        while True:
+            with contextlib.suppress(MCPError, SubscriptionLost, TimeoutError, ValueError):
+                async with client.listen(tools_list_changed=True) as changes:
+                    async for _ in changes:
+                        self._listed_at = None
+            self._listed_at = None
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _unavailable(self, error: BaseException) -> Unavailable:
         inner = _innermost(error)

@@ -188,7 +188,7 @@ async def _ended_within(process: asyncio.subprocess.Process, seconds: float) -> 
     """Say whether the process itself has ended; its pipes may be held open by what it started."""
     clock = asyncio.get_running_loop().time
     until = clock() + seconds
-    while process.returncode is None and clock() < until:
+    while process.returncode is None and clock() < until:  # noqa: ASYNC110 (`wait` waits for the pipes too)
         await asyncio.sleep(0.01)
     return process.returncode is not None
 
