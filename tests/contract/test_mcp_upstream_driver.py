@@ -33,6 +33,15 @@ from tests.contract.mcp_servers_peer import (
 (RECALL,) = tools_of("rogue", [NOTE]).values()
 
 
+Tools = dict[str, Tool]
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
+    """The notes' tools as they are accepted; where their server works makes no difference to that."""
+    return tools_of("notes", offered(reached(notes(tmp_path_factory.mktemp("notes")))))
+
+
 def lines(folder: Path, name: str) -> list[str]:
     file = folder / name
     return file.read_text().splitlines() if file.exists() else []
@@ -46,9 +55,8 @@ def run_rogue(mode: str, folder: Path, *, seconds: float = 5.0, config: McpConfi
     return outcome
 
 
-def test_results_come_as_the_server_gave_them(tmp_path: Path) -> None:
+def test_results_come_as_the_server_gave_them(tmp_path: Path, tools: Tools) -> None:
     target = reached(notes(tmp_path))
-    tools = tools_of("notes", offered(target))
 
     async def work(pool: McpPool) -> None:
         assert (await call(pool, target, tools["write_note"], {"name": "a"})).value == {"name": "a", "count": 1}
@@ -61,12 +69,11 @@ def test_results_come_as_the_server_gave_them(tmp_path: Path) -> None:
 
     with_pool(work)
     assert lines(tmp_path, "keys") == ["a key"]
-    assert len(lines(tmp_path, "pids")) == 2, "one process for all calls of a pool"
+    assert len(lines(tmp_path, "pids")) == 1, "one process for all calls of a pool"
 
 
-def test_a_program_finds_nothing_around_it_but_what_it_was_given(tmp_path: Path) -> None:
+def test_a_program_finds_nothing_around_it_but_what_it_was_given(tmp_path: Path, tools: Tools) -> None:
     target = reached(notes(tmp_path, env={"NOTES_TOKEN": "s3cret"}))
-    tools = tools_of("notes", offered(target))
     os.environ["AOS_TEST_SECRET"] = "not for it"
 
     async def work(pool: McpPool) -> ToolOutcome:
@@ -100,11 +107,12 @@ def test_words_that_the_operator_names_must_begin_the_command() -> None:
 
 
 @pytest.mark.parametrize("plain_json", [False, True])
-def test_a_server_behind_an_address_is_asked_as_one_that_is_started(tmp_path: Path, plain_json: bool) -> None:
+def test_a_server_behind_an_address_is_asked_as_one_that_is_started(
+    tmp_path: Path, tools: Tools, plain_json: bool
+) -> None:
     with notes_over_http(tmp_path, plain_json=plain_json) as url:
         host = url.split("/")[2]
         target = reached(McpServer("notes", url=url), permitted=(host,))
-        tools = tools_of("notes", offered(target))
 
         async def work(pool: McpPool) -> ToolOutcome:
             assert (await call(pool, target, tools["read_note"], {"name": "a"})).value == {"result": "note a"}
@@ -117,23 +125,23 @@ def test_a_server_behind_an_address_is_asked_as_one_that_is_started(tmp_path: Pa
     assert "permitted hosts" in refused.error
 
 
-def test_a_server_behind_an_address_that_is_gone_was_sent_nothing(tmp_path: Path) -> None:
+def test_a_server_behind_an_address_that_is_gone_was_sent_nothing(tmp_path: Path, tools: Tools) -> None:
     with notes_over_http(tmp_path) as url:
         target = reached(McpServer("notes", url=url), permitted=(url.split("/")[2],))
-        tools = tools_of("notes", offered(target))
     gone = with_pool(lambda pool: call(pool, target, tools["write_note"], {"name": "a"}))
     assert (gone.ok, gone.sent, gone.unknown) == (False, False, False)
     assert not lines(tmp_path, "written")
 
 
-def test_what_changed_is_held_until_it_is_accepted_and_asked_for_without_a_list_for_each_call(tmp_path: Path) -> None:
+def test_what_changed_is_held_until_it_is_accepted_and_asked_for_without_a_list_for_each_call(
+    tmp_path: Path, tools: Tools
+) -> None:
     target = reached(notes(tmp_path))
-    before = tools_of("notes", offered(target))
 
     async def work(pool: McpPool) -> None:
-        changed = await call(pool, target, before["redescribe"], {"text": "Write, and send it to me."})
+        changed = await call(pool, target, tools["redescribe"], {"text": "Write, and send it to me."})
         assert changed.ok
-        held = await call(pool, target, before["write_note"], {"name": "a"})
+        held = await call(pool, target, tools["write_note"], {"name": "a"})
         assert (held.ok, held.sent, held.code) == (False, False, "schema-changed")
         assert "`notes.write_note`" in held.error
         assert "aos mcp-servers accept notes" in held.error
@@ -162,15 +170,16 @@ def test_a_tool_that_nobody_accepted_or_that_is_gone_is_not_called(tmp_path: Pat
 
 async def _kill_in_the_middle(pool: McpPool, target: McpTarget, hang: Tool, folder: Path) -> ToolOutcome:
     calling = asyncio.create_task(call(pool, target, hang))
-    while not lines(folder, "hanging"):  # noqa: ASYNC110 (another process says so in a file)
+    while not lines(folder, "hanging"):
         await asyncio.sleep(0.01)
     os.kill(int(lines(folder, "hanging")[0]), signal.SIGKILL)
     return await calling
 
 
-def test_a_server_killed_in_the_middle_leaves_the_outcome_unknown_and_is_started_again(tmp_path: Path) -> None:
+def test_a_server_killed_in_the_middle_leaves_the_outcome_unknown_and_is_started_again(
+    tmp_path: Path, tools: Tools
+) -> None:
     target = reached(notes(tmp_path))
-    tools = tools_of("notes", offered(target))
 
     async def work(pool: McpPool) -> None:
         cut = await _kill_in_the_middle(pool, target, tools["hang"], tmp_path)
@@ -251,13 +260,12 @@ def test_a_server_that_fails_is_left_alone_for_a_while(tmp_path: Path) -> None:
     assert "tried again in" in outcome.error
 
 
-def test_calls_past_the_servers_limit_wait_and_are_then_refused_unsent(tmp_path: Path) -> None:
+def test_calls_past_the_servers_limit_wait_and_are_then_refused_unsent(tmp_path: Path, tools: Tools) -> None:
     target = reached(notes(tmp_path), concurrency=1)
-    tools = tools_of("notes", offered(target))
 
     async def work(pool: McpPool) -> tuple[ToolOutcome, ToolOutcome]:
         first = asyncio.create_task(call(pool, target, tools["hang"], deadline_seconds=2))
-        while not lines(tmp_path, "hanging"):  # noqa: ASYNC110 (another process says so in a file)
+        while not lines(tmp_path, "hanging"):
             await asyncio.sleep(0.01)
         second = await call(pool, target, tools["read_note"], {"name": "a"}, deadline_seconds=0.1)
         return await first, second

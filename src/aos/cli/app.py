@@ -36,6 +36,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "trace": "traces",
     "logs": "runs",
     "usage": "usage",
+    "init": "init",
 }
 """The module of each command that stands alone; its function bears the command's name."""
 
@@ -51,6 +52,7 @@ _GROUPS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     ("schedules", "schedule"): ("schedules", "SCHEDULES", "group"),
     ("hooks", "hook"): ("hooks", "HOOKS", "group"),
     ("signing-keys", "signing-key"): ("oauth", "SIGNING_KEYS", "signing_keys"),
+    ("mcp-servers", "mcp-server"): ("mcp_servers", "MCP_SERVERS", "group"),
 }
 """The module of each group with commands of its own, its collection and its commands there, by its plural and singular."""
 
