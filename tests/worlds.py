@@ -47,6 +47,7 @@ from tests.databases import watching
 from tests.folders import new_folder
 
 IDS = StandardIds()
+MCP = McpConfig(commands=((sys.executable,),))
 PAYMENT_SCHEMA: Json = {
     "type": "object",
     "properties": {
@@ -158,7 +159,7 @@ class World:
     keys: KeyFile
     connect_timeout_seconds: float = 10.0
     """How long a gate waits for a connection to the database."""
-    mcp: McpConfig = McpConfig(commands=((sys.executable,),))
+    mcp: McpConfig = MCP
     """Which programs of MCP servers are run, and how they are bounded."""
 
     @asynccontextmanager

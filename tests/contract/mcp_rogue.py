@@ -46,13 +46,13 @@ def call(ident: Any) -> None:
             say({"id": ident, "result": {"content": "no list"}})
         case "not-a-number":
             sys.stdout.write(
-                '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"structuredContent":{"n":NaN}}}\n' % ident
+                '{"jsonrpc":"2.0","id":' + str(ident) + ',"result":{"content":[],"structuredContent":{"n":NaN}}}\n'
             )
             sys.stdout.flush()
         case "deep":
             deep = '{"a":' * 150 + "1" + "}" * 150
             sys.stdout.write(
-                '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"structuredContent":%s}}\n' % (ident, deep)
+                '{"jsonrpc":"2.0","id":' + str(ident) + ',"result":{"content":[],"structuredContent":' + deep + "}}\n"
             )
             sys.stdout.flush()
         case "asks":

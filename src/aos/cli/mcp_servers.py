@@ -77,7 +77,7 @@ def _accept(session: Session, offer: Object) -> Object:
     entry: dict[str, Any] = offer["entry"]
     if offer["state"] == "new":
         return session.client.post("/tools", {"name": offer["name"], **entry})
-    accepted = {each: entry[each] for each in ("mcp", "args", "description") if each in entry}
+    accepted: dict[str, Any] = {each: entry[each] for each in ("mcp", "args", "description") if each in entry}
     return session.client.patch(path_to("tools", find_id(session, "/tools", offer["name"])), accepted)
 
 
@@ -87,8 +87,9 @@ def _offers(session: Session, name: str) -> list[Object]:
     return items
 
 
-@group.command("versions", help="List an MCP server's versions, newest first.")
+@group.command("versions")
 def versions(context: typer.Context, key: KeyArgument, limit: LimitOption = LIST_MAX) -> None:
+    """List an MCP server's versions, newest first."""
     session = session_of(context)
     path = path_to(MCP_SERVERS.plural, find_id(session, MCP_SERVERS.path, key), "versions")
     items = session.client.items(path, most=limit)
@@ -96,12 +97,13 @@ def versions(context: typer.Context, key: KeyArgument, limit: LimitOption = LIST
     session.out.emit({"items": items}, lambda: shown)
 
 
-@group.command("retire", help="Retire an MCP server: no agent can call its tools any more.")
+@group.command("retire")
 def retire(
     context: typer.Context,
     key: KeyArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
 ) -> None:
+    """Retire an MCP server: no agent can call its tools any more."""
     session = session_of(context)
     session.out.require_yes(f"Retire MCP server {key}?", yes=yes)
     answer = session.client.delete(path_to(MCP_SERVERS.plural, find_id(session, MCP_SERVERS.path, key)))
