@@ -210,11 +210,11 @@ def readable_schema(schema: Json) -> tuple[Json, tuple[str, ...]]:
     if dropped & {"patternProperties", "unevaluatedProperties", "allOf", "$dynamicRef"}:
         found["additionalProperties"] = True
     found.setdefault("additionalProperties", False)
-    if check_schema(found):
+    if wrong := check_schema(found):
         members = found.get("properties")
         names = list(members) if isinstance(members, dict) else []
         found = {"type": "object", "properties": dict.fromkeys(names, True), "additionalProperties": True}
-        dropped.add("$ref")
+        dropped.update(each.pointer.rpartition("/")[2] for each in wrong)
     return found, tuple(sorted(dropped))
 
 
@@ -276,4 +276,8 @@ def _readable_word(word: str, value: Json, dropped: set[str]) -> Json:
 def _is_wrong(word: str, value: Json) -> bool:
     if word == "format" and value == "money":
         return True  # AOS's own, and no claim of a server's
-    return word not in _MAPS | _LISTS | _PARTS and bool(check_schema({word: value}) if word != "$ref" else False)
+    if word in _MAPS:
+        return not isinstance(value, dict)
+    if word in _LISTS:
+        return not isinstance(value, list) or not value
+    return word not in _PARTS and word != "$ref" and bool(check_schema({word: value}))
