@@ -42,6 +42,8 @@ def call(ident: Any) -> None:
             say({"id": "another", "result": {"content": [{"type": "text", "text": "for somebody else"}]}})
         case "dies":
             os._exit(1)
+        case "eats":
+            say({"id": ident, "result": {"content": [], "structuredContent": {"held": len(bytearray(400_000_000))}}})
         case "nonsense":
             say({"id": ident, "result": {"content": "no list"}})
         case "not-a-number":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,7 @@ from tests.contract.mcp_servers_peer import (
     tools_of,
     with_pool,
 )
+from tests.doors import until
 
 (RECALL,) = tools_of("rogue", [NOTE]).values()
 
@@ -49,7 +52,10 @@ def lines(folder: Path, name: str) -> list[str]:
 
 def run_rogue(mode: str, folder: Path, *, seconds: float = 5.0, config: McpConfig = CONFIG) -> ToolOutcome:
     async def work(pool: McpPool) -> ToolOutcome:
-        return await call(pool, rogue(mode, folder), RECALL, deadline_seconds=seconds)
+        target = rogue(mode, folder)
+        if mode in UNKNOWN:  # the program's start is none of the call's time
+            await pool.offers(target, deadline_seconds=20)
+        return await call(pool, target, RECALL, deadline_seconds=seconds)
 
     outcome: ToolOutcome = with_pool(work, config)
     return outcome
@@ -116,7 +122,7 @@ def test_a_server_behind_an_address_is_asked_as_one_that_is_started(
 
         async def work(pool: McpPool) -> ToolOutcome:
             assert (await call(pool, target, tools["read_note"], {"name": "a"})).value == {"result": "note a"}
-            late = await call(pool, target, tools["hang"], deadline_seconds=0.3)
+            late = await call(pool, target, tools["hang"], deadline_seconds=0.5)
             assert (late.unknown, "in time" in late.error) == (True, True)
             return await call(pool, replace(target, permitted=()), tools["read_note"], {"name": "a"})
 
@@ -145,7 +151,7 @@ def test_what_changed_is_held_until_it_is_accepted_and_asked_for_without_a_list_
         assert (held.ok, held.sent, held.code) == (False, False, "schema-changed")
         assert "`notes.write_note`" in held.error
         assert "aos mcp-servers accept notes" in held.error
-        now = tools_of("notes", await pool.offers(target, deadline_seconds=5))
+        now = tools_of("notes", await pool.offers(target, deadline_seconds=20))
         assert (await call(pool, target, now["write_note"], {"name": "a"})).ok
 
     with_pool(work)
@@ -168,10 +174,15 @@ def test_a_tool_that_nobody_accepted_or_that_is_gone_is_not_called(tmp_path: Pat
     assert lines(tmp_path, "called") == ["called"]
 
 
+async def _until_it_hangs(folder: Path, calling: asyncio.Task[ToolOutcome]) -> None:
+    """Return once the server says in its file that a call began; or the call has ended, and the test fails."""
+    while not (lines(folder, "hanging") or calling.done()):
+        await asyncio.sleep(0.01)
+
+
 async def _kill_in_the_middle(pool: McpPool, target: McpTarget, hang: Tool, folder: Path) -> ToolOutcome:
     calling = asyncio.create_task(call(pool, target, hang))
-    while not lines(folder, "hanging"):
-        await asyncio.sleep(0.01)
+    await _until_it_hangs(folder, calling)
     os.kill(int(lines(folder, "hanging")[0]), signal.SIGKILL)
     return await calling
 
@@ -204,7 +215,7 @@ UNKNOWN: dict[str, str] = {
 
 @pytest.mark.parametrize("mode", UNKNOWN)
 def test_a_server_that_answers_badly_leaves_the_outcome_unknown(tmp_path: Path, mode: str) -> None:
-    outcome = run_rogue(mode, tmp_path, seconds=1.0 if "did not" in UNKNOWN[mode] else 5.0)
+    outcome = run_rogue(mode, tmp_path, seconds=0.5 if "did not" in UNKNOWN[mode] else 20.0)
     assert not outcome.ok
     assert outcome.unknown
     assert outcome.sent
@@ -223,7 +234,7 @@ def test_a_server_that_answers_badly_leaves_the_outcome_unknown(tmp_path: Path, 
     ],
 )
 def test_a_server_that_cannot_be_believed_is_not_called(tmp_path: Path, mode: str, why: str) -> None:
-    outcome = run_rogue(mode, tmp_path, seconds=3.0)
+    outcome = run_rogue(mode, tmp_path, seconds=1.0 if mode == "never-begins" else 20.0)
     assert (outcome.ok, outcome.sent, outcome.unknown, outcome.frees_key) == (False, False, False, True)
     assert why in outcome.error
     assert not lines(tmp_path, "called")
@@ -240,6 +251,7 @@ def test_what_a_server_asks_of_its_caller_is_refused(tmp_path: Path) -> None:
 def test_a_call_that_is_late_is_cancelled_and_a_server_that_stays_silent_is_started_again(tmp_path: Path) -> None:
     async def work(pool: McpPool) -> None:
         target = rogue("silent", tmp_path)
+        await pool.offers(target, deadline_seconds=20)
         for _ in range(4):
             outcome = await call(pool, target, RECALL, deadline_seconds=0.4)
             assert outcome.unknown or not outcome.sent
@@ -264,9 +276,9 @@ def test_calls_past_the_servers_limit_wait_and_are_then_refused_unsent(tmp_path:
     target = reached(notes(tmp_path), concurrency=1)
 
     async def work(pool: McpPool) -> tuple[ToolOutcome, ToolOutcome]:
+        await pool.offers(target, deadline_seconds=20)  # the program's start is none of the call's time
         first = asyncio.create_task(call(pool, target, tools["hang"], deadline_seconds=2))
-        while not lines(tmp_path, "hanging"):
-            await asyncio.sleep(0.01)
+        await _until_it_hangs(tmp_path, first)
         second = await call(pool, target, tools["read_note"], {"name": "a"}, deadline_seconds=0.1)
         return await first, second
 
@@ -275,10 +287,45 @@ def test_calls_past_the_servers_limit_wait_and_are_then_refused_unsent(tmp_path:
     assert (second.sent, "as many calls" in second.error) == (False, True)
 
 
+def test_a_program_holds_no_more_memory_than_it_may(tmp_path: Path) -> None:
+    free = run_rogue("eats", tmp_path)
+    assert free.value == {"held": 400_000_000}
+    bounded = run_rogue("eats", tmp_path, config=replace(CONFIG, memory_bytes_max=200_000_000))
+    assert (bounded.unknown, "before it answered" in bounded.error) == (True, True)
+
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from tests.contract.mcp_servers_peer import CONFIG, notes, reached, with_pool
+async def work(pool):
+    await pool.offers(reached(notes(Path(sys.argv[1]))), deadline_seconds=20)
+    await asyncio.Event().wait()
+with_pool(work)
+"""
+
+
+def test_every_program_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], cwd=Path(__file__).parents[2])
+    try:
+        until(lambda: bool(lines(tmp_path, "pids")))
+    finally:
+        owner.kill()
+        owner.wait()
+    (pid,) = lines(tmp_path, "pids")
+    until(lambda: not _runs(int(pid)))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
 def test_every_program_ends_with_its_pool(tmp_path: Path) -> None:
     target = reached(notes(tmp_path))
     work: Callable[[McpPool], Awaitable[object]] = lambda pool: pool.offers(target, deadline_seconds=20)  # noqa: E731
     with_pool(work)
     (pid,) = lines(tmp_path, "pids")
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid), 0)
+    assert not _runs(int(pid))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aos.kernel.mcp_servers import TOOL_NAME_MAX, Offer, held, pin_of, proposed_tools, readable_schema
+from aos.kernel.mcp_servers import TOOL_NAME_MAX, Offer, held, pin_of, proposed_tools, readable_schema, without
 from aos.kernel.schema import check, check_schema
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport
 from tests.worlds import IDS
@@ -49,6 +49,16 @@ def test_a_call_is_held_unless_what_is_offered_is_what_was_accepted() -> None:
         found = held(tool, offer)
         assert found.startswith("`files.read_file` is held")
         assert why in found
+
+
+def test_what_the_operator_sets_is_no_argument_of_a_proposal() -> None:
+    schema: dict[str, Any] = {**SCHEMA, "properties": {"name": {"type": "string"}, "root": {"type": "string"}}}
+    schema["required"] = ["name", "root"]
+    (proposal,) = proposed_tools("files", [Offer("read_file", "", schema)])
+    args = without(proposal, {"root": "/srv"}).entry["args"]
+    assert isinstance(args, dict)
+    assert (list(args["properties"]), args["required"]) == (["name"], ["name"])  # type: ignore[arg-type]
+    assert without(proposal, {}) == proposal
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -140,6 +140,19 @@ def proposed_tools(server: str, offers: Sequence[Offer]) -> list[Proposal]:
         taken.add(name)
         found.append(_proposal(server, offer, name))
     return found
+
+
+def without(proposal: Proposal, fixed: Mapping[str, Json]) -> Proposal:
+    """Return a proposal whose arguments leave out those that the operator has set: no caller gives them."""
+    args = proposal.entry.get("args")
+    if not fixed or not isinstance(args, dict):
+        return proposal
+    members, required = args.get("properties"), args.get("required")
+    if isinstance(members, dict):
+        args = {**args, "properties": {name: part for name, part in members.items() if name not in fixed}}
+    if isinstance(required, list):
+        args = {**args, "required": [name for name in required if name not in fixed]}
+    return replace(proposal, entry={**proposal.entry, "args": args})
 
 
 def _free_name(server: str, remote: str, taken: set[str]) -> str:

@@ -22,6 +22,7 @@ from aos.kernel.mcp_servers import (
     held,
     proposed_tools,
     server_name,
+    without,
 )
 from aos.kernel.people import ROLE_PERMISSIONS, Permission, Role
 from aos.kernel.ports import McpUpstream, ToolOutcome
@@ -100,6 +101,7 @@ async def discover(
         tool = standing.pop(offer.name, None)
         why = held(tool, offer) if tool is not None else ""
         state = "new" if tool is None else "held" if why else "accepted"
+        proposal = without(proposal, tool.fixed) if tool is not None else proposal
         found.append(Discovered(proposal, tool.name if tool is not None else "", state, why))
     gone = [Discovered(Proposal(each.name, {}), each.name, "gone", held(each, None)) for each in standing.values()]
     return found + gone
