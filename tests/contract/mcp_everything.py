@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import MCPServer
 from mcp_types import (
     AudioContent,
     CallToolResult,
@@ -54,13 +54,6 @@ def test_multiple_content_types() -> list[ContentBlock]:
     """Return a text, a picture and a resource."""
     text = TextContent(type="text", text="Multiple content types test:")
     return [text, PICTURE, resource("test://mixed-content-resource", '{"test":"data"}', "application/json")]
-
-
-@server.tool(structured_output=False)
-async def test_logging_tool(ctx: Context) -> str:
-    """Write to the log."""
-    await ctx.info("This is a log message for testing.")
-    return "logged"
 
 
 @server.tool(structured_output=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,9 @@ SCENARIOS = {
     HANDSHAKE: ("server-initialize", "ping", *TOOLS),
     STATELESS: ("server-stateless", "http-header-validation", *TOOLS),
 }
+FAILED = re.compile(r"^  - (\w+): ", re.MULTILINE)
+NOT_OFFERED = {"server-stateless": {"ServerNoLogWithoutLogLevel"}}
+"""Checks that need what AOS does not offer, by scenario: here a tool that writes to its client's log."""
 NO_PICTURES = Rule("no-pictures", 1, Outcome.DENY, (), ("tool:test_image_content",), "", "no pictures")
 
 
@@ -106,7 +110,7 @@ def run(kit: Path, url: str, scenario: str, revision: str, into: Path) -> tuple[
     node, program = kit / "node" / "bin" / "node", kit / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
     words = [str(node), str(program), "server", "--url", url, "--scenario", scenario, "--spec-version", revision]
     done = subprocess.run([*words, "-o", str(into)], capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stdout[-4_000:] + done.stderr[-1_000:]
+    return done.returncode, done.stdout + done.stderr
 
 
 @contextmanager
@@ -125,7 +129,7 @@ def test_the_kit_finds_nothing_wrong_with_tools_behind_the_gate(
         failed = {}
         for scenario in SCENARIOS[revision]:
             status, said = run(kit, url, scenario, revision, tmp_path)
-            if status:
+            if status and set(FAILED.findall(said)) != NOT_OFFERED.get(scenario):
                 failed[scenario] = said
     assert not failed, "\n".join(f"--- {name}\n{said}" for name, said in failed.items())
 

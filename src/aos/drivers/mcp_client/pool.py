@@ -83,36 +83,39 @@ class McpPool:
         deadline_seconds: float,
     ) -> ToolOutcome:
         """Call a tool if its server still offers what was accepted; see `McpUpstream`."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + deadline_seconds
-        async with self._at(target) as place:
-            try:
+        until = asyncio.get_running_loop().time() + deadline_seconds
+        try:
+            async with self._at(target) as place:
                 async with _within(deadline_seconds, target):
                     await place.slots.acquire()
-            except Unavailable:
-                return unsent(f"`{target.name}` has as many calls under way as it may: {target.concurrency}")
+                try:
+                    return await self._call(place, tool, arguments, idempotency_key=idempotency_key, until=until)
+                finally:
+                    place.slots.release()
+        except Unavailable as error:
+            return unsent(error.detail)
+
+    async def _call(
+        self, place: _Place, tool: Tool, arguments: Mapping[str, Json], *, idempotency_key: str, until: float
+    ) -> ToolOutcome:
+        """Call a tool on a session, on another one where the server no longer knows it; raise Unavailable where unsent."""
+        clock = asyncio.get_running_loop().time
+        for _ in range(2):
             try:
-                for again in (True, False):
-                    try:
-                        async with _within(until - clock(), target):
-                            session = await self._session(place)
-                            why = await self._held(session, tool)
-                        if why:
-                            return ToolOutcome(ok=False, error=why, sent=False, frees_key=True, code=SchemaChanged.slug)
-                        return await session.call(
-                            remote_name(tool),
-                            arguments,
-                            idempotency_key=idempotency_key,
-                            deadline_seconds=max(0.001, until - clock()),
-                        )
-                    except Unavailable as error:
-                        return unsent(error.detail)
-                    except SessionGone:
-                        if not again:
-                            break
-                return unsent(f"`{target.name}` ends every session that is begun with it")
-            finally:
-                place.slots.release()
+                async with _within(until - clock(), place.target):
+                    session = await self._session(place)
+                    why = await self._held(session, tool)
+                if why:
+                    return ToolOutcome(ok=False, error=why, sent=False, frees_key=True, code=SchemaChanged.slug)
+                return await session.call(
+                    remote_name(tool),
+                    arguments,
+                    idempotency_key=idempotency_key,
+                    deadline_seconds=max(0.001, until - clock()),
+                )
+            except SessionGone:
+                continue
+        raise Unavailable(f"`{place.target.name}` ends every session that is begun with it")
 
     async def close(self) -> None:
         """End every session and every program that was started."""
@@ -231,4 +234,4 @@ async def _within(seconds: float, target: McpTarget) -> AsyncIterator[None]:
         async with asyncio.timeout(max(0.0, seconds)):
             yield
     except TimeoutError as error:
-        raise Unavailable(f"`{target.name}` was not ready within the call's time; nothing was sent") from error
+        raise Unavailable(f"`{target.name}` was not ready or free within the call's time; nothing was sent") from error

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, cast
 
+from anyio import BrokenResourceError, ClosedResourceError
 from mcp import Client
 from mcp.client._transport import TransportStreams
 from mcp.client.session import IncomingMessage
@@ -138,7 +139,7 @@ class McpSession:
         except TimeoutError:
             self._silent += 1
             return self._late()
-        except (ValidationError, ValueError, RuntimeError) as error:
+        except (ValidationError, ValueError, RuntimeError, OSError, ClosedResourceError, BrokenResourceError) as error:
             return ToolOutcome(
                 ok=False, error=f"`{self._name}` answered with no result of MCP: {_said(error)}", unknown=True
             )
@@ -240,7 +241,9 @@ async def _list(client: Client, name: str) -> dict[str, Offer]:
                 raise Unavailable(f"`{name}` offers two tools `{tool.name[:80]}`: none of its tools is called")
             hints: dict[str, Any] = tool.annotations.model_dump(by_alias=True) if tool.annotations else {}
             claims = tuple(hint for hint in _CLAIMS if hints.get(hint) is True)
-            found[tool.name] = Offer(tool.name, tool.description or "", tool.input_schema, claims)
+            offer = Offer(tool.name, tool.description or "", tool.input_schema, claims)
+            _ = offer.pin  # raises ValueError here, where nothing is called yet, for numbers that are none
+            found[tool.name] = offer
         if len(found) > MCP_TOOLS_MAX:
             break
         cursor = page.next_cursor
