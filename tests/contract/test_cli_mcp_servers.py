@@ -78,7 +78,7 @@ def test_only_what_is_held_is_accepted_unless_what_is_new_is_asked_for(aos: Cli,
 
 def test_nothing_is_accepted_that_nobody_said_yes_to(aos: Cli, peer: Peer) -> None:
     give(peer)
-    assert aos("mcp-servers", "accept", "files").status == 5
+    assert aos("mcp-servers", "accept", "files").status == 2
     assert aos("mcp-servers", "accept", "files", "--tool", "files.list", "--yes").status == 3
     assert sent(peer, "PATCH") == []
 
