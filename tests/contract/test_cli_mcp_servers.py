@@ -104,7 +104,7 @@ MCP_JSON = {
 def test_an_mcp_json_becomes_a_manifest_without_its_credentials(aos: Cli, tmp_path: Path) -> None:
     source, into = tmp_path / "mcp.json", tmp_path / "aos.yaml"
     source.write_text(json.dumps(MCP_JSON))
-    written = aos("init", "--from", str(source), "--output", str(into))
+    written = aos("init", "--from", str(source), "--folder", str(tmp_path))
     assert written.status == 0
     assert "secrets set time-server-api-token" in written.err
     text = into.read_text()
@@ -116,7 +116,7 @@ def test_an_mcp_json_becomes_a_manifest_without_its_credentials(aos: Cli, tmp_pa
     )  # fmt: skip
     assert (hub.url, hub.secrets) == ("https://MCP.example.com/mcp", ("hub-authorization",))
     assert manifest.organization.hosts == ("mcp.example.com",)
-    again = aos("init", "--from", str(source), "--output", str(into))
+    again = aos("init", "--from", str(source), "--folder", str(tmp_path))
     assert again.status == 6
     assert into.read_text() == text
 
@@ -127,5 +127,5 @@ def test_an_mcp_json_becomes_a_manifest_without_its_credentials(aos: Cli, tmp_pa
 def test_what_is_no_mcp_json_writes_nothing(aos: Cli, tmp_path: Path, text: str) -> None:
     source, into = tmp_path / "mcp.json", tmp_path / "aos.yaml"
     source.write_text(text)
-    assert aos("init", "--from", str(source), "--output", str(into)).status == 2
+    assert aos("init", "--from", str(source), "--folder", str(tmp_path)).status == 2
     assert not into.exists()

@@ -36,7 +36,6 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "trace": "traces",
     "logs": "runs",
     "usage": "usage",
-    "init": "init",
 }
 """The module of each command that stands alone; its function bears the command's name."""
 
