@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aos.data_plane.front import Front
+from aos.kernel.ports import McpUpstream
 from aos.operations.a2a_pushes import A2aPushes
 from aos.operations.a2a_tasks import A2aTasks
-from aos.kernel.ports import McpUpstream
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache

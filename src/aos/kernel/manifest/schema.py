@@ -1,7 +1,6 @@
 """The JSON Schema (2020-12) of the manifest: published for editors, and the first check of every manifest.
 
-What is not built is not here: an unknown field is refused where it stands. What a schema cannot say (references, cycles,
-sinks) is checked in `parse`.
+An unknown field is refused where it stands. What a schema cannot say (references, cycles, sinks) is checked in `parse`.
 """
 
 from __future__ import annotations
