@@ -299,6 +299,7 @@ async def _serve(
             oauth,
             a2a=A2aTasks(running.database, running.facts, runs, running.drivers, signals=signals),
             a2a_pushes=A2aPushes(running.database, running.facts, running.drivers),
+            upstream=running.upstream,
         )
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
         serving = asyncio.create_task(server.serve(sockets=[listening]))

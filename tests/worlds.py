@@ -7,6 +7,7 @@ async with world.running() as aos: await aos.gate.perform(world.act("finance", "
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,11 +22,14 @@ from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
 from aos.drivers.jwts import StandardJwts
 from aos.drivers.key_file import KeyFile
+from aos.drivers.mcp_client.pool import McpPool
+from aos.drivers.mcp_client.values import McpConfig
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentStatus, AgentType, Runtime, ToolPermission
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
+from aos.kernel.mcp_servers import McpServer
 from aos.kernel.models.values import Model, Purpose
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Rule
@@ -35,6 +39,7 @@ from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport, d
 from aos.operations.drivers import Drivers, ModelServers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.mcp_tools import McpTools
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
 from tests.databases import Database as TestDatabase
@@ -42,6 +47,7 @@ from tests.databases import watching
 from tests.folders import new_folder
 
 IDS = StandardIds()
+MCP = McpConfig(commands=((sys.executable,),))
 PAYMENT_SCHEMA: Json = {
     "type": "object",
     "properties": {
@@ -138,6 +144,7 @@ class Running:
     gate: Gate
     drivers: Drivers
     caller: Any
+    upstream: McpPool
 
 
 @dataclass
@@ -152,6 +159,8 @@ class World:
     keys: KeyFile
     connect_timeout_seconds: float = 10.0
     """How long a gate waits for a connection to the database."""
+    mcp: McpConfig = MCP
+    """Which programs of MCP servers are run, and how they are bounded."""
 
     @asynccontextmanager
     async def running(
@@ -159,26 +168,31 @@ class World:
     ) -> AsyncIterator[Running]:
         """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock), `models` answers for models."""
         used, transport = caller or Caller(), ModelHttp()
+        upstream = McpPool(self.mcp, transport)
+        tools: dict[ToolTransport, ToolCaller] = {ToolTransport.PYTHON: used}
         drivers = Drivers(
             ids=IDS,
             ticker=MonotonicTicker(),
             crypto=StandardCrypto(),
             keys=self.keys,
-            tools={ToolTransport.PYTHON: used},
+            tools=tools,
             models=ModelServers(models or transport),
             jwts=StandardJwts(),
             web=transport,
+            mcp=upstream,
         )
         dsns = self.test_database.app, dsn or self.test_database.machine
         database = Database(DatabaseConfig(*dsns, connect_timeout_seconds=self.connect_timeout_seconds))
         await database.open()
         facts = FactsCache(database, drivers)
         await facts.refresh()
+        tools[ToolTransport.MCP] = McpTools(facts, upstream)
         gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
         try:
-            yield Running(database, facts, gate, drivers, used)
+            yield Running(database, facts, gate, drivers, used, upstream)
         finally:
             await gate.drain()
+            await upstream.close()
             await database.close()
             await transport.close()
 
@@ -225,6 +239,7 @@ def make_world(
     purposes: Sequence[Purpose] = (),
     secrets: Mapping[str, str] | None = None,
     hosts: Sequence[str] = (),
+    mcp_servers: Sequence[McpServer] = (),
 ) -> World:
     """Create the organization; `budgets` are (name, scope of an agent or `organization`, limit a month).
 
@@ -247,6 +262,8 @@ def make_world(
             write_limit(connection, organization_id, "model", name=model.name, at_most=model.concurrency)
         for purpose in purposes:
             _write_versioned(connection, world, "purpose", name=purpose.name, id=IDS.new(), spec=spec_of(purpose))
+        for server in mcp_servers:
+            _write_versioned(connection, world, "mcp_server", name=server.name, id=IDS.new(), spec=spec_of(server))
         for each in agents:
             _write_agent(connection, world, each)
         for tool in tools:

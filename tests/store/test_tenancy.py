@@ -16,7 +16,7 @@ from tests.store.sample_rows import World, make_organization, make_world, new_ro
 
 NEVER_WRITTEN_BY_APP = {"ledger_leaf", "ledger_node", "ledger_checkpoint"}
 UNCHANGEABLE = NEVER_WRITTEN_BY_APP | {"usage_event", "agent_version", "tool_version", "workflow_version", "report"}
-UNCHANGEABLE |= {"model_version", "purpose_version"}
+UNCHANGEABLE |= {"model_version", "purpose_version", "mcp_server_version"}
 UNCHANGEABLE_BY_APP = UNCHANGEABLE | {"record", "ledger_head"}
 
 

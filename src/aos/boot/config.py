@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -76,6 +77,10 @@ def _urls(text: str) -> tuple[str, ...]:
         if parts.scheme not in ("http", "https") or each != f"{parts.scheme}://{parts.netloc}" or "@" in each:
             raise ValueError(f"`{each[:80]}` must be like `https://aos.example.com`, without a path")
     return found
+
+
+def _commands(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(words for part in text.split(",") if (words := tuple(shlex.split(part))))
 
 
 def _flag(text: str) -> bool:
@@ -279,6 +284,22 @@ class Config:
             shown_default="none",
         ),
     )  # fmt: skip
+    mcp_commands: tuple[tuple[str, ...], ...] = field(
+        default=(),
+        metadata=_says(
+            "commands", _commands, "Programs that MCP servers may be started by, with a comma between: a program's name, or "
+            "its path, and the arguments that a command must begin with, as `npx -y @modelcontextprotocol/server-memory`. "
+            "Whoever may register an MCP server may give further arguments: name no interpreter alone.",
+            shown_default="none",
+        ),
+    )  # fmt: skip
+    mcp_memory_mb: int = field(
+        default=1_024,
+        metadata=_says(
+            "number", _whole(0, 1_048_576), "Memory that each process of an MCP server's program may hold; 0 is no limit.",
+            unit="MB",
+        ),
+    )  # fmt: skip
     allow_run_clock: bool = field(
         default=False,
         metadata=_says("flag", _flag, "New organizations may give a run a clock of its own (rehearsals, examples)."),
@@ -381,6 +402,6 @@ def show(value: object) -> str:
             return "true" if value else "false"
         case tuple():
             separator = os.pathsep if value and isinstance(value[0], Path) else ","
-            return separator.join(str(each) for each in value)
+            return separator.join(shlex.join(each) if isinstance(each, tuple) else str(each) for each in value)
         case _:
             return str(value)

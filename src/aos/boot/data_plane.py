@@ -19,6 +19,7 @@ from aos.boot.ending import asked_to_end
 from aos.boot.garbage import settle_garbage
 from aos.boot.hosts import open_hosts
 from aos.boot.hot import open_models, open_services
+from aos.boot.mcp_servers import open_mcp
 from aos.boot.measured import measure
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, Ready, ReadySignal
@@ -60,12 +61,14 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=0) as hosts,
         open_models(plan) as servers,
+        open_mcp(config, servers.transport, os.environ) as mcp,
         open_services(
             plan,
             paths.key_file,
             tools={ToolTransport.PYTHON: PythonTools(hosts)},
             models=servers,
             jwts=StandardJwts(),
+            mcp=mcp,
         ) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)
@@ -89,6 +92,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
                 oauth,
                 a2a=A2aTasks(hot.database, hot.facts, runs, hot.drivers, signals=signals),
                 a2a_pushes=A2aPushes(hot.database, hot.facts, hot.drivers),
+                upstream=mcp,
             )
         )
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)

@@ -22,7 +22,7 @@ from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import AosError
-from aos.kernel.ports import Jwts, KeyEncryption, ToolCaller
+from aos.kernel.ports import Jwts, KeyEncryption, McpUpstream, ToolCaller
 from aos.kernel.tools import ToolTransport
 from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
@@ -30,6 +30,7 @@ from aos.operations.bell import Bell
 from aos.operations.drivers import Drivers, ModelServers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.mcp_tools import McpTools
 from aos.operations.own_tools import OwnTools
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
@@ -63,6 +64,7 @@ async def open_services(
     tools: Mapping[ToolTransport, ToolCaller] | None = None,
     models: ModelServers | None = None,
     jwts: Jwts | None = None,
+    mcp: McpUpstream | None = None,
     keeps_fresh: bool = True,
 ) -> AsyncIterator[HotServices]:
     """Open everything, fire the canaries, and keep facts and beat going until the end.
@@ -77,11 +79,13 @@ async def open_services(
         )
     )
     callers: dict[ToolTransport, ToolCaller] = dict(tools or {})
-    drivers = standard_drivers(KeyFile(key_file), callers, models, jwts)
+    drivers = standard_drivers(KeyFile(key_file), callers, models, jwts, mcp=mcp)
     facts = FactsCache(database, drivers)
     runs = RunFactsCache(database, facts, drivers)
     callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
     tokens = AccessTokens(database, facts, drivers, plan.addresses)
+    if mcp is not None:
+        callers[ToolTransport.MCP] = McpTools(facts, mcp)
     bell = Bell(database)
     await database.open()
     try:
@@ -111,6 +115,8 @@ def standard_drivers(
     tools: Mapping[ToolTransport, ToolCaller] | None = None,
     models: ModelServers | None = None,
     jwts: Jwts | None = None,
+    *,
+    mcp: McpUpstream | None = None,
 ) -> Drivers:
     """Return the drivers that every process acts through."""
     ids = StandardIds()
@@ -123,6 +129,7 @@ def standard_drivers(
         models=models,
         jwts=jwts,
         web=models.transport if models is not None else None,
+        mcp=mcp,
     )
 
 

@@ -16,6 +16,7 @@ from aos.boot.engines import open_engine
 from aos.boot.garbage import settle_garbage
 from aos.boot.hosts import open_hosts
 from aos.boot.hot import open_models, open_services
+from aos.boot.mcp_servers import open_mcp
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, ReadySignal
 from aos.drivers.hosts.python_tools import PythonTools
@@ -52,11 +53,13 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal, *, manner: Man
     async with (
         open_hosts(config, paths.hosts_socket(plan.name), os.environ, agent_hosts=config.hosts) as hosts,
         open_models(plan) as models,
+        open_mcp(config, models.transport, os.environ) as mcp,
         open_services(
             plan,
             paths.key_file,
             tools={ToolTransport.PYTHON: PythonTools(hosts)},
             models=models,
+            mcp=mcp,
             keeps_fresh=False,
         ) as hot,
     ):

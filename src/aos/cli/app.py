@@ -51,6 +51,7 @@ _GROUPS: Final[Mapping[tuple[str, str], tuple[str, str, str]]] = {
     ("schedules", "schedule"): ("schedules", "SCHEDULES", "group"),
     ("hooks", "hook"): ("hooks", "HOOKS", "group"),
     ("signing-keys", "signing-key"): ("oauth", "SIGNING_KEYS", "signing_keys"),
+    ("mcp-servers", "mcp-server"): ("mcp_servers", "MCP_SERVERS", "group"),
 }
 """The module of each group with commands of its own, its collection and its commands there, by its plural and singular."""
 

@@ -9,6 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 
+from aos.control_plane.mcp_wire import mcp_components
 from aos.control_plane.model_shapes import model_components
 from aos.control_plane.problems import PROBLEM
 from aos.control_plane.runs_shapes import run_components
@@ -108,7 +109,7 @@ class PersonScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 def add_components(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """Add every named schema to the document."""
     result.setdefault("components", {}).setdefault("schemas", {}).update(
-        {**components(), **model_components(), **run_components(), **start_components()}
+        {**components(), **model_components(), **mcp_components(), **run_components(), **start_components()}
     )
     return result
 

@@ -106,6 +106,8 @@ def _change(edit: Edit, key: str, patch: Fields) -> Reply:
     document = tool_document(spec)
     if any(transport in patch for transport in ToolTransport):
         document.pop(spec.transport.value)
+    if ToolTransport.MCP in patch and "args" in patch:
+        document.pop("args")  # what a server offers is accepted whole, not merged into what it offered
     change_tool(edit, patched_part(edit, "tools", spec.name, document=document, patch=patch).tools[0])
     return Reply(200, wire.tool(find_tool(edit.organization_id, spec.name)))
 

@@ -17,6 +17,7 @@ from aos.data_plane.binding import Services
 from aos.data_plane.hooks import take_message
 from aos.data_plane.http import Receive, Response, Scope, Send, problem, read_request, respond
 from aos.data_plane.mcp.door import is_mcp_path, mcp_door
+from aos.data_plane.mcp_servers import discover_offers
 from aos.data_plane.models import is_model_path, model_door
 from aos.data_plane.oauth import is_oauth_path, oauth_door
 from aos.data_plane.streams import stream_run_events
@@ -63,11 +64,14 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         return
     try:
         tool = _between(scope, "tools", "call")
+        server = _between(scope, "mcp-servers", "discover") if scope["method"] == "POST" else None
         run = _between(scope, "runs", "events") if tool is None and scope["method"] == "GET" else None
         if tool is not None:
             await respond(sending, await _tool_door(services, scope, receive, tool=tool))
         elif (hook := _hook(scope)) is not None:
             await respond(sending, await _hook_door(services, scope, receive, hook=hook))
+        elif server is not None:
+            await respond(sending, await discover_offers(services, await read_request(scope, receive), server))
         elif run is not None:
             request = await read_request(scope, receive)
             await stream_run_events(services, request, run, receive, sending)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aos.data_plane.front import Front
+from aos.kernel.ports import McpUpstream
 from aos.operations.a2a_pushes import A2aPushes
 from aos.operations.a2a_tasks import A2aTasks
 from aos.operations.authenticate import Authenticator
@@ -32,3 +33,5 @@ class Services:
     oauth: TokenEndpoint
     a2a: A2aTasks
     a2a_pushes: A2aPushes
+    upstream: McpUpstream | None = None
+    """Who asks MCP servers; None where nobody does."""

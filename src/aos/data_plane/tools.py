@@ -20,6 +20,7 @@ from aos.kernel.errors import (
     FieldError,
     InvalidRequest,
     OutcomeUnknown,
+    SchemaChanged,
     ToolFailed,
 )
 from aos.kernel.json import Json, depth
@@ -28,6 +29,7 @@ from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:/@*-]+")
 """What a name in the ledger may be made of; a call of a well-formed name that no tool has is refused and recorded."""
 _FIELDS: Final = frozenset({"arguments", "approval_id"})
+_FAILURES: Final[dict[str, type[AosError]]] = {"schema-changed": SchemaChanged}
 _REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "invalid-request": InvalidRequest}
 
 
@@ -60,7 +62,8 @@ def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
             detail = done.detail or f"`{act.action}` was refused"
             raise _refusal(done.error)(detail, reasons=done.reasons, extra=_named(done.action_id))
         case Recorded():
-            raise ToolFailed(done.detail or f"`{act.name}` failed", extra=_named(done.action_id))
+            failed = _FAILURES.get(done.error, ToolFailed)
+            raise failed(done.detail or f"`{act.name}` failed", extra=_named(done.action_id))
         case Pending():
             document = {
                 "action_id": done.action_id,

@@ -205,6 +205,12 @@ class ToolFailed(AosError):
     slug, title, status, grpc = "tool-failed", "Tool failed", 502, "UNKNOWN"
 
 
+class SchemaChanged(AosError):
+    """The tool's server offers another schema or description than a person accepted; nothing was sent to it."""
+
+    slug, title, status, grpc = "schema-changed", "Tool changed", 409, "FAILED_PRECONDITION"
+
+
 class UpstreamFailed(AosError):
     """A model's server could not be reached, cut its answer, or answered what is not HTTP.
 

@@ -94,6 +94,13 @@ CLIENT_KEYS_MAX: Final = 20
 JWKS_KEYS_MAX: Final = 3_000
 """Public keys in one answer of `/.well-known/jwks.json`."""
 TOOL_TIMEOUT_SECONDS: Final = 60
+MCP_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Largest message of an MCP server: a result, or a page of its list of tools."""
+MCP_TOOLS_MAX: Final = 1_000
+"""How many tools an MCP server may offer; of one that offers more, none is called."""
+MCP_PAGES_MAX: Final = 100
+MCP_SERVERS_MAX: Final = 64
+"""Sessions with MCP servers that one process keeps; the one that rested longest gives way."""
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""
 NANOS: Final = 1_000_000_000

@@ -5,13 +5,14 @@ Nothing here performs anything. A driver raises `AosError` subclasses only.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
+from aos.kernel.mcp_servers import McpTarget, Offer
 from aos.kernel.money import Money
 from aos.kernel.oauth import Jwt
 from aos.kernel.tools import Tool
@@ -116,6 +117,8 @@ class ToolOutcome:
     """Whether nothing reached the far side, so that whoever asks again under the same Idempotency-Key asks anew."""
     kept: bool = True
     """Whether what it says is kept as content; its figures always are."""
+    code: str = ""
+    """The slug of the error that a call failed with, where that is another than `tool-failed`."""
 
 
 class ToolCaller(Protocol):
@@ -188,4 +191,27 @@ class ModelTransport(Protocol):
 
     async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         """Return the answer once its head is there; raise UpstreamFailed, whose `sent` says whether anything was done."""
+        ...
+
+
+class McpUpstream(Protocol):
+    """Keeps sessions with MCP servers and calls their tools."""
+
+    async def offers(self, target: McpTarget, *, deadline_seconds: float) -> Sequence[Offer]:
+        """Return what the server offers now, asked afresh; raise Unavailable, saying why it cannot be asked."""
+        ...
+
+    async def call(
+        self,
+        target: McpTarget,
+        tool: Tool,
+        arguments: Mapping[str, Json],
+        *,
+        idempotency_key: str,
+        deadline_seconds: float,
+    ) -> ToolOutcome:
+        """Call a tool at its server, if it still offers what was accepted of it; never raises for a failure of the server's.
+
+        Nothing is sent to a server that offers something else: the outcome says so under `schema-changed`.
+        """
         ...

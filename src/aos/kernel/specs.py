@@ -1,6 +1,6 @@
 """How registered things stand in the store: the kernel's own values as plain JSON, without what the row's columns hold.
 
-What is written by `spec_of` is read back by `agent_from`, `tool_from`, `model_from`, `purpose_from` and `rule_from`; an unknown field is refused, a
+What is written by `spec_of` is read back by `agent_from`, `tool_from`, `model_from`, `purpose_from`, `mcp_server_from` and `rule_from`; an unknown field is refused, a
 field that is missing takes the value's default, so that an added field keeps old versions readable.
 """
 
@@ -14,6 +14,7 @@ import msgspec
 
 from aos.kernel.agents import Agent
 from aos.kernel.json import canonical_json
+from aos.kernel.mcp_servers import McpServer
 from aos.kernel.models.values import Model, Purpose
 from aos.kernel.policy.values import Rule
 from aos.kernel.tools import Tool
@@ -35,11 +36,12 @@ _COLUMNS: Final[Mapping[type, frozenset[str]]] = {
     Tool: frozenset({"id", "name", "version"}),
     Model: frozenset({"id", "name", "version"}),
     Purpose: frozenset({"name"}),
+    McpServer: frozenset({"name"}),
     Rule: frozenset({"version", "source"}),
 }
 
 
-def spec_of(value: Agent | Tool | Model | Purpose | Rule) -> dict[str, Any]:
+def spec_of(value: Agent | Tool | Model | Purpose | McpServer | Rule) -> dict[str, Any]:
     """Return the JSON that is stored as one immutable version of `value`."""
     plain: dict[str, Any] = msgspec.to_builtins(value)
     return {name: item for name, item in plain.items() if name not in _COLUMNS[type(value)]}
@@ -68,6 +70,11 @@ def model_from(columns: Mapping[str, Any], spec: Mapping[str, Any]) -> Model:
 def purpose_from(name: str, spec: Mapping[str, Any]) -> Purpose:
     """Return the purpose of a row and its version's spec."""
     return msgspec.convert({**spec, "name": name}, Purpose)
+
+
+def mcp_server_from(name: str, spec: Mapping[str, Any]) -> McpServer:
+    """Return the MCP server of a row and its version's spec."""
+    return msgspec.convert({**spec, "name": name}, McpServer)
 
 
 def rule_from(spec: Mapping[str, Any], version: int) -> Rule:

@@ -39,10 +39,11 @@ class Repeat(StrEnum):
 
 
 class ToolTransport(StrEnum):
-    """How a tool is reached: a function in a host process, or one of AOS's own readings."""
+    """How a tool is reached: a function in a host process, one of AOS's own readings, or a tool of an MCP server."""
 
     PYTHON = "python"
     AOS = "aos"
+    MCP = "mcp"
 
 
 class OwnTool(StrEnum):

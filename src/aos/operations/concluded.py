@@ -99,7 +99,7 @@ def _state(outcome: ToolOutcome) -> ActionState:
 def _recorded(permit: Permit, outcome: ToolOutcome, state: ActionState) -> Recorded:
     if state is ActionState.PERFORMED:
         return Recorded(permit.action_id, state, outcome.value)
-    failed = "upstream-failed" if permit.act.kind is ActKind.MODEL else "tool-failed"
+    failed = outcome.code or ("upstream-failed" if permit.act.kind is ActKind.MODEL else "tool-failed")
     error = "outcome-unknown" if state is ActionState.UNKNOWN else failed
     return Recorded(permit.action_id, state, error=error, detail=outcome.error)
 

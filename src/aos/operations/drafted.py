@@ -1,4 +1,4 @@
-"""What models and purposes have in common in the registry: immutable versions, of which one may wait to be in force.
+"""What models, purposes and MCP servers have in common in the registry: immutable versions, of which one may wait to be in force.
 
 A change that gives somebody more waits, unless its author may publish policies, until somebody who may accepts it.
 """
@@ -14,8 +14,8 @@ import msgspec
 
 from aos.kernel.errors import Conflict
 from aos.kernel.ledger.record import RecordKind
-from aos.kernel.manifest.gains import model_gains, purpose_gains
-from aos.kernel.manifest.values import ModelSpec, Purpose
+from aos.kernel.manifest.gains import mcp_server_gains, model_gains, purpose_gains
+from aos.kernel.manifest.values import McpServer, ModelSpec, Purpose
 from aos.kernel.people import Permission
 from aos.kernel.specs import spec_digest, spec_of
 from aos.operations.limits import set_limit
@@ -23,7 +23,7 @@ from aos.operations.registry import Entry, model_of
 from aos.operations.registry_records import Edit
 from aos.store.cold.connection import run_sql
 
-Spec = TypeVar("Spec", ModelSpec, Purpose)
+Spec = TypeVar("Spec", ModelSpec, Purpose, McpServer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,17 @@ PURPOSES: Final[Kind[Purpose]] = Kind(
     update="update_purpose",
     publish="publish_purpose",
     retire="retire_purpose",
+)
+MCP_SERVERS: Final[Kind[McpServer]] = Kind(
+    name="mcp_server",
+    standing=lambda edit: edit.registry.manifest.mcp_servers,
+    gains=mcp_server_gains,
+    stored=lambda spec, _: spec_of(spec),
+    limit=lambda edit, name, spec: None,
+    insert="insert_mcp_server",
+    update="update_mcp_server",
+    publish="publish_mcp_server",
+    retire="retire_mcp_server",
 )
 
 

@@ -25,11 +25,12 @@ from aos.kernel.budget import Budget
 from aos.kernel.errors import NotFound, Unavailable
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.limits import EPOCH_AGE_SECONDS_MAX
+from aos.kernel.mcp_servers import McpServer
 from aos.kernel.models.values import Model, Purpose
 from aos.kernel.policy.index import PolicySet
 from aos.kernel.policy.permissions import purposes_of
 from aos.kernel.redaction import Capture
-from aos.kernel.specs import agent_from, model_from, purpose_from, rule_from, tool_from
+from aos.kernel.specs import agent_from, mcp_server_from, model_from, purpose_from, rule_from, tool_from
 from aos.kernel.tools import Tool
 from aos.kernel.workflow.lanes import Limits
 from aos.operations.contents import DataKeys
@@ -83,7 +84,8 @@ class OrganizationFacts:
     hosts: tuple[str, ...] = ()
     """The hosts that models may be reached at, beside their providers' own: `host` or `host:port`."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The keys that models name, opened, by the name of their secret; one that cannot be opened is not there."""
+    """The keys that models and MCP servers name, opened, by the name of their secret; one that cannot be opened is not there."""
+    mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
 
     @property
     def limits(self) -> Limits:
@@ -91,7 +93,7 @@ class OrganizationFacts:
         return Limits(self.id, self.queues)
 
     def secret(self, name: str) -> str:
-        """Return a key that a model names; raise NotFound where it is not set. It goes to the model's server alone."""
+        """Return a key that a model or an MCP server names; raise NotFound where it is not set. It goes to that server alone."""
         try:
             return self.secrets[name]
         except KeyError:
@@ -216,6 +218,9 @@ def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Dr
         purposes=MappingProxyType({purpose.name: purpose for purpose in purposes}),
         hosts=tuple(settings["hosts"]),
         secrets=MappingProxyType(_open_secrets(row["secrets"], organization_id, data_keys, drivers=drivers)),
+        mcp_servers=MappingProxyType(
+            {each["name"]: mcp_server_from(each["name"], each["spec"]) for each in row["mcp_servers"]}
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from aos.operations.budgets import change_budget, create_budget, retire_budget
 from aos.operations.cron_times import check_cron
 from aos.operations.departments import change_department, create_department
 from aos.operations.hooks import change_hook, create_hook, retire_hook
+from aos.operations.mcp_servers import change_mcp_server, register_mcp_server, retire_mcp_server
 from aos.operations.model_warnings import model_warnings
 from aos.operations.models import change_model, register_model, retire_model
 from aos.operations.organizations import change_settings
@@ -100,6 +101,7 @@ _ORDER: Final = (
     "department",
     "queue",
     "person",
+    "mcp_server",
     "tool",
     "model",
     "purpose",
@@ -170,7 +172,9 @@ def _apply(edit: Edit, change: Change, current: Manifest, *, after: Manifest) ->
 def _waits_already(edit: Edit, change: Change) -> bool:
     """Say whether this agent, tool, model or purpose is registered, though no version of it is in force."""
     entry = edit.registry.find(change.kind, change.name)
-    return change.kind in ("agent", "tool", "model", "purpose") and entry is not None and not entry.retired
+    return (
+        change.kind in ("agent", "tool", "model", "purpose", "mcp_server") and entry is not None and not entry.retired
+    )
 
 
 def _find(manifest: Manifest, change: Change) -> Any:
@@ -191,6 +195,7 @@ _PLACES: Final = {
     "workflow": ("workflows", "name"),
     "schedule": ("schedules", "name"),
     "hook": ("hooks", "name"),
+    "mcp_server": ("mcp_servers", "name"),
 }
 
 _ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
@@ -205,6 +210,7 @@ _ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "workflow": create_workflow,
     "schedule": create_schedule,
     "hook": create_hook,
+    "mcp_server": register_mcp_server,
 }
 _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "department": change_department,
@@ -218,6 +224,7 @@ _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "workflow": change_workflow,
     "schedule": change_schedule,
     "hook": change_hook,
+    "mcp_server": change_mcp_server,
 }
 _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
     "queue": lambda edit, name: delete_queue(edit, name, checked=True),
@@ -230,4 +237,5 @@ _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
     "workflow": retire_workflow,
     "schedule": retire_schedule,
     "hook": retire_hook,
+    "mcp_server": retire_mcp_server,
 }

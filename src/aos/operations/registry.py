@@ -22,6 +22,7 @@ from aos.kernel.manifest.values import (
     BudgetSpec,
     DepartmentSpec,
     Manifest,
+    McpServer,
     ModelSpec,
     OrganizationSpec,
     PersonSpec,
@@ -89,8 +90,8 @@ def version_required(what: str, draft: int) -> VersionRequired:
 class Registry:
     """The registry: `manifest` is what is in force, `entries` everything ever registered, by kind and name.
 
-    `drafts` holds what waits to be in force, by kind and name: an AgentSpec, a ToolSpec, a ModelSpec, a Purpose, a
-    WorkflowSpec or a Rule. `secrets` are the names of the secrets that are set.
+    `drafts` holds what waits to be in force, by kind and name: an AgentSpec, a ToolSpec, a ModelSpec, a Purpose, an
+    McpServer, a WorkflowSpec or a Rule. `secrets` are the names of the secrets that are set.
     """
 
     organization_id: UUID
@@ -115,9 +116,9 @@ class Registry:
         raise NotFound(f"there is no {kind} `{key[:80]}`")
 
     def known(self) -> Manifest:
-        """Return what may be referred to: what is in force, and agents, tools, models and purposes that wait to be."""
+        """Return what may be referred to: what is in force, and agents, tools, models, purposes and MCP servers that wait to be."""
         every: dict[str, Any] = {}
-        for kind in ("agent", "tool", "model", "purpose"):
+        for kind in ("agent", "tool", "model", "purpose", "mcp_server"):
             waiting = [spec for (each, _), spec in self.drafts.items() if each == kind]
             standing = getattr(self.manifest, f"{kind}s")
             every[f"{kind}s"] = tuple({spec.name: spec for spec in (*waiting, *standing)}.values())
@@ -211,6 +212,7 @@ def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Regi
         workflows=_specs(row["workflows"], WorkflowSpec),
         schedules=_specs(_opened(row["schedules"], organization_id, drivers), ScheduleSpec),
         hooks=_specs(row["hooks"], HookSpec),
+        mcp_servers=_specs(row["mcp_servers"], McpServer),
     )
     active = {item["name"]: item["active_version"] for item in row["policies"] if item["active_version"] is not None}
     return Registry(organization_id, manifest, entries, _drafts(row), active, frozenset(row["secrets"]))
@@ -229,6 +231,7 @@ _KINDS = (
     ("workflow", "workflows", "name"),
     ("schedule", "schedules", "name"),
     ("hook", "hooks", "name"),
+    ("mcp_server", "mcp_servers", "name"),
 )
 
 
@@ -239,7 +242,13 @@ def _drafts(row: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
         for item in row["policies"]
         if item["state"] == "draft" and not item["retired"]
     }
-    plain = {"tool": ToolSpec, "model": ModelSpec, "purpose": Purpose, "workflow": WorkflowSpec}
+    plain = {
+        "tool": ToolSpec,
+        "model": ModelSpec,
+        "purpose": Purpose,
+        "workflow": WorkflowSpec,
+        "mcp_server": McpServer,
+    }
     for kind, spec in plain.items():
         for item in row[f"{kind}s"]:
             if item["draft_spec"] is not None:

@@ -43,6 +43,8 @@ TENANT_TABLES: Final = frozenset({
     "ledger_leaf",
     "ledger_node",
     "ledger_pending",
+    "mcp_server",
+    "mcp_server_version",
     "member",
     "model",
     "model_version",

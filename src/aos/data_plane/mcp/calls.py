@@ -34,6 +34,7 @@ from aos.kernel.identity import Principal
 from aos.kernel.json import Json, depth
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
 from aos.kernel.policy.values import Outcome
+from aos.kernel.tools import Tool, ToolTransport
 
 KEY_META: Final = "aos/idempotency-key"
 APPROVAL_META: Final = "aos/approval-id"
@@ -83,7 +84,7 @@ async def call_tool(services: Services, call: Call) -> dict[str, Any]:
         return _failed(error)
     if tool is None and isinstance(done, Refused):
         raise Fault(INVALID_PARAMS, done.detail, data={"reasons": list(done.reasons), "action_id": str(done.action_id)})
-    return _result(done, act, call)
+    return _result(done, act, call, tool)
 
 
 async def _perform(services: Services, act: Act, call: Call) -> Recorded | Pending | Refused:
@@ -118,10 +119,10 @@ async def _listening(services: Services, approval_id: UUID, *, seconds: float) -
             await rung
 
 
-def _result(done: Recorded | Pending | Refused, act: Act, call: Call) -> dict[str, Any]:
+def _result(done: Recorded | Pending | Refused, act: Act, call: Call, tool: Tool | None) -> dict[str, Any]:
     match done:
         case Recorded(state=ActionState.PERFORMED):
-            return _performed(done)
+            return _passed_on(done) if tool is not None and _is_passed_on(done.value, tool) else _performed(done)
         case Pending():
             return _waiting(done, act, call)
         case _:
@@ -130,6 +131,26 @@ def _result(done: Recorded | Pending | Refused, act: Act, call: Call) -> dict[st
             except AosError as error:
                 return _failed(error)
             raise AssertionError("what was neither performed nor waits is an error")
+
+
+def _is_passed_on(value: Json, tool: Tool) -> bool:
+    """Say whether a value is a result of another MCP server's whose pictures and resources are passed on as they are."""
+    return (
+        tool.transport is ToolTransport.MCP
+        and isinstance(value, dict)
+        and isinstance(value.get("content"), list)
+        and set(value) <= {"content", "structured"}
+    )
+
+
+def _passed_on(done: Recorded) -> dict[str, Any]:
+    assert isinstance(done.value, dict)
+    result = {**_performed(done), "content": done.value["content"]}
+    if isinstance(done.value.get("structured"), dict):
+        result["structuredContent"] = done.value["structured"]
+    else:
+        result.pop("structuredContent")
+    return result
 
 
 def _performed(done: Recorded) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def _check_single(scope: Scope) -> None:
 
 def _check_header(headers: Mapping[str, str], name: str, said: object) -> None:
     value = headers.get(name)
-    if value is None or _decoded(value) != said:
+    if value is None or _decoded(value.strip(" \t")) != said:  # white space around it is no part of it (RFC 9110, 5.5)
         raise Fault(HEADER_MISMATCH, f"the header `{name}` must repeat what the body says")
 
 

@@ -13,11 +13,13 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from aos.kernel.agents import ToolPermission
-from aos.kernel.manifest.gains import agent_gains, model_gains, purpose_gains, tool_gains
+from aos.kernel.manifest.gains import agent_gains, mcp_server_gains, model_gains, purpose_gains, tool_gains
+from aos.kernel.manifest.mcp_servers import keep_pins
 from aos.kernel.manifest.values import (
     AgentSpec,
     HookSpec,
     Manifest,
+    McpServer,
     ModelSpec,
     OrganizationSpec,
     PersonSpec,
@@ -80,6 +82,7 @@ def diff(current: Manifest, wanted: Manifest, *, prune: bool = False) -> list[Ch
     changes += _each("department", "name", current.departments, after.departments)
     changes += _each("queue", "name", current.queues, after.queues)
     changes += _each("person", "email", current.people, after.people)
+    changes += _each("mcp_server", "name", current.mcp_servers, after.mcp_servers)
     changes += _each("tool", "name", current.tools, after.tools)
     changes += _each("model", "name", current.models, after.models)
     changes += _each("purpose", "name", current.purposes, after.purposes)
@@ -100,7 +103,7 @@ def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manife
         departments=_merged("name", current.departments, wanted.departments, prune=prune),
         queues=_merged("name", current.queues, wanted.queues, prune=prune),
         people=_merged("email", current.people, wanted.people, prune=False),
-        tools=_merged("name", current.tools, wanted.tools, prune=prune),
+        tools=_merged("name", current.tools, keep_pins(current.tools, wanted.tools), prune=prune),
         models=_merged("name", current.models, wanted.models, prune=prune),
         purposes=_merged("name", current.purposes, wanted.purposes, prune=prune),
         agents=_merged("name", current.agents, _owned(current.agents, wanted.agents), prune=prune),
@@ -109,6 +112,7 @@ def merge(current: Manifest, wanted: Manifest, *, prune: bool = False) -> Manife
         workflows=_merged("name", current.workflows, wanted.workflows, prune=prune),
         schedules=_merged("name", current.schedules, _timed(current, wanted, organization.timezone or ""), prune=prune),
         hooks=_merged("name", current.hooks, _owned(current.hooks, wanted.hooks), prune=prune),
+        mcp_servers=_merged("name", current.mcp_servers, wanted.mcp_servers, prune=prune),
     )
 
 
@@ -203,6 +207,8 @@ def _widened(old: object, new: object) -> list[str]:
         return model_gains(old, new)
     if isinstance(old, Purpose) and isinstance(new, Purpose):
         return purpose_gains(old, new)
+    if isinstance(old, McpServer) and isinstance(new, McpServer):
+        return mcp_server_gains(old, new)
     if isinstance(old, PersonSpec) and isinstance(new, PersonSpec):
         return [f"gains the role `{role}`" for role in new.roles if role not in old.roles]
     if isinstance(old, HookSpec) and isinstance(new, HookSpec):
@@ -310,7 +316,9 @@ def _describe(new: object) -> str:
             tools = [_text(entry) for entry in new.tools]
             return f"{new.type}" + (f", may call {', '.join(tools)}" if tools else "")
         case ToolSpec():
-            return f"{new.effect}, {new.transport} {new.entry}"
+            return f"{new.effect}, {new.transport} {new.entry or new.options.get('tool', '')}"
+        case McpServer():
+            return new.url or new.command[0]
         case ModelSpec():
             return f"{new.provider}, {', '.join(price_text(each) for each in new.prices)}"
         case Purpose():

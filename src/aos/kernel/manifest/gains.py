@@ -14,6 +14,7 @@ from aos.kernel.agents import ToolPermission
 from aos.kernel.manifest.values import (
     AgentSpec,
     HookSpec,
+    McpServer,
     ModelSpec,
     Purpose,
     ScheduleSpec,
@@ -38,6 +39,7 @@ _HARMLESS_OF_MODELS: Final = frozenset({
 _HARMLESS_OF_PURPOSES: Final = frozenset({
     "name", "objective", "canary", "hedge_after_ms", "cascade", "cache_seconds", "attempts",
 })  # fmt: skip
+_HARMLESS_OF_MCP_SERVERS: Final = frozenset({"name", "concurrency"})
 _LISTS: Final = {
     "models": "ask the model",
     "delegates": "hand work to",
@@ -86,8 +88,22 @@ def _tool_gain(name: str, old: ToolSpec, new: ToolSpec) -> list[str]:
             return ["it counts as reversible"] if new.reversible else []
         case "price":
             return _cheaper(old.price, new.price)
+        case "options" if {**old.options, "digest": ""} == {**new.options, "digest": ""}:
+            return ["what its server offers of it is accepted as it is now"]
         case _:
             return [_WORDS.get(name, f"its {name} changed")]
+
+
+def mcp_server_gains(old: McpServer | None, new: McpServer) -> list[str]:
+    """Return why calls of the server's tools may run another program, or go elsewhere, than with `old`."""
+    where = f"the program `{' '.join(new.command)}` is run" if new.command else f"it is asked at {new.url}"
+    told = [where, *(f"it is given the secret `{each}`" for each in new.secrets)]
+    if old is None:
+        return told
+    names = [each.name for each in fields(McpServer) if each.name not in _HARMLESS_OF_MCP_SERVERS]
+    if all(getattr(old, name) == getattr(new, name) for name in names):
+        return []
+    return [*told, *(f"its {name} changed" for name in names if getattr(old, name) != getattr(new, name))]
 
 
 def agent_gains(old: AgentSpec | None, new: AgentSpec, rules: Iterable[Rule]) -> list[str]:

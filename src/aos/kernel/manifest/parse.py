@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from aos.kernel.errors import FieldError, InvalidManifest
 from aos.kernel.json import Json, depth
+from aos.kernel.manifest.mcp_servers import read_mcp_server
 from aos.kernel.manifest.models import read_model, read_purpose
 from aos.kernel.manifest.parts import (
     Fields,
@@ -109,6 +110,7 @@ class _Reading:
             workflows=self._read("workflows", read_workflow),
             schedules=self._read("schedules", read_schedule),
             hooks=self._read("hooks", read_hook),
+            mcp_servers=self._read("mcp_servers", read_mcp_server),
         )
 
     def names(self, known: Manifest) -> Names:
@@ -121,6 +123,7 @@ class _Reading:
             "purposes": {*self._map("purposes"), *(each.name for each in known.purposes), *PURPOSES},
             "agents": {*self._map("agents"), *(each.name for each in known.agents)},
             "workflows": {*self._map("workflows"), *(each.name for each in known.workflows)},
+            "mcp_servers": {*self._map("mcp_servers"), *(each.name for each in known.mcp_servers)},
         }
         every["runnable"] = every["agents"] | every["workflows"]
         return Names(every, self.places)

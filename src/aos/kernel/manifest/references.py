@@ -19,7 +19,7 @@ from aos.kernel.models.catalogue import find
 from aos.kernel.money import Money
 from aos.kernel.policy.permissions import PURPOSE_PREFIX, glob_matches
 from aos.kernel.schema import check, pointer
-from aos.kernel.tools import Effect, FactLookup
+from aos.kernel.tools import Effect, FactLookup, ToolTransport
 from aos.kernel.workflow.compensation import compensation_problems
 from aos.kernel.workflow.templates import expressions_of, render
 
@@ -31,6 +31,7 @@ _ONE: Final = {
     "models": "model",
     "purposes": "purpose",
     "workflows": "workflow",
+    "mcp_servers": "MCP server",
     "runnable": "workflow or agent",
 }
 _ACTION_KINDS: Final = {
@@ -156,6 +157,9 @@ def _check_collisions(names: Names) -> Iterator[FieldError]:
 
 def _check_tool(tool: ToolSpec, tools: Mapping[str, ToolSpec], names: Names) -> Iterator[FieldError]:
     at = names.at("tools", tool.name)
+    if tool.transport is ToolTransport.MCP:
+        server = str(tool.options.get("server", ""))
+        yield from names.check("mcp_servers", server, pointer(pointer(at, "mcp"), "server"))
     for index, sink in enumerate(tool.sinks):
         if not path_in_schema(tool.schema, sink):
             detail = f"sink `{sink}` is not an argument of `{tool.name}`: declare it under `args`"

@@ -1,7 +1,6 @@
 """The JSON Schema (2020-12) of the manifest: published for editors, and the first check of every manifest.
 
-What is not built is not here: an unknown field is refused where it stands. What a schema cannot say (references, cycles,
-sinks) is checked in `parse`.
+An unknown field is refused where it stands. What a schema cannot say (references, cycles, sinks) is checked in `parse`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from aos.kernel.limits import (
     TASKS_PER_RUN_MAX,
 )
 from aos.kernel.manifest.llm_schema import llm_schema
+from aos.kernel.manifest.mcp_schema import mcp_server_schema, mcp_tool_schema
 from aos.kernel.manifest.models_schema import host_schema, model_schema, purpose_schema
 from aos.kernel.manifest.remote_schema import a2a_runtime_schema, http_runtime_schema
 from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
@@ -182,6 +182,7 @@ _TOOL: Final[_JsonObject] = {
         {
             "python": _ref("entry", "A function, `module:function`, run in a host process"),
             "aos": _one_of(OwnTool, "One of AOS's own readings, for agents that watch the others"),
+            "mcp": mcp_tool_schema(),
             "effect": _one_of(Effect, "What a call does to the world"),
             "repeat": _one_of(
                 Repeat,
@@ -491,6 +492,7 @@ _SCHEMA: Final[Json] = {
             "workflows": _map("name", _WORKFLOW, "What runs, in which order"),
             "schedules": _map("name", schedule_schema(), "What runs at which times"),
             "hooks": _map("name", hook_schema(), "What runs when a system outside says something, signed"),
+            "mcp_servers": _map("name", mcp_server_schema(), "The MCP servers whose tools agents may call"),
         },
         required=("aos",),
     ),

@@ -14,6 +14,7 @@ from aos.kernel.agents import AgentType, Objective, Runtime, ToolPermission
 from aos.kernel.hooks import HookMapping as HookMapping
 from aos.kernel.hooks import HookSpec as HookSpec
 from aos.kernel.json import Json
+from aos.kernel.mcp_servers import McpServer as McpServer
 from aos.kernel.models.spec import ModelSpec as ModelSpec
 from aos.kernel.models.values import Purpose as Purpose
 from aos.kernel.money import Money
@@ -161,6 +162,7 @@ class Manifest:
     workflows: tuple[WorkflowSpec, ...] = ()
     schedules: tuple[ScheduleSpec, ...] = ()
     hooks: tuple[HookSpec, ...] = ()
+    mcp_servers: tuple[McpServer, ...] = ()
 
     def permitted_tools(self, agent: AgentSpec) -> Iterator[tuple[ToolSpec, ToolPermission]]:
         """Yield each of this manifest's tools that an entry of the agent's `tools` permits, with that entry."""

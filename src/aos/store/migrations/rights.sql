@@ -70,7 +70,7 @@ $$;
 
 -- What is once written stays: no running process may change or remove a record's place, a version or a usage event.
 revoke update on ledger_leaf, ledger_node, ledger_checkpoint, usage_event, agent_version, tool_version,
-  workflow_version, model_version, purpose_version, report from {app}, {machine};
+  workflow_version, model_version, purpose_version, mcp_server_version, report from {app}, {machine};
 revoke insert, update on ledger_leaf, ledger_node, ledger_checkpoint, ledger_head from {app};
 grant insert on ledger_head to {app};
 revoke update on record from {app};

@@ -9,6 +9,7 @@ from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey, UsedA
 from aos.store.models.asked import Model, ModelVersion, Purpose, PurposeVersion
 from aos.store.models.budgets import Budget, BudgetAccount, UsageEvent
 from aos.store.models.ledger import Action, LedgerCheckpoint, LedgerHead, LedgerLeaf, LedgerNode, LedgerPending, Record
+from aos.store.models.mcp_servers import McpServer, McpServerVersion
 from aos.store.models.organizations import Department, Idempotency, Member, Organization, OrganizationSettings
 from aos.store.models.people import Person, PersonToken, Session
 from aos.store.models.policies import Approval, Policy, PolicyVersion
@@ -46,6 +47,8 @@ __all__ = [
     "LedgerLeaf",
     "LedgerNode",
     "LedgerPending",
+    "McpServer",
+    "McpServerVersion",
     "Member",
     "Model",
     "ModelVersion",

@@ -34,7 +34,19 @@ select o.epoch, aos_now() as now,
       union
       select v.spec->>'secret' from model m
       join model_version v on v.organization_id = m.organization_id and v.model_id = m.id and v.version = m.version
-      where m.organization_id = o.id and m.retired_at is null)) as secrets,
+      where m.organization_id = o.id and m.retired_at is null
+      union
+      select given.value->>'secret' from mcp_server c
+      join mcp_server_version v
+        on v.organization_id = c.organization_id and v.mcp_server_id = c.id and v.version = c.version
+      cross join lateral (select value from jsonb_each(v.spec->'env')
+        union all select value from jsonb_each(v.spec->'headers')) given
+      where c.organization_id = o.id and c.retired_at is null)) as secrets,
+  (select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'spec', v.spec)), '[]')
+    from mcp_server c
+    join mcp_server_version v
+      on v.organization_id = c.organization_id and v.mcp_server_id = c.id and v.version = c.version
+    where c.organization_id = o.id and c.retired_at is null) as mcp_servers,
   (select coalesce(jsonb_agg(jsonb_build_object('version', v.version, 'spec', v.spec)), '[]')
     from policy p
     join policy_version v on v.organization_id = p.organization_id and v.policy_id = p.id and v.state = 'active'

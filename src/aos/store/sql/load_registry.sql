@@ -34,6 +34,16 @@ select o.id, o.name,
       where w.organization_id = p.organization_id and w.purpose_id = p.id and w.version > p.version
       order by w.version desc limit 1) n on true
     where p.organization_id = o.id) as purposes,
+  (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name, 'version', c.version,
+      'retired', c.retired_at is not null, 'spec', v.spec, 'draft_version', n.version, 'draft_spec', n.spec)), '[]')
+    from mcp_server c
+    left join mcp_server_version v
+      on v.organization_id = c.organization_id and v.mcp_server_id = c.id and v.version = c.version
+    left join lateral (
+      select w.version, w.spec from mcp_server_version w
+      where w.organization_id = c.organization_id and w.mcp_server_id = c.id and w.version > c.version
+      order by w.version desc limit 1) n on true
+    where c.organization_id = o.id) as mcp_servers,
   (select coalesce(jsonb_agg(s.name), '[]') from secret s
     where s.organization_id = o.id and length(s.sealed) > 0) as secrets,
   (select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'name', a.name, 'version', a.version,

@@ -1,0 +1,120 @@
+"""/mcp-servers: programs and addresses whose tools agents may call."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.request import Request
+
+from aos.control_plane import mcp_wire
+from aos.control_plane.bodies import page_query, read_fields, read_flag, read_text
+from aos.control_plane.endpoint import Endpoint, json_response, page_response
+from aos.control_plane.openapi import operation
+from aos.control_plane.parts import new_part, patched_part, take_name
+from aos.control_plane.shapes import PUBLISH
+from aos.operations.documents import Fields
+from aos.operations.idempotency import Reply
+from aos.operations.mcp_documents import mcp_server_document
+from aos.operations.mcp_servers import (
+    change_mcp_server,
+    find_mcp_server,
+    list_mcp_server_versions,
+    list_mcp_servers,
+    publish_mcp_server,
+    register_mcp_server,
+    retire_mcp_server,
+    show_mcp_server,
+)
+from aos.operations.registry_records import Edit
+
+FILTERS: Final = {
+    "name": read_text,
+    "retired": read_flag,
+}
+
+
+class McpServers(Endpoint):
+    """The MCP servers of the organization."""
+
+    @operation("list_mcp_servers", "List MCP servers", answer="McpServer", page=True, filters=tuple(FILTERS))
+    def get(self, request: Request) -> HttpResponse:
+        return page_response(
+            list_mcp_servers(self.actor(request), page_query(request._request, FILTERS)), mcp_wire.mcp_server
+        )
+
+    @operation("register_mcp_server", "Register an MCP server", answer="McpServer", status=201, body="McpServerNew")
+    def post(self, request: Request) -> HttpResponse:
+        body = read_fields(request._request)
+        name, fields = take_name(body)
+
+        def do(edit: Edit) -> Reply:
+            register_mcp_server(edit, new_part(edit, "mcp_servers", name, fields=fields).mcp_servers[0])
+            return Reply(201, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, name)), f"/mcp-servers/{name}")
+
+        return self.write(request, do, body=body)
+
+
+class McpServer(Endpoint):
+    """One MCP server, by name or id."""
+
+    @operation("show_mcp_server", "Show an MCP server", answer="McpServer")
+    def get(self, request: Request, key: str) -> HttpResponse:
+        return json_response(mcp_wire.mcp_server(show_mcp_server(self.actor(request), key)))
+
+    @operation("change_mcp_server", "Give an MCP server a new version", answer="McpServer", body="McpServerPatch")
+    def patch(self, request: Request, key: str) -> HttpResponse:
+        body = read_fields(request._request)
+        return self.write(request, lambda edit: _change(edit, key, body), body=body)
+
+    @operation("retire_mcp_server", "Retire an MCP server: no agent can call its tools any more", answer="McpServer")
+    def delete(self, request: Request, key: str) -> HttpResponse:
+        def do(edit: Edit) -> Reply:
+            retire_mcp_server(edit, key)
+            return Reply(200, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, key)))
+
+        return self.write(request, do)
+
+
+class Publish(Endpoint):
+    """Accept a version of an MCP server that waits."""
+
+    @operation(
+        "publish_mcp_server",
+        "Put the version of an MCP server that waits, and is named, in force",
+        answer="McpServer",
+        body="Publish",
+    )
+    def post(self, request: Request, key: str) -> HttpResponse:
+        body: Any = read_fields(request._request, PUBLISH)
+
+        def do(edit: Edit) -> Reply:
+            publish_mcp_server(edit, key, version=body.get("version"))
+            return Reply(200, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, key)))
+
+        return self.write(request, do, body=body)
+
+
+class Versions(Endpoint):
+    """An MCP server's versions."""
+
+    @operation("list_mcp_server_versions", "List an MCP server's versions", answer="McpServerVersion", page=True)
+    def get(self, request: Request, key: str) -> HttpResponse:
+        query = page_query(request._request, {})
+        return page_response(list_mcp_server_versions(self.actor(request), key, query), mcp_wire.mcp_server_version)
+
+
+def _change(edit: Edit, key: str, patch: Fields) -> Reply:
+    spec = find_mcp_server(edit.organization_id, key).spec
+    document = mcp_server_document(spec)
+    change_mcp_server(edit, patched_part(edit, "mcp_servers", spec.name, document=document, patch=patch).mcp_servers[0])
+    return Reply(200, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, spec.name)))
+
+
+urlpatterns = [
+    path("mcp-servers", McpServers.as_view()),
+    path("mcp-servers/<str:key>", McpServer.as_view()),
+    path("mcp-servers/<str:key>/publish", Publish.as_view()),
+    path("mcp-servers/<str:key>/versions", Versions.as_view()),
+]

@@ -1,0 +1,198 @@
+"""A program that speaks MCP over its standard input and output: started clean, its messages bounded, ended with its group.
+
+- No shell; an environment of its own; a folder of its own unless it is given one; bounds set before it begins (`launch`).
+- A line over MCP_MESSAGE_BYTES_MAX, or too many that are no messages, end it: nothing is cut short.
+- What it writes to its standard error goes to AOS's log, without the secrets that it was given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+from mcp.client._transport import TransportStreams
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCRequest, jsonrpc_message_adapter
+
+from aos.drivers.mcp_client import launch
+from aos.drivers.mcp_client.values import McpConfig, Wire, key_in
+from aos.kernel.errors import Unavailable
+from aos.kernel.limits import MCP_MESSAGE_BYTES_MAX
+from aos.kernel.mcp_servers import McpTarget
+
+GRACE_SECONDS: Final = 1.0
+"""How long a program may take to end once its standard input is closed, and again once it is asked to."""
+BAD_LINES_MAX: Final = 100
+_SAID_BYTES_MAX: Final = 4_000
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def program(target: McpTarget, config: McpConfig, wire: Wire) -> AsyncIterator[TransportStreams]:
+    """Run a server's program and carry messages to and from it; raise Unavailable where it may not or cannot be started."""
+    if not config.permits(target.command):
+        told = "the operator does not permit it: it must stand in AOS_MCP_COMMANDS"
+        raise Unavailable(f"the command `{' '.join(target.command)[:200]}` of `{target.name}` is not run: {told}")
+    own = None if target.folder else tempfile.mkdtemp(prefix="aos-mcp-")
+    try:
+        process = await _start(target, config, own or target.folder)
+        try:
+            async with _carried(process, target, wire) as streams:
+                yield streams
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(process)
+    finally:
+        wire.ended = True
+        if own is not None:
+            shutil.rmtree(own, ignore_errors=True)
+
+
+async def _start(target: McpTarget, config: McpConfig, folder: str) -> asyncio.subprocess.Process:
+    environment = {"PATH": config.path, "LANG": "C.UTF-8", "HOME": folder, **target.env}
+    bounds = (sys.executable, "-I", "-S", str(Path(launch.__file__)), str(os.getpid()), str(config.memory_bytes_max))
+    try:
+        return await asyncio.create_subprocess_exec(
+            *bounds,
+            *target.command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+            limit=MCP_MESSAGE_BYTES_MAX,
+        )
+    except OSError as error:
+        raise Unavailable(f"the program of `{target.name}` cannot be started: {error.strerror}") from error
+
+
+@asynccontextmanager
+async def _carried(
+    process: asyncio.subprocess.Process, target: McpTarget, wire: Wire
+) -> AsyncIterator[TransportStreams]:
+    """Carry messages while the block lasts; at the program's end the session sees its stream end."""
+    to_session, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    to_server, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    async with anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            async with to_session:
+                wire.reason = await _read(process, to_session)
+            wire.ended = True
+
+        async def write() -> None:
+            async with from_session:
+                await _write(process, from_session, wire)
+            await to_session.aclose()
+
+        tasks.start_soon(read)
+        tasks.start_soon(write)
+        tasks.start_soon(_log_said, process, target)
+        try:
+            yield from_server, to_server
+        finally:
+            from_server.close()
+            to_server.close()
+            tasks.cancel_scope.cancel()
+
+
+async def _read(
+    process: asyncio.subprocess.Process, to_session: anyio.abc.ObjectSendStream[SessionMessage | Exception]
+) -> str:
+    """Hand on each line as a message until there is no more; return why that is."""
+    assert process.stdout is not None
+    bad = 0
+    while True:
+        try:
+            line = await process.stdout.readuntil(b"\n")
+        except asyncio.IncompleteReadError:
+            return "its program ended"
+        except (asyncio.LimitOverrunError, ValueError):
+            _kill(process)
+            return f"it sent a message of more than {MCP_MESSAGE_BYTES_MAX} bytes"
+        except OSError as error:
+            return f"its output cannot be read: {error.strerror}"
+        try:
+            message = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+        except ValueError:
+            bad += 1
+            if bad > BAD_LINES_MAX:
+                _kill(process)
+                return f"more than {BAD_LINES_MAX} lines of its output were no messages"
+            continue
+        try:
+            await to_session.send(message)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return "the session was closed"
+
+
+async def _write(
+    process: asyncio.subprocess.Process, from_session: anyio.abc.ObjectReceiveStream[SessionMessage], wire: Wire
+) -> None:
+    assert process.stdin is not None
+    try:
+        async for each in from_session:
+            line = each.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+            key = key_in(each.message.params) if isinstance(each.message, JSONRPCRequest) else ""
+            if process.stdin.is_closing():
+                return
+            if key:
+                wire.written.add(key)
+            process.stdin.write(line)
+            await process.stdin.drain()
+    except (OSError, RuntimeError):
+        return  # it has closed its input: the session sees the end of its output
+
+
+async def _log_said(process: asyncio.subprocess.Process, target: McpTarget) -> None:
+    """Log what the program says on its standard error, a piece at a time."""
+    assert process.stderr is not None
+    with contextlib.suppress(OSError):
+        while said := await process.stderr.read(_SAID_BYTES_MAX):
+            text = said.decode("utf-8", "replace")
+            for value in target.env.values():
+                if len(value) >= 6:
+                    text = text.replace(value, "...")
+            log.debug("the MCP server said: %s", text.rstrip(), extra={"mcp_server": target.name})
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Close its input, ask it to end, and kill its whole group."""
+    assert process.stdin is not None
+    with contextlib.suppress(OSError, RuntimeError):
+        process.stdin.close()
+    if not await _ended_within(process, GRACE_SECONDS):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGTERM)
+        await _ended_within(process, GRACE_SECONDS)
+    _kill(process)
+    await _ended_within(process, GRACE_SECONDS)
+    # Whatever it started may hold its pipes open: they are closed here.
+    process._transport.close()  # type: ignore[attr-defined]
+
+
+async def _ended_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Say whether the process itself has ended; its pipes may be held open by what it started."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + seconds
+    while process.returncode is None and clock() < until:  # noqa: ASYNC110 (`wait` waits for the pipes too)
+        await asyncio.sleep(0.01)
+    return process.returncode is not None
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
