@@ -14,6 +14,7 @@ from aos.operations.gate import Gate
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
 from aos.operations.oauth import TokenEndpoint
+from aos.operations.outside_tasks import OutsideTasks
 from aos.operations.run_feeds import RunFeeds
 
 
@@ -32,3 +33,4 @@ class Services:
     oauth: TokenEndpoint
     a2a: A2aTasks
     a2a_pushes: A2aPushes
+    work: OutsideTasks

@@ -27,6 +27,7 @@ from aos.kernel.manifest.models_schema import host_schema, model_schema, purpose
 from aos.kernel.manifest.remote_schema import a2a_runtime_schema, http_runtime_schema
 from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
+from aos.kernel.manifest.work_schema import work_schema
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome
 from aos.kernel.redaction import CaptureMode, Personal
@@ -254,6 +255,7 @@ _AGENT: Final = _object(
                     "llm": llm_schema(),
                     "a2a": a2a_runtime_schema(),
                     "http": http_runtime_schema(),
+                    "work": work_schema(),
                     "inline": {
                         "type": "boolean",
                         "default": False,

@@ -1,0 +1,7 @@
+-- Of some agents, those that have a task on offer.
+select w.agent_id
+from json_to_recordset(%(agents)s::json) as w(organization_id uuid, agent_id uuid)
+where exists (
+  select from task t
+  where t.organization_id = w.organization_id and t.agent_id = w.agent_id
+    and t.state = 'waiting' and t.waits_for = 'work' and not t.paused)
