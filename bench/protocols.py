@@ -112,7 +112,6 @@ def tool_calls(bench: Bench, callers: int = 64) -> Line:
         "p50_ms": round(seen["p50"] * 1e3, 2),
         "p99_ms": round(seen["p99"] * 1e3, 2),
         "cpu_us_per_request": round(used["grpc"] / calls * 1e6, 1),
-        "cpu_us_per_request_hosts": round(used["hosts"] / calls * 1e6, 1),
         "cpu_us_per_request_postgres": round(used["postgres"] / calls * 1e6, 1),
         "rss_mb": bench.aos.rss_mb("grpc"),
         "fdatasync_us": bench.aos.fdatasync_us(),
