@@ -123,6 +123,7 @@ def installed(modules: dict[str, str], settings: Mapping[str, str] | None = None
         "AOS_HOME": str(folder / "home"),
         "AOS_PORT": str(port),
         "AOS_AGENT_PATH": str(code),
+        "AOS_GRPC_PORT": "0",
         **(settings or {}),
     }
     try:

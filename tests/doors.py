@@ -37,6 +37,8 @@ from aos.operations.bell import Bell
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
 from aos.operations.oauth import TokenEndpoint
+from aos.operations.orchestration import orchestration
+from aos.operations.outside_tasks import OutsideTasks
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_facts import RunFactsCache
 from aos.operations.run_feeds import RunFeeds
@@ -287,6 +289,8 @@ async def _serve(
         feeds = RunFeeds(running.database)
         models = ModelCalls(running.gate, running.facts, running.drivers)
         oauth = TokenEndpoint(running.database, tokens, authenticator)
+        do = orchestration(running.database, running.facts, running.gate, running.drivers, bell=bell)
+        work = OutsideTasks(do, authenticator)
         services = Services(
             running.gate,
             authenticator,
@@ -300,6 +304,7 @@ async def _serve(
             a2a=A2aTasks(running.database, running.facts, runs, running.drivers, signals=signals),
             a2a_pushes=A2aPushes(running.database, running.facts, running.drivers),
             upstream=running.upstream,
+            work=work,
         )
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -313,7 +318,9 @@ async def _serve(
         server.should_exit = True
         feeds.end()
         front.end_waits()
+        work.end_waits()
         await serving
+        await work.drain()
         await feeds.close()
         await front.close()
 

@@ -48,8 +48,8 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """Return what a command is given, and nothing of the test's own."""
         given = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        # Tests that want the local model say so: it takes seconds and a processor.
-        ours = {"AOS_HOME": str(self.home), "AOS_PORT": str(self.port), "AOS_LOCAL_MODEL": "off"}
+        # Tests that want the local model or gRPC say so: the one takes seconds and a processor, the other a port.
+        ours = {"AOS_HOME": str(self.home), "AOS_PORT": str(self.port), "AOS_LOCAL_MODEL": "off", "AOS_GRPC_PORT": "0"}
         return given | ours | dict(self.more)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -13,7 +13,9 @@ import pytest
 from bench import __main__ as bench
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "requirements-local.lock", "pyproject.toml")
+GRPC = "src/aos/data_plane/grpc/"
+MESSAGES = f"{GRPC}aos_pb2.py"
+LOCKS = ("requirements.lock", "requirements-local.lock", "pyproject.toml", "setup.py", f"{GRPC}aos.proto")
 """What decides whether an environment is up to date."""
 TARGETS = {"demo", "test", "up", "down", "check", "bench", "test-long", "clean", "format", "help"}
 
@@ -31,7 +33,7 @@ def test_make_alone_lists_every_target() -> None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     for path in ("aos", ".ci/environment", *LOCKS, "Makefile"):
-        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, tmp_path / path)
     return tmp_path
 
@@ -72,6 +74,7 @@ def test_the_launcher_runs_the_clone_s_command_from_any_folder(
     command.chmod(0o755)
     both = b"".join((clone / name).read_bytes() for name in LOCKS)
     checksum = subprocess.run(["cksum"], input=both, capture_output=True, check=True).stdout.decode().strip()
+    (clone / MESSAGES).write_text("")
     (clone / ".venv/.installed").write_text(f"{clone}/.venv {checksum}\n")
     done = run("./link", "runs", "list me", cwd=folder)
     assert (done.returncode, done.stdout) == (0, f"ran in {folder} with runs list me\n")

@@ -18,6 +18,7 @@ from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.ledger.record import (
     REQUIRED,
     Amount,
+    Listed,
     Record,
     RecordKind,
     Usage,
@@ -58,7 +59,8 @@ def intended(**changes: object) -> Record:
 
 FULL = intended(
     agent_version=3, approval_id=ONE, args_id=TWO, call_digest="b" * 64, change="paused",
-    clock="2026-10-30T09:00:00.000000Z", epoch=7, error="tool-failed",
+    clock="2026-10-30T09:00:00.000000Z",
+    decisions=(Listed(act_kind=ActKind.TOOL, act_name="erp.list", decision=Outcome.DENY, rules=("a@1",)),), epoch=7, error="tool-failed",
     finding="slow", parent_action_id=ONE, permit_id=TWO, result_digest="c" * 64, result_id=THREE, run_id=ONE,
     status="done", subject="agent:finance", subject_digest="d" * 64, subject_version=2, task_id=TWO,
 )  # fmt: skip
@@ -141,7 +143,7 @@ def test_free_text_and_whatever_is_outside_the_schema_is_refused(changes: dict[s
 def test_a_record_of_each_kind_needs_its_fields(kind: RecordKind) -> None:
     record_bytes(msgspec.structs.replace(FULL, kind=kind))
     for name in REQUIRED[kind]:
-        empty: object = () if name == "principal" else None
+        empty: object = () if name in ("principal", "decisions") else None
         with pytest.raises(InvalidRequest, match=name):
             record_bytes(msgspec.structs.replace(FULL, kind=kind, **{name: empty}))
 

@@ -27,6 +27,7 @@ STATEMENTS = (
     " list_ready_tasks load_children"
     " load_fan_items load_open_calls load_task_history load_task_inputs lock_tasks park_tasks release_tasks renew_leases"
     " settle_approvals spawn_tasks start_tasks sweep_leases admit conclude lock_members load_call wake_tasks finish_runs"
+    " offer_tasks take_tasks find_taken_task list_offered append_decisions"
     " load_keyed find_open_approval load_outcome start_run load_child_run count_runs_above count_nested_runs"
     " load_runs_to_undo load_ending_runs load_task_budgets open_task_budget"
     " load_due_schedules find_next_due cancel_run set_run_paused set_run_priority list_running_tasks try_task_again"

@@ -166,6 +166,30 @@ class Config:
     port: int = field(
         default=8470, metadata=_says("number", _whole(1, 65_535), "Port of REST, the agents' doors and the console.")
     )
+    grpc_port: int | None = field(
+        default=None,
+        metadata=_says(
+            "number", _whole(0, 65_535), "Port of gRPC, at AOS_HOST; 0 serves none.", shown_default="the one after AOS_PORT",
+        ),
+    )  # fmt: skip
+    grpc_cert: Path | None = field(
+        default=None,
+        metadata=_says(
+            "path", _path, "File with gRPC's certificate and its chain, PEM: with it gRPC speaks TLS alone.",
+            shown_default="none: gRPC in the clear",
+        ),
+    )  # fmt: skip
+    grpc_key: Path | None = field(
+        default=None,
+        metadata=_says("path", _path, "File with the private key of that certificate, PEM.", shown_default="none"),
+    )
+    grpc_client_ca: Path | None = field(
+        default=None,
+        metadata=_says(
+            "path", _path, "File with the authorities, PEM, one of which must have signed the certificate of every client "
+            "of gRPC (mutual TLS).", shown_default="none: clients show no certificate",
+        ),
+    )  # fmt: skip
     data_planes: int = field(
         default_factory=lambda: max(1, min(8, (os.cpu_count() or 1) - 1)),
         metadata=_says(

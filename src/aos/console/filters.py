@@ -97,6 +97,8 @@ def awaited(task: TaskView, clock: Clock) -> SafeString:
     if task.state != "waiting" or not task.waits_for:
         return SafeString("")
     named = f"{task.waits_for} {', '.join(task.signals)}".strip()
+    if task.waits_for == "work":
+        return SafeString("its agent, which fetches its tasks")
     said = "its next attempt" if task.waits_for == "retry" else named
     if task.wake_at is None:
         return format_html("{}", said)

@@ -22,6 +22,7 @@ from aos.data_plane.models import is_model_path, model_door
 from aos.data_plane.oauth import is_oauth_path, oauth_door
 from aos.data_plane.streams import stream_run_events
 from aos.data_plane.tools import call_tool
+from aos.data_plane.work import is_work_path, work_door
 from aos.kernel.errors import AosError, MethodNotAllowed
 
 log = logging.getLogger("aos.data_plane")
@@ -72,6 +73,8 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
             await respond(sending, await _hook_door(services, scope, receive, hook=hook))
         elif server is not None:
             await respond(sending, await discover_offers(services, await read_request(scope, receive), server))
+        elif is_work_path(scope["path"]):
+            await respond(sending, await work_door(services, scope, receive))
         elif run is not None:
             request = await read_request(scope, receive)
             await stream_run_events(services, request, run, receive, sending)

@@ -15,6 +15,7 @@ from aos.operations.gate import Gate
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
 from aos.operations.oauth import TokenEndpoint
+from aos.operations.outside_tasks import OutsideTasks
 from aos.operations.run_feeds import RunFeeds
 
 
@@ -33,5 +34,6 @@ class Services:
     oauth: TokenEndpoint
     a2a: A2aTasks
     a2a_pushes: A2aPushes
+    work: OutsideTasks
     upstream: McpUpstream | None = None
     """Who asks MCP servers; None where nobody does."""

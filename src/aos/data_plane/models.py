@@ -204,17 +204,24 @@ def _response(answer: Answer) -> Response:
             said = answer.said
             media_type = JSON_TYPE if said.media_type == "application/json" else said.media_type.encode()
             return Response(said.status, said.body, media_type, tuple(extra))
+        case Pending() | Refused() | Recorded():
+            raise refusal_of(answer)
+        case Streamed():
+            raise AssertionError("streams are sent as they come")
+
+
+def refusal_of(answer: Pending | Refused | Recorded) -> AosError:
+    """Return the error of a model request that was not answered."""
+    match answer:
         case Pending():
             named = {"action_id": str(answer.action_id), "approval_id": str(answer.approval_id)}
             detail = f"waits for a person's yes (approval {answer.approval_id}): {answer.reason}"
-            raise ApprovalPending(detail, extra=named)
+            return ApprovalPending(detail, extra=named)
         case Refused():
             kind = BudgetSpent if answer.error == "budget-spent" else Denied
-            raise kind(answer.detail, reasons=answer.reasons, extra={"action_id": str(answer.action_id)})
+            return kind(answer.detail, reasons=answer.reasons, extra={"action_id": str(answer.action_id)})
         case Recorded():
-            raise _recorded(answer)
-        case Streamed():
-            raise AssertionError("streams are sent as they come")
+            return _recorded(answer)
 
 
 def _recorded(answer: Recorded) -> AosError:

@@ -56,14 +56,6 @@ def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
             headers = {"idempotency-replayed": "true"} if done.replayed else {}
             document = {"action_id": done.action_id, "state": done.state, "value": done.value}
             return json_response(200, document, headers=headers)
-        case Recorded(state=ActionState.UNKNOWN):
-            raise OutcomeUnknown(done.detail, extra=_named(done.action_id))
-        case Recorded(state=ActionState.REFUSED):
-            detail = done.detail or f"`{act.action}` was refused"
-            raise _refusal(done.error)(detail, reasons=done.reasons, extra=_named(done.action_id))
-        case Recorded():
-            failed = _FAILURES.get(done.error, ToolFailed)
-            raise failed(done.detail or f"`{act.name}` failed", extra=_named(done.action_id))
         case Pending():
             document = {
                 "action_id": done.action_id,
@@ -72,8 +64,23 @@ def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
                 "reason": done.reason,
             }
             return json_response(202, document, headers={"location": f"/approvals/{done.approval_id}"})
+        case _:
+            raise refusal_of(done, act)
+
+
+def refusal_of(done: Recorded | Refused, act: Act) -> AosError:
+    """Return the error of an act that was refused or failed, or whose outcome is not known."""
+    match done:
+        case Recorded(state=ActionState.UNKNOWN):
+            return OutcomeUnknown(done.detail, extra=_named(done.action_id))
+        case Recorded(state=ActionState.REFUSED):
+            detail = done.detail or f"`{act.action}` was refused"
+            return _refusal(done.error)(detail, reasons=done.reasons, extra=_named(done.action_id))
+        case Recorded():
+            failed = _FAILURES.get(done.error, ToolFailed)
+            return failed(done.detail or f"`{act.name}` failed", extra=_named(done.action_id))
         case Refused():
-            raise _refusal(done.error)(done.detail, reasons=done.reasons, extra=_named(done.action_id))
+            return _refusal(done.error)(done.detail, reasons=done.reasons, extra=_named(done.action_id))
 
 
 def _named(action_id: UUID) -> dict[str, str]:

@@ -48,6 +48,8 @@ class RuntimeKind(StrEnum):
     LLM = "llm"
     A2A = "a2a"
     HTTP = "http"
+    WORK = "work"
+    """The agent itself, outside AOS: it fetches its tasks and answers them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,4 +103,13 @@ MCP_SERVERS_MAX: Final = 64
 """Sessions with MCP servers that one process keeps; the one that rested longest gives way."""
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""
+AUTHORIZE_BATCH_MAX: Final = 256
+"""Acts that one AuthorizeBatch decides on."""
+GRPC_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Largest message that the gRPC server reads; what stands in one field has limits of its own."""
+GRPC_CALLS_MAX: Final = 4_096
+"""Calls that one gRPC process answers at once, Work streams included."""
+WORK_SLOTS_MAX: Final = 1_000
+"""Tasks that one stream, or one request, of an agent outside may hold."""
+WORK_SLOTS_DEFAULT: Final = 16
 NANOS: Final = 1_000_000_000

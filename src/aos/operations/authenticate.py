@@ -19,7 +19,15 @@ from aos.kernel.limits import TOKEN_CACHE_MAX
 from aos.operations.access_tokens import AccessTokens
 from aos.operations.facts import FactsCache
 from aos.operations.principals import principal_of_agent, principal_of_task
-from aos.operations.tokens import TokenKind, is_genuine, parse_stream_token, parse_task_token, token_hash, token_kind
+from aos.operations.tokens import (
+    TaskToken,
+    TokenKind,
+    is_genuine,
+    parse_stream_token,
+    parse_task_token,
+    token_hash,
+    token_kind,
+)
 from aos.store.hot.database import Database
 
 _TAKEN: Final = frozenset({TokenKind.ACCESS, TokenKind.API_KEY, TokenKind.TASK, TokenKind.PERSONAL})
@@ -129,8 +137,9 @@ class Authenticator:
             epoch=row["epoch"],
         )
 
-    async def _of_task(self, token: str) -> Principal:
-        parsed = parse_task_token(token)
+    async def task_token(self, text: str) -> TaskToken:
+        """Return what a genuine task token says, whether or not its claim still stands; raise Unauthenticated."""
+        parsed = parse_task_token(text)
         if parsed is None:
             raise Unauthenticated("the task token is malformed")
         said, plain, mac = parsed
@@ -141,6 +150,10 @@ class Authenticator:
         keys = [key for key in facts.signing_keys if key.purpose == "token" and key.state in ("current", "next")]
         if not any(is_genuine(plain, mac, key=key.private) for key in keys):
             raise Unauthenticated("the task token is unknown or its task has ended")
+        return said
+
+    async def _of_task(self, token: str) -> Principal:
+        said = await self.task_token(token)
         rows = await self._database.read(
             "find_claim",
             {

@@ -2,7 +2,7 @@
 
 A bell carries ids or nothing and may be lost: every wait has a deadline and a sweep beneath. Channels: `aos_epoch`
 (organization id), `aos_ready` (nothing, or `more`), `aos_run` (run id), `aos_approval` (approval id), `aos_stop` and `aos_hold` (a run id:
-its passes are cut off, or end at their next call).
+its passes are cut off, or end at their next call), `aos_work` (an agent id: tasks are on offer to it).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import psycopg
 from aos.kernel.errors import Unavailable
 from aos.store.hot.database import Database
 
-CHANNELS = ("aos_epoch", "aos_ready", "aos_run", "aos_approval", "aos_stop", "aos_hold")
+CHANNELS = ("aos_epoch", "aos_ready", "aos_run", "aos_approval", "aos_stop", "aos_hold", "aos_work")
 RECONNECT_SECONDS = 0.5
 
 

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from aos.kernel.acts import Act, ActionState, ActKind, Pending, Permit, Recorded, Refused
-from aos.kernel.agents import Agent
-from aos.kernel.budget import Hold, NoRoom, NoTurn, holds_of
+from aos.kernel.budget import NoRoom, NoTurn
 from aos.kernel.errors import (
     AosError,
     BudgetSpent,
@@ -30,20 +29,19 @@ from aos.kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
-from aos.kernel.identity import Principal, PrincipalKind
+from aos.kernel.identity import Principal
 from aos.kernel.json import MISSING, Json, read_path
 from aos.kernel.limits import REPEATS_MAX, STALE_RETRIES_MAX
-from aos.kernel.money import Money
-from aos.kernel.policy.decide import decide
-from aos.kernel.policy.values import Decision, Facts, Outcome, Subject
+from aos.kernel.policy.values import Decision, Outcome
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.schema import check
 from aos.kernel.tools import Tool
-from aos.operations.admission import Admission, AdmissionWriter, Written, read_accounts
+from aos.operations.admission import Admission, AdmissionWriter, Written
 from aos.operations.authenticate import claim_stands, credential_stands
 from aos.operations.concluded import conclusion
 from aos.operations.conclusion import Conclusion, ConclusionWriter
 from aos.operations.decided import Decided, escalation, intent, reasons_of, refusal, with_bad_arguments_refused
+from aos.operations.decider import Decider
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.group_commit import GATHER_SECONDS, GroupCommit
@@ -83,6 +81,7 @@ class Gate:
         self._database = database
         self._facts = facts
         self._runs = runs
+        self._decider = Decider(database, facts, runs)
         self._drivers = drivers
         self._prior = PriorReader(database, drivers)
         self._admissions = GroupCommit(
@@ -143,7 +142,7 @@ class Gate:
         """
         facts = await self._facts.of(act.principal.organization_id)
         await self._check_credential(act.principal, facts)
-        decision = await self._decision(act, facts, looked_up={}, approved={})
+        decision = await self._decider.decision(act, facts, looked_up={}, approved={})
         if decision.outcome is Outcome.DENY:
             raise Denied(decision.reason, reasons=reasons_of(decision))
         return facts
@@ -194,11 +193,21 @@ class Gate:
         if not self._facts.is_fresh():
             raise Unavailable("the epochs were not read within the last second; try again")
         facts = await self._facts.of(act.principal.organization_id)
-        return await self._decision(act, facts, looked_up=looked_up or {}, approved={})
+        return await self._decider.decision(act, facts, looked_up=looked_up or {}, approved={})
+
+    async def decide_all(self, acts: Sequence[Act], facts: OrganizationFacts) -> list[Decision]:
+        """Decide each of many acts of one principal alone, as `decide`, on given facts; refuses on stale epochs.
+
+        Raises Unauthenticated where the principal's credential ended under these facts.
+        """
+        if not self._facts.is_fresh():
+            raise Unavailable("the epochs were not read within the last second; try again")
+        await self._check_credential(acts[0].principal, facts)
+        return await self._decider.decisions(acts, facts)
 
     async def judge(self, act: Act, facts: OrganizationFacts, *, approved: Mapping[str, int]) -> Decision:
         """Decide on given facts, for a statement that writes the act with its effect and compares their epoch itself."""
-        return await self._decision(act, facts, looked_up={}, approved=approved)
+        return await self._decider.decision(act, facts, looked_up={}, approved=approved)
 
     async def conclude(self, permit: Permit, outcome: ToolOutcome) -> Recorded:
         """Record the outcome of a permit, once; a second conclusion returns the first.
@@ -238,7 +247,7 @@ class Gate:
         wrong = check(act.arguments, tool.schema) if tool is not None else []
         looked_up = await self._look_up(act, tool) if looks_up and not wrong else {}
         approved = prior.rules if isinstance(prior, Approved | Unknown) else {}
-        decision = await self._decision(act, facts, looked_up=looked_up, approved=approved)
+        decision = await self._decider.decision(act, facts, looked_up=looked_up, approved=approved)
         if tool is None:
             decided = Decided(act, decision, facts, action_id, agent)
         else:
@@ -268,7 +277,7 @@ class Gate:
 
     async def _permit(self, decided: Decided, tool: Tool | None, offer: Offer, *, approval_id: UUID | None) -> Permit:
         act = decided.act
-        holds = await self._holds(act, decided.facts, agent=decided.agent, price=offer.price)
+        holds = await self._decider.holds(act, decided.facts, agent=decided.agent, price=offer.price)
         key = "" if offer.models else repeat_key(act, decided.action_id)  # no model's server is told one
         return Permit(
             decided.action_id,
@@ -362,35 +371,6 @@ class Gate:
         decision = decided.decision
         return Refused(decided.action_id, decided.error or "denied", decision.reason, reasons_of(decision))
 
-    async def _decision(
-        self, act: Act, facts: OrganizationFacts, *, looked_up: Mapping[str, Json], approved: Mapping[str, int]
-    ) -> Decision:
-        agent, tool = facts.agent_of(act.principal), facts.tools.get(act.name) if act.kind is ActKind.TOOL else None
-        now = self._facts.now()
-        origins = await self._runs.origins(act, tool) if tool is not None and tool.sinks else {}
-        seen = Facts(
-            subject=_subject(act, agent),
-            now=(act.clock or now).astimezone(facts.settings.zone),
-            decided_at=now.astimezone(facts.settings.zone),
-            origins=origins,
-            looked_up=looked_up,
-            budget_left_nanos=await self._budget_left(act, facts, agent=agent, tool=tool),
-            environment=facts.settings.environment,
-            approved=approved,
-        )
-        return decide(facts.policies, act, agents=facts.agents, tool=tool, facts=seen)
-
-    async def _budget_left(
-        self, act: Act, facts: OrganizationFacts, *, agent: Agent | None, tool: Tool | None
-    ) -> int | None:
-        """Return the least room of any budget above the act, read only where a rule names it."""
-        found = facts.policies.rules_for(act, agent=agent, tool=tool)
-        if not any(name == "budget.left" for name, _ in found.inputs):
-            return None
-        holds = await self._holds(act, facts, agent=agent, price=Money(0, facts.settings.currency))
-        accounts = await read_accounts(self._database, holds)
-        return min((account.room_nanos for account in accounts), default=None)
-
     async def _look_up(self, act: Act, tool: Tool | None) -> dict[str, Json]:
         """Return the facts that the tool's lookups load: each is an act of the same principal, through this gate.
 
@@ -406,15 +386,6 @@ class Gate:
             if isinstance(done, Recorded) and done.state is ActionState.PERFORMED:
                 found[lookup.name] = done.value
         return found
-
-    async def _holds(
-        self, act: Act, facts: OrganizationFacts, *, agent: Agent | None, price: Money | None
-    ) -> tuple[Hold, ...]:
-        if price is None:
-            return ()
-        budgets = (*await self._runs.budgets(act), *facts.budgets_above(agent))
-        now = self._facts.now().astimezone(facts.settings.zone)
-        return holds_of(price, budgets, organization_id=facts.id, now=now, rates=facts.settings.rates)
 
     async def _outdated(self, facts: OrganizationFacts) -> int | None:
         """Return the epoch that was decided on if it is no longer the organization's."""
@@ -483,12 +454,3 @@ def _log_unrecorded(task: asyncio.Task[Recorded]) -> None:
 def _unrecorded(permit: Permit) -> Unavailable:
     detail = f"`{permit.act.action}` was called but its outcome could not be recorded; ask again under the same key"
     return Unavailable(detail, extra={"action_id": str(permit.action_id)})
-
-
-def _subject(act: Act, agent: Agent | None) -> Subject:
-    chain = tuple(str(link) for link in act.principal.chain)
-    actor = act.principal.actor
-    if agent is None:
-        kind = actor.kind.value if actor.kind is not PrincipalKind.AGENT else "unknown"
-        return Subject(actor.name, kind, "", "normal", chain)
-    return Subject(agent.name, agent.type.value, agent.department, agent.risk, chain, agent.owner)

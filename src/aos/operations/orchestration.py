@@ -8,6 +8,7 @@ from uuid import UUID
 from aos.operations.abandon import Abandonment
 from aos.operations.approvals import Approvals
 from aos.operations.archive import Housekeeping
+from aos.operations.bell import Bell
 from aos.operations.calls import Calls
 from aos.operations.drivers import Drivers
 from aos.operations.due_schedules import DueSchedules
@@ -18,6 +19,7 @@ from aos.operations.gate import Gate
 from aos.operations.integrate import integrate_once
 from aos.operations.model_calls import ModelCalls
 from aos.operations.nested import NestedRuns
+from aos.operations.offered_tasks import OfferedTasks
 from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_ends import RunEnds
@@ -54,6 +56,7 @@ class Orchestration:
     nested: NestedRuns
     abandonment: Abandonment
     housekeeping: Housekeeping
+    offered: OfferedTasks
 
     async def abandon_calls(self, taken: Taken) -> None:
         """Record as unknown what earlier claims of a task left open, and load its calls again."""
@@ -72,11 +75,14 @@ class Orchestration:
         await self.gate.drain()
         await self.calls.drain()
         await self.acts.drain()
+        await self.offered.drain()
         await self.tasks.drain()
 
 
-def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Drivers) -> Orchestration:
-    """Return the operations of one process, under a fresh worker id."""
+def orchestration(
+    database: Database, facts: FactsCache, gate: Gate, drivers: Drivers, *, bell: Bell | None = None
+) -> Orchestration:
+    """Return the operations of one process, under a fresh worker id; with a bell, tasks on offer are heard of at once."""
     worker_id = drivers.ids.new()
     acts = OwnActs(database, facts, gate, drivers)
     ends = RunEnds(database, facts, drivers)
@@ -108,4 +114,5 @@ def orchestration(database: Database, facts: FactsCache, gate: Gate, drivers: Dr
         nested=NestedRuns(database, facts, acts, drivers, open_tasks=open_tasks),
         abandonment=Abandonment(database, facts, drivers),
         housekeeping=Housekeeping(database),
+        offered=OfferedTasks(database, tasks, worker_id=worker_id, bell=bell),
     )

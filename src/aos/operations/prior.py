@@ -80,6 +80,7 @@ class PriorReader:
             "principal_id": act.principal.actor.id,
             "agent_id": act.principal.actor.id if agent else None,
             "digest": act.digest,
+            "task_id": act.principal.claim.task_id if act.principal.claim is not None else None,
         }
         rows = await self._database.read("find_open_approval", where)
         return rows[0]["id"] if rows else None
@@ -120,6 +121,7 @@ class PriorReader:
                 "principal_id": principal.actor.id,
                 "key": act.idempotency_key,
                 "approval_id": act.approval_id,
+                "task_id": principal.claim.task_id if principal.claim is not None else None,
             },
         )
         row = rows[0]

@@ -107,7 +107,7 @@ class Tasks:
         """
         params = claim_params(self._worker_id, tasks_max, self._turn)
         rows = await self._database.write_in_order(("lock_limits", {}), ("claim_tasks", params))
-        taken = await self._loaded(rows)
+        taken = await self.loaded(rows)
         self._turn = _next_turn([each.task for each in taken])
         return taken
 
@@ -117,9 +117,9 @@ class Tasks:
         tasks = {"tasks": rows_json(keys)}
         params = {**tasks, "worker_id": self._worker_id, "lease_seconds": LEASE_SECONDS}
         rows = await self._database.write_in_order(("lock_named_limits", tasks), ("claim_named_tasks", params))
-        return await self._loaded(rows)
+        return await self.loaded(rows)
 
-    async def _loaded(self, rows: Sequence[Row]) -> list[Taken]:
+    async def loaded(self, rows: Sequence[Row]) -> list[Taken]:
         """Return claimed tasks with what they need; give the claims back where that cannot be read."""
         taken = [Taken(claimed_task(row)) for row in rows]
         try:

@@ -57,6 +57,14 @@ class RecordRow(msgspec.Struct, kw_only=True):
     action_id: UUID | None = None
 
 
+class DecidedRow(msgspec.Struct, kw_only=True):
+    """One record that lists decisions, and the epoch on which they were made."""
+
+    n: int
+    organization_id: UUID
+    epoch: int
+
+
 class AdmitRow(msgspec.Struct, kw_only=True):
     """One decided act: what `admit.sql` writes and what it checks first.
 

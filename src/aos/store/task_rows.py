@@ -192,6 +192,24 @@ class ReleaseRow(msgspec.Struct, kw_only=True):
     runtime_ms: int = 0
 
 
+class OfferRow(msgspec.Struct, kw_only=True):
+    """One task that is offered to the agent that fetches its tasks."""
+
+    n: int
+    organization_id: UUID
+    task_id: UUID
+    claim_token: UUID
+    look_again_seconds: float
+
+
+class WantRow(msgspec.Struct, kw_only=True):
+    """How many tasks one agent asks for."""
+
+    organization_id: UUID
+    agent_id: UUID
+    tasks_max: int = 0
+
+
 class ItemRow(msgspec.Struct, kw_only=True):
     """One item of a `for_each` task."""
 

@@ -7,13 +7,9 @@ another.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
-import msgspec
-
-from aos.kernel.agents import Agent, AgentStatus
+from aos.kernel.agents import Agent, AgentStatus, RuntimeKind
 from aos.kernel.errors import AosError, Conflict, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.money import parse_money
@@ -45,19 +41,19 @@ from aos.kernel.workflow.plan import expand_fan, is_wanted
 from aos.operations.claimed import ClaimedTask
 from aos.operations.ends import CONDITION, End, Skip, completion, seal
 from aos.operations.facts import OrganizationFacts
-from aos.operations.inputs import call_records, pass_history, run_goal, task_input, task_values
+from aos.operations.inputs import call_records, task_input, task_values
 from aos.operations.nested import Begun, StillOpen
 from aos.operations.orchestration import Orchestration
+from aos.operations.pass_frames import chances_of, seconds_left, start_frame
 from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
 from aos.operations.starts import AskedFirst, NotStarted, Started
 from aos.operations.task_budgets import open_task_budget
 from aos.operations.tasks import Taken
-from aos.operations.tokens import TaskToken, make_task_token
 from aos.operations.undo import UNDO
 from aos.workers.engine import Engine, PostgresEngine
 from aos.workers.runners import Died, Runners, entry_of
 from aos.workers.undo import UndoPasses
-from aos_sdk.frames import Ended, PassContext, Start
+from aos_sdk.frames import Ended, Start
 
 _log = logging.getLogger(__name__)
 
@@ -123,23 +119,10 @@ class TaskPasses:
             return Fail("invalid-condition", error.detail)
 
     def _seconds_left(self, task: ClaimedTask) -> float | None:
-        """Return the seconds until a task's deadline, None where it has none."""
-        until = task.deadline_at
-        if until is None and task.work.total_timeout_seconds is not None:
-            until = task.deadline(task.work.total_timeout_seconds)  # it starts under this very claim
-        return None if until is None else (until - self._do.facts.now()).total_seconds()
+        return seconds_left(task, self._do.facts.now())
 
     def _chances(self, task: ClaimedTask, facts: OrganizationFacts) -> Chances:
-        """Return how often a task is attempted yet, and by whom."""
-        has_fallback = not task.fallen_back and task.work.fallback in facts.agents_by_name
-        return Chances(
-            task.work.retry,
-            task.id,
-            task.attempt,
-            task.attempts_max,
-            seconds_left=self._seconds_left(task),
-            has_fallback=has_fallback,
-        )
+        return chances_of(task, facts, self._do.facts.now())
 
     # --- tasks that are runs of another workflow -------------------------------------------------------------------------
 
@@ -230,8 +213,21 @@ class TaskPasses:
             await self._do.abandon_calls(taken)
         elif not taken.calls and agent.runtime is not None and (limit := agent.runtime.options.get("budget")):
             await open_task_budget(self._do.database, task, parse_money(str(limit)), drivers=self._do.drivers)
+        if agent.runtime is not None and agent.runtime.kind == RuntimeKind.WORK:
+            await self._do.offered.offer(task)
+            return
         calls = call_records(taken.calls, facts.tools)
-        start = self._start(taken, facts, agent, value=value, calls=calls)
+        assert agent.runtime is not None
+        start = start_frame(
+            taken,
+            facts,
+            agent,
+            value=value,
+            calls=calls,
+            entry=entry_of(agent.runtime),
+            now=self._do.facts.now(),
+            drivers=self._do.drivers,
+        )
         state = begin_pass(task, agent, calls=len(start.history))
         began = ticker.seconds()
         end, reached = await self._pass_end(state, start)
@@ -267,40 +263,6 @@ class TaskPasses:
         if isinstance(ended, Ended):
             return _end_of(ended), list(ended.reached)
         return _end_of_died(ended), None
-
-    def _start(
-        self,
-        taken: Taken,
-        facts: OrganizationFacts,
-        agent: Agent,
-        *,
-        value: Json,
-        calls: dict[CallRecord, Mapping[str, Any]],
-    ) -> Start:
-        task, keys, drivers = taken.task, facts.data_keys, self._do.drivers
-        token = TaskToken(task.organization_id, task.run_id, task.id, task.token)
-        clock = task.run.clock(self._do.facts.now())
-        assert agent.runtime is not None
-        context = PassContext(
-            run_id=str(task.run_id),
-            agent=agent.name,
-            agent_version=agent.version,
-            run_name=task.run.name,
-            attempt=task.attempt,
-            generation=task.generation,
-            goal=run_goal(taken, keys, drivers) or agent.goal,
-            objectives=msgspec.to_builtins(agent.objectives),
-            labels=dict(task.run.labels),
-            clock=clock.isoformat() if clock is not None else None,
-        )
-        return Start(
-            task_id=str(task.id),
-            token=make_task_token(token, facts.key("token").private),
-            entry=entry_of(agent.runtime),
-            context=context,
-            input=value,
-            history=pass_history(task, calls, keys, drivers=drivers) if calls else [],
-        )
 
     async def _end(
         self,

@@ -36,6 +36,9 @@ CHAIN_MAX: Final = 32
 RULES_MAX: Final = 256
 """How many matched rules one record may name."""
 
+DECISIONS_MAX: Final = 256
+"""How many decisions one record may list."""
+
 AMOUNTS_MAX: Final = 16
 """How many amounts, and how many usage figures, one record may carry."""
 
@@ -75,6 +78,7 @@ class RecordKind(StrEnum):
     ACT_PERFORMED = "act.performed"
     ACT_REFUSED = "act.refused"
     ACT_UNKNOWN = "act.unknown"
+    ACTS_DECIDED = "acts.decided"
     AGENT_CHANGED = "agent.changed"
     APPROVAL_ANSWERED = "approval.answered"
     APPROVAL_EXPIRED = "approval.expired"
@@ -104,6 +108,7 @@ REQUIRED: Final[Mapping[RecordKind, tuple[str, ...]]] = MappingProxyType(
         RecordKind.ACT_PERFORMED: ("action_id",),
         RecordKind.ACT_REFUSED: ("action_id", "act_kind", "act_name", "principal"),
         RecordKind.ACT_UNKNOWN: ("action_id",),
+        RecordKind.ACTS_DECIDED: ("args_digest", "args_id", "decisions", "principal"),
         RecordKind.AGENT_CHANGED: ("change", "subject"),
         RecordKind.APPROVAL_ANSWERED: ("approval_id", "change", "principal"),
         RecordKind.APPROVAL_EXPIRED: ("approval_id",),
@@ -143,6 +148,15 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     unit: Code
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One decision of a record that lists many: what was asked for, and what was decided under which rules."""
+
+    act_kind: ActKind
+    act_name: Identifier
+    decision: Outcome
+    rules: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=RULES_MAX)] = ()
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One fact of the ledger; see the module's rules before adding a field."""
 
@@ -160,6 +174,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     change: Code | None = None
     clock: Instant | None = None
     decision: Outcome | None = None
+    decisions: Annotated[tuple[Listed, ...], msgspec.Meta(max_length=DECISIONS_MAX)] = ()
     epoch: Count | None = None
     error: Code | None = None
     finding: Code | None = None

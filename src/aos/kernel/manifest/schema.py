@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from aos.kernel.agents import AgentType, RuntimeKind
+from aos.kernel.agents import AgentType
 from aos.kernel.json import Json
 from aos.kernel.limits import (
     ATTEMPTS_MAX,
@@ -21,10 +21,9 @@ from aos.kernel.limits import (
     TASK_PRIORITY_MAX,
     TASKS_PER_RUN_MAX,
 )
-from aos.kernel.manifest.llm_schema import llm_schema
 from aos.kernel.manifest.mcp_schema import mcp_server_schema, mcp_tool_schema
 from aos.kernel.manifest.models_schema import host_schema, model_schema, purpose_schema
-from aos.kernel.manifest.remote_schema import a2a_runtime_schema, http_runtime_schema
+from aos.kernel.manifest.runtimes_schema import runtime_schema
 from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
 from aos.kernel.people import Permission, Role
@@ -248,23 +247,7 @@ _AGENT: Final = _object(
             ),
             "What it is measured by",
         ),
-        "runtime": {
-            **_object(
-                {
-                    "python": _ref("entry", "The agent's function, `module:function`"),
-                    "llm": llm_schema(),
-                    "a2a": a2a_runtime_schema(),
-                    "http": http_runtime_schema(),
-                    "inline": {
-                        "type": "boolean",
-                        "default": False,
-                        "description": "Run in the worker itself: only for code that the operator vouches for",
-                    },
-                },
-                description="How its tasks are run; an agent without one acts from outside, through the doors",
-            ),
-            "oneOf": [{"required": [each]} for each in RuntimeKind],
-        },
+        "runtime": runtime_schema(),
         "tools": _list(
             {
                 "anyOf": [

@@ -36,6 +36,8 @@ class TaskEvent(StrEnum):
     UNBLOCK = "unblock"
     CLAIM = "claim"
     PARK = "park"
+    OFFER = "offer"
+    TAKE = "take"
     WAKE = "wake"
     RELEASE = "release"
     RETRY = "retry"
@@ -88,6 +90,7 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = MappingPro
         (TaskState.READY, TaskEvent.CLAIM): TaskState.RUNNING,
         (TaskState.READY, TaskEvent.CANCEL): TaskState.CANCELLED,
         (TaskState.RUNNING, TaskEvent.PARK): TaskState.WAITING,
+        (TaskState.RUNNING, TaskEvent.OFFER): TaskState.WAITING,
         (TaskState.RUNNING, TaskEvent.RELEASE): TaskState.READY,
         (TaskState.RUNNING, TaskEvent.RETRY): TaskState.READY,
         (TaskState.RUNNING, TaskEvent.BACK_OFF): TaskState.WAITING,
@@ -97,6 +100,7 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = MappingPro
         (TaskState.RUNNING, TaskEvent.SKIP): TaskState.SKIPPED,
         (TaskState.RUNNING, TaskEvent.CANCEL): TaskState.CANCELLED,
         (TaskState.WAITING, TaskEvent.WAKE): TaskState.READY,
+        (TaskState.WAITING, TaskEvent.TAKE): TaskState.RUNNING,
         (TaskState.WAITING, TaskEvent.TRY_AGAIN): TaskState.READY,
         (TaskState.WAITING, TaskEvent.CANCEL): TaskState.CANCELLED,
         (TaskState.STUCK, TaskEvent.TRY_AGAIN): TaskState.READY,
@@ -121,8 +125,8 @@ TASK_MEANINGS: Final[Mapping[TaskState, str]] = MappingProxyType(
     {
         TaskState.BLOCKED: "It waits for tasks that come before it.",
         TaskState.READY: "A worker may claim it.",
-        TaskState.RUNNING: "A worker holds it, by a claim with a lease.",
-        TaskState.WAITING: "It waits for a person, a time, a child, a run or a signal, and holds no worker.",
+        TaskState.RUNNING: "A worker holds it, or the agent that took it, by a claim with a lease.",
+        TaskState.WAITING: "It waits for a person, a time, a child, a run, a signal or its agent, and holds no worker.",
         TaskState.STUCK: "It ended its worker or host too often and waits for a person.",
         TaskState.SUCCEEDED: "It is done, and what it returned is kept.",
         TaskState.FAILED: "Its last attempt failed, or its time was over.",

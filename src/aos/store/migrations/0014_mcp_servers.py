@@ -11,7 +11,7 @@ from aos.store.schema_files import run_files
 class Migration(migrations.Migration):
     """Two tables."""
 
-    dependencies = [("store", "0016_a2a")]
+    dependencies = [("store", "0013_oauth")]
     operations = [
         migrations.SeparateDatabaseAndState(database_operations=[run_files("m0014")], state_operations=OPERATIONS)
     ]

@@ -11,7 +11,7 @@ from aos.store.schema_files import run_files
 class Migration(migrations.Migration):
     """Three tables, and one view."""
 
-    dependencies = [("store", "0013_oauth")]
+    dependencies = [("store", "0015_offered_tasks")]
     operations = [
         migrations.SeparateDatabaseAndState(database_operations=[run_files("m0016")], state_operations=OPERATIONS)
     ]

@@ -84,6 +84,11 @@ class Task(TaskColumns):
             ),
             models.Index(fields=["wake_at"], name="task_wake", condition=Q(state="waiting", wake_at__isnull=False)),
             models.Index(fields=["organization_id", "run_id", "id"], name="task_run"),
+            models.Index(
+                fields=["organization_id", "agent_id", "-priority", "ready_at", "id"],
+                name="task_offered",
+                condition=Q(state="waiting", waits_for="work", paused=False),
+            ),
         ]
 
 
