@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from aos.cli.failures import CliError, ExitStatus
+from aos.cli.failures import CliError, ExitStatus, usage_error
+from aos.cli.graph_manifest import manifest_of_graphs
 from aos.cli.session import session_of
 
 _PACKAGE: Final = "aos.cli.templates"
@@ -38,7 +39,10 @@ def template_files(template: Template) -> dict[str, str]:
 
 def init(
     context: typer.Context,
-    template: Annotated[Template, typer.Option("--template", help="Which agents to begin with")],
+    template: Annotated[Template | None, typer.Option("--template", help="Which agents to begin with")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="A langgraph.json, whose graphs become agents")
+    ] = None,
     folder: Annotated[Path, typer.Option("--folder", help="Where to write; here, unless it says so")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there")] = False,
 ) -> None:
@@ -48,9 +52,11 @@ def init(
     readme that is there is left as it is.
     """
     session = session_of(context)
-    wanted = template_files(template)
+    if (template is None) == (source is None):
+        raise usage_error("say --template, or --from with a file")
+    wanted = template_files(template) if template is not None else {"aos.yaml": manifest_of_graphs(_given(source))}
     if (folder / "README.md").exists() and not force:
-        wanted.pop("README.md")
+        wanted.pop("README.md", None)
     there = [name for name in wanted if (folder / name).exists()]
     if there and not force:
         detail = f"`{folder / there[0]}` is there already: name another --folder, or write over it with --force"
@@ -62,7 +68,15 @@ def init(
     except OSError as error:
         raise CliError("Not written", f"`{folder}`: {error.strerror or error}", ExitStatus.USAGE) from error
     names = ", ".join(wanted)
-    session.out.say(
-        {"template": template.value, "folder": str(folder), "files": list(wanted)},
-        f"wrote {names}; next: give the model's key to `aos secrets set openai`, then `aos apply`",
+    following = (
+        "give the model's key to `aos secrets set openai`" if template else "say which tools and models each may use"
     )
+    session.out.say(
+        {"template": template.value if template else None, "folder": str(folder), "files": list(wanted)},
+        f"wrote {names}; next: {following}, then `aos apply`",
+    )
+
+
+def _given(source: Path | None) -> Path:
+    assert source is not None
+    return source

@@ -48,6 +48,12 @@ class RuntimeKind(StrEnum):
     LLM = "llm"
     A2A = "a2a"
     HTTP = "http"
+    LANGGRAPH = "langgraph"
+
+    @property
+    def is_graph(self) -> bool:
+        """Say whether its passes go on at a checkpoint of their own rather than from the top."""
+        return self is RuntimeKind.LANGGRAPH
 
 
 @dataclass(frozen=True, slots=True)

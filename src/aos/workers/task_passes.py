@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
-from aos.kernel.agents import Agent, AgentStatus
-from aos.kernel.errors import AosError, Conflict, Unavailable
+from aos.kernel.acts import ActKind
+from aos.kernel.agents import Agent, AgentStatus, RuntimeKind
+from aos.kernel.errors import AosError, Conflict, RefusedAgain, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.money import parse_money
+from aos.kernel.policy.permissions import permits
 from aos.kernel.workflow.passes import (
     AGENT_CODES,
     TIMED_OUT,
@@ -237,7 +239,7 @@ class TaskPasses:
         end, reached = await self._pass_end(state, start)
         pass_ms = round((ticker.seconds() - began) * 1_000)
         divergent: list[CallRecord] = []
-        if calls and reached is not None:
+        if calls and reached is not None and not _is_graph(agent):  # a graph leaves out what lies before its checkpoint
             divergent = divergent_calls(list(calls), reached, first_attempt=task.first_attempt)
         verdict = judge_pass(end, self._chances(task, facts), claims=task.claims, divergent=divergent)
         match verdict:
@@ -263,7 +265,10 @@ class TaskPasses:
                 return Failed(TIMED_OUT, f"the attempt took longer than {task.work.timeout_seconds:g} s"), None
             left = of_attempt if left is None else min(left, of_attempt)
         runner = self._runners.runner_of(state.agent)
-        ended = await runner.run_pass(start, lambda call: self._do.calls.answer(state, call), timeout_seconds=left)
+        try:
+            ended = await runner.run_pass(start, lambda call: self._do.calls.answer(state, call), timeout_seconds=left)
+        except RefusedAgain as error:
+            return Failed(error.slug, error.detail, final=True), None
         if isinstance(ended, Ended):
             return _end_of(ended), list(ended.reached)
         return _end_of_died(ended), None
@@ -292,6 +297,8 @@ class TaskPasses:
             objectives=msgspec.to_builtins(agent.objectives),
             labels=dict(task.run.labels),
             clock=clock.isoformat() if clock is not None else None,
+            thread=task.thread,
+            tools=_tools_of(agent, facts) if _is_graph(agent) else [],
         )
         return Start(
             task_id=str(task.id),
@@ -300,6 +307,7 @@ class TaskPasses:
             context=context,
             input=value,
             history=pass_history(task, calls, keys, drivers=drivers) if calls else [],
+            runtime=agent.runtime.kind,
         )
 
     async def _end(
@@ -330,6 +338,15 @@ class TaskPasses:
         agent = facts.agents.get(task.agent_id) if task.agent_id is not None else None
         ran = task.started and not task.is_fan and not task.is_workflow
         await self._end(task, poisonous(task.claims), facts, agent=agent, ran=ran)
+
+
+def _is_graph(agent: Agent) -> bool:
+    return agent.runtime is not None and RuntimeKind(agent.runtime.kind).is_graph
+
+
+def _tools_of(agent: Agent, facts: OrganizationFacts) -> list[str]:
+    """Return the names of the tools that the agent's own lists permit."""
+    return [name for name, tool in facts.tools.items() if permits(agent, ActKind.TOOL, name=name, tool=tool)]
 
 
 def _end_of(ended: Ended) -> PassEnd:

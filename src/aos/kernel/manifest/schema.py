@@ -254,6 +254,7 @@ _AGENT: Final = _object(
                     "llm": llm_schema(),
                     "a2a": a2a_runtime_schema(),
                     "http": http_runtime_schema(),
+                    "langgraph": _ref("entry", "A LangGraph, LangChain or DeepAgents graph, or its factory"),
                     "inline": {
                         "type": "boolean",
                         "default": False,
