@@ -11,15 +11,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from aos_sdk.entries import EntryError, load_entry
+from aos_sdk.entries import EntryError
+from aos_sdk.native import load_runtime
 
 
 def find_problems(entries: Sequence[str], folders: Sequence[str]) -> dict[str, str]:
-    """Return why entries cannot be loaded, by entry."""
+    """Return why entries cannot be loaded, by entry; one of another runtime than Python's reads `RUNTIME=module:name`."""
     problems = {}
     for entry in entries:
         try:
-            load_entry(entry, folders=folders)
+            runtime, equals, named = entry.partition("=")
+            load_runtime(runtime if equals else "", named if equals else entry, folders=folders)
         except EntryError as error:
             problems[entry] = str(error)
         except BaseException as error:  # a module may end the process; the others are still looked at

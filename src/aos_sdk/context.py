@@ -83,6 +83,11 @@ class TaskFacts:
         return self._start.context.objectives
 
     @property
+    def thread(self) -> str:
+        """Return the run's thread, else the task's id: under what a graph's checkpoints are kept."""
+        return self._start.context.thread or self._start.task_id
+
+    @property
     def labels(self) -> Mapping[str, str]:
         """Return the run's labels."""
         return self._start.context.labels
@@ -111,6 +116,11 @@ class Context(TaskFacts):
         refusal or failure is a retry of it; an explicit `key` names the call for ever.
         """
         return self._call("tool", name, arguments=shapes.tool_arguments(name, arguments, named=named), key=key)
+
+    def govern(self, function: Callable[..., object], name: str | None = None) -> Callable[..., Any]:
+        """Return a function that calls the registered tool of that name instead of `function`, with its arguments by name."""
+        tool = name or function.__name__
+        return lambda *args, **named: self.tool(tool, shapes.bound_arguments(function, args, named=named))
 
     def complete(
         self,
@@ -232,6 +242,11 @@ class AsyncContext(TaskFacts):
         refusal or failure is a retry of it; an explicit `key` names the call for ever.
         """
         return await self._call("tool", name, arguments=shapes.tool_arguments(name, arguments, named=named), key=key)
+
+    def govern(self, function: Callable[..., object], name: str | None = None) -> Callable[..., Any]:
+        """Return a coroutine function that calls the registered tool of that name instead of `function`."""
+        tool = name or function.__name__
+        return lambda *args, **named: self.tool(tool, shapes.bound_arguments(function, args, named=named))
 
     async def complete(
         self,

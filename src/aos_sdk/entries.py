@@ -27,6 +27,19 @@ def load_entry(entry: str, *, folders: Collection[str] | None = None) -> Callabl
 
     The module, and the function itself, must stand directly in one of `folders`; None lets an entry name anything.
     """
+    found = load_value(entry, folders=folders)
+    if not callable(found):
+        raise EntryError(f"entry `{entry}` cannot be run: `{entry.partition(':')[2]}` is not a function")
+    return found  # type: ignore[no-any-return]
+
+
+def load_value(
+    entry: str, *, folders: Collection[str] | None = None, stands: Callable[[Any], bool] = lambda found: False
+) -> Any:
+    """Import the module of `entry` and return what it names; raises `EntryError`, with the cause, when it cannot.
+
+    What `stands` says yes to, such as an instance of a framework's class, counts as standing in the module that names it.
+    """
     module_name, _, function_name = entry.partition(":")
     if not module_name or not function_name:
         raise EntryError(f"entry `{entry}` must read `module:function`")
@@ -49,12 +62,10 @@ def load_entry(entry: str, *, folders: Collection[str] | None = None) -> Callabl
         if not hasattr(found, part):
             raise EntryError(f"entry `{entry}` cannot be loaded: `{module_name}` has no `{function_name}`")
         found = getattr(found, part)
-        if folders is not None:
+        if folders is not None and not stands(found):
             home = found.__name__ if inspect.ismodule(found) else getattr(found, "__module__", None)
             _check_place(entry, home if isinstance(home, str) else type(found).__module__, folders)
-    if not callable(found):
-        raise EntryError(f"entry `{entry}` cannot be run: `{function_name}` is not a function")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _check_place(entry: str, module_name: str, folders: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from aos_sdk.frames import CallError
+from aos_sdk.frames import CallError, Json
 
 _RETRYABLE: Final = frozenset(
     ("unavailable", "rate-limited", "stale-facts", "still-running", "deadline-exceeded", "host-died")
@@ -32,6 +32,8 @@ class AosCallError(Exception):
         reasons: Sequence[str] = (),
         rule: str | None = None,
         approval_id: str | None = None,
+        comment: str = "",
+        suggested: Json = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -40,6 +42,8 @@ class AosCallError(Exception):
         self.reasons = tuple(reasons)
         self.rule = rule
         self.approval_id = approval_id
+        self.comment = comment
+        self.suggested = suggested
 
 
 class InvalidCall(AosCallError):
@@ -127,4 +131,6 @@ def call_failure(state: str, error: CallError | None) -> AosCallError:
         reasons=found.reasons,
         rule=found.rule,
         approval_id=found.approval_id,
+        comment=found.comment,
+        suggested=found.suggested,
     )

@@ -41,8 +41,22 @@ _LENGTH: Final = struct.Struct(">I")
 
 State: TypeAlias = Literal["performed", "failed", "refused", "unknown"]
 CallKind: TypeAlias = Literal[
-    "tool", "spawn", "children", "report", "step", "timer", "signal", "kpis", "complete", "reach"
+    "tool",
+    "spawn",
+    "children",
+    "report",
+    "step",
+    "timer",
+    "signal",
+    "kpis",
+    "complete",
+    "reach",
+    "ask",
+    "checkpoint",
+    "spans",
 ]
+CHECKPOINT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Largest checkpoint of a graph, and largest piece of what its nodes wrote since."""
 
 
 class ProtocolError(Exception):
@@ -58,6 +72,10 @@ class CallError(msgspec.Struct, frozen=True, omit_defaults=True):
     reasons: list[str] = []
     rule: str | None = None
     approval_id: str | None = None
+    comment: str = ""
+    """What the person said who denied it."""
+    suggested: Json = None
+    """The arguments to which that person would agree."""
 
 
 class Raised(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -103,10 +121,17 @@ class PassContext(msgspec.Struct, frozen=True, omit_defaults=True):
     clock: str | None = None
     generation: int = 0
     """How often the task has gone on with a fresh history."""
+    thread: str = ""
+    """The run's thread, else the task's id: under what a graph's checkpoints are kept."""
+    tools: list[str] = []
+    """Of a graph's agent: the registered tools that its lists name."""
 
 
 class Start(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
-    """Begin a pass: run `entry` (`module:function`) from its top. `History` frames of the task came before."""
+    """Begin a pass: run `entry` (`module:function`) from its top. `History` frames of the task came before.
+
+    `runtime` says what the entry names: a function, or a graph of LangGraph's that goes on at its last checkpoint.
+    """
 
     task_id: str
     token: str
@@ -114,6 +139,7 @@ class Start(msgspec.Struct, frozen=True, omit_defaults=True, tag=True):
     context: PassContext
     input: Json = None
     history: list[Recorded] = []
+    runtime: str = "python"
 
 
 class History(msgspec.Struct, frozen=True, tag=True):

@@ -22,7 +22,7 @@ import msgspec
 
 from aos_sdk.blocking import BlockingPass
 from aos_sdk.context import AsyncContext, Context
-from aos_sdk.entries import EntryError, is_asynchronous, load_entry
+from aos_sdk.entries import EntryError, is_asynchronous
 from aos_sdk.frames import (
     EXIT_PROTOCOL,
     Call,
@@ -41,6 +41,7 @@ from aos_sdk.frames import (
     Stop,
     ToolEnded,
 )
+from aos_sdk.native import load_agent
 from aos_sdk.parking import IdleSelector, ParkingPass, own_task
 from aos_sdk.replay import Pass
 from aos_sdk.shapes import raised, result_value
@@ -102,7 +103,7 @@ class Host:
     def _load(self, frame: Start) -> tuple[Callable[..., Any], bool] | None:
         """Return the function and whether it is asynchronous; an entry that cannot be loaded ends the pass."""
         try:
-            function = load_entry(frame.entry, folders=self._folders)
+            function = load_agent(frame, folders=self._folders)
         except EntryError as error:
             self._history.pop(frame.task_id, None)
             self._wire.send(Ended(frame.task_id, "raised", error=raised(error)))

@@ -9,15 +9,16 @@ hands over after `BUSY_TURNS_MAX` turns all the same.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import heapq
 import inspect
 import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar, copy_context
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
-from aos_sdk.errors import InvalidCall
+from aos_sdk.errors import InvalidCall, Suspended
 from aos_sdk.frames import CALLS_IN_FLIGHT_MAX, Call, CallKind, Ended, Json, Raised, Result, State
 from aos_sdk.replay import OpenStep, Outcome, Pass, Site
 from aos_sdk.shapes import (
@@ -34,7 +35,14 @@ from aos_sdk.shapes import (
 BUSY_TURNS_MAX: Final = 200
 """Turns of a loop that is never idle after which outcomes are handed over all the same."""
 
+T = TypeVar("T")
+
 _current: ContextVar[ParkingPass | None] = ContextVar("aos_current_pass", default=None)
+
+
+def current_pass() -> ParkingPass | None:
+    """Return the asynchronous pass that this code belongs to, in whatever thread or task of it."""
+    return _current.get()
 
 
 class ParkingPass:
@@ -68,6 +76,29 @@ class ParkingPass:
         if fresh and site.recorded is None:
             self._go(self.core.call_frame(site, arguments=arguments, options=options))
         return read_outcome(await self._outcome(site))
+
+    async def query(self, kind: CallKind, name: str, *, arguments: dict[str, Json]) -> Json:
+        """Return the answer to a call that no history holds, as things stand now; raises its `AosCallError`."""
+        site = self.core.open_query(kind, name)
+        self._go(self.core.call_frame(site, arguments=arguments, options={}))
+        return read_outcome(await self._outcome(site))
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` comes to on this pass's loop, from a thread that is not the loop's; raises what it raises.
+
+        Raises `Suspended` once the pass is over, and `RuntimeError` on the loop's own thread, which must not wait.
+        """
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is not None:
+            work.close()
+            raise RuntimeError("this thread runs a loop: await the asynchronous form instead (`ainvoke`)")
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except concurrent.futures.CancelledError:
+            raise Suspended from None
 
     async def step(
         self, name: str, function: Callable[..., object], *, args: tuple[object, ...], key: str | None

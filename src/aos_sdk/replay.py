@@ -89,6 +89,8 @@ class Pass:
         """Begin; `signal` makes what a latched call raises, `on_latch` is called once, at the latch."""
         self.start: Final = start
         self.latched: Latched | None = None
+        self.scope: Callable[[], tuple[str, ...]] = tuple
+        """What tells equal calls apart besides the steps around them: of a graph, where in it they are made."""
         self._signal = signal
         self._on_latch = on_latch
         self._lock = threading.RLock()
@@ -102,6 +104,7 @@ class Pass:
         self._step_reached: dict[str, list[tuple[str, int]]] = {}
         self._reached: list[tuple[str, int]] = []
         self._calls = 0
+        self._queries = 0
         self._next_input: Json = None
         generation = start.context.generation
         self._salt: Final = start.task_id if not generation else f"{start.task_id}#{generation}"
@@ -123,7 +126,7 @@ class Pass:
             inside = _inside.get()
             places, n = None, 0
             if key is None:
-                path = tuple(step.name for step in inside)
+                path = (*self.scope(), *(step.name for step in inside))
                 places = self._places.setdefault((path, kind, name, digest), Places())
                 n = places.take()
                 key = call_key(self._salt, path, kind=kind, name=name, digest=digest, n=n)
@@ -139,6 +142,13 @@ class Pass:
             self._sites[key, tries] = site
             self._reach(site.inside, [(key, tries)])
             return site, True
+
+    def open_query(self, kind: CallKind, name: str) -> Site:
+        """Return the site of a call that no history holds; raises the signal when latched."""
+        with self._lock:
+            self.check()
+            self._queries += 1
+            return Site(f"{kind}#{self._queries}", 0, kind, name, None, 0, ())
 
     def _check_explicit(self, key: str, call: tuple[str, str, str]) -> None:
         if not 0 < len(key) <= KEY_LENGTH_MAX:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,6 +70,16 @@ def tool_arguments(name: str, given: Mapping[str, object] | None, *, named: Mapp
         raise InvalidCall(f"argument `{twice[0]}` of tool `{name}` is given twice", slug="invalid-call")
     arguments: dict[str, Json] = plain_json({**(given or {}), **named}, f"arguments of tool `{name}`")
     return arguments
+
+
+def bound_arguments(
+    function: Callable[..., object], args: Sequence[object], *, named: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the arguments of a call by the names that `function` gives them; raises `InvalidCall` when it takes no such."""
+    try:
+        return dict(inspect.signature(function).bind(*args, **named).arguments)
+    except TypeError as error:
+        raise InvalidCall(f"`{function.__name__}` cannot be called: {error}", slug="invalid-call") from error
 
 
 def completion_arguments(

@@ -106,7 +106,7 @@ def test_an_mcp_json_becomes_a_manifest_without_its_credentials(aos: Cli, tmp_pa
     source.write_text(json.dumps(MCP_JSON))
     written = aos("init", "--from", str(source), "--folder", str(tmp_path))
     assert written.status == 0
-    assert "secrets set time-server-api-token" in written.err
+    assert "secrets set time-server-api-token" in written.out
     text = into.read_text()
     assert "s3cret" not in text + written.out + written.err
     manifest = parse_manifest(YAML(typ="safe", pure=True).load(text))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from aos.boot.addresses import url_of
 from aos.boot.config import Config
 from aos.drivers.hosts.pool import HostPool
 from aos.drivers.hosts.values import HostsConfig
@@ -42,6 +43,9 @@ def _settings(config: Config, socket_path: Path, environment: Mapping[str, str],
         recycle_bytes=config.host_keep_mb * _MEGABYTE,
         recycle_seconds=config.host_age_seconds,
         python_path=tuple(str(folder) for folder in config.agent_path),
-        variables={name: environment[name] for name in config.agent_env if name in environment},
+        variables={
+            "AOS_URL": url_of(config),
+            **{name: environment[name] for name in config.agent_env if name in environment},
+        },
         folder=config.agent_path[0] if config.agent_path and config.agent_path[0].is_dir() else None,
     )

@@ -30,12 +30,12 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "login": "people",
     "whoami": "people",
     "apply": "apply",
-    "init": "init",
     "run": "runs",
     "explain": "usage",
     "trace": "traces",
     "logs": "runs",
     "usage": "usage",
+    "init": "init",
 }
 """The module of each command that stands alone; its function bears the command's name."""
 

@@ -18,6 +18,7 @@ from aos.cli.failures import CliError, ExitStatus
 from aos.cli.manifest_files import ManifestFiles, read_manifest_files, read_manifest_text
 from aos.cli.output import STATE_STYLES, clean
 from aos.cli.session import Session, session_of
+from aos.kernel.agents import RuntimeKind
 from aos.kernel.errors import FieldError
 from aos.kernel.json import Json
 from aos.kernel.manifest.schema import manifest_schema
@@ -132,6 +133,10 @@ def _refuse(files: ManifestFiles, problems: Sequence[FieldError], *, hints: Sequ
     raise CliError("Invalid manifest", first + more, ExitStatus.USAGE, errors=located if more else (), hints=hints)
 
 
+PYTHON: Final = RuntimeKind.PYTHON.value
+_ENTRIES: Final = (PYTHON, RuntimeKind.LANGGRAPH.value)
+
+
 def check_entries(session: Session, files: ManifestFiles) -> None:
     """Raise CliError for a function that the hosts here could not import; says nothing of hosts elsewhere."""
     local = session.config.entries
@@ -144,15 +149,16 @@ def check_entries(session: Session, files: ManifestFiles) -> None:
 
 
 def _entries(document: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    """Yield the pointer and the text of every `python: module:function`."""
+    """Yield the pointer and the text of every `python: module:function` and `langgraph: module:graph`."""
     for part, inner in (("tools", ""), ("agents", "runtime")):
         items = document.get(part)
         for name, item in items.items() if isinstance(items, dict) else ():
             held = item.get(inner) if inner and isinstance(item, dict) else item
-            entry = held.get("python") if isinstance(held, dict) else None
-            if isinstance(entry, str):
-                steps = (part, name, inner, "python") if inner else (part, name, "python")
-                yield functools.reduce(pointer, steps, ""), entry
+            for kind in _ENTRIES:
+                entry = held.get(kind) if isinstance(held, dict) else None
+                if isinstance(entry, str):
+                    steps = (part, name, inner, kind) if inner else (part, name, kind)
+                    yield functools.reduce(pointer, steps, ""), entry if kind == PYTHON else f"{kind}={entry}"
 
 
 def _default_source() -> Path:

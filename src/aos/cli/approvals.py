@@ -32,6 +32,7 @@ def approve(
     context: typer.Context,
     approval: IdArgument,
     comment: Annotated[str, typer.Option("--comment", "-m", help="What you want to be kept with your answer")] = "",
+    value: Annotated[str, typer.Option("--value", metavar="JSON", help="What you answer to an agent that asks")] = "",
 ) -> None:
     """Approve an act.
 
@@ -39,7 +40,7 @@ def approve(
     """
     session = session_of(context)
     shown = session.client.get(path_to("approvals", find_id(session, APPROVALS.path, approval)))
-    answer = answer_approval(session, shown, approve=True, comment=comment)
+    answer = answer_approval(session, shown, approve=True, comment=comment, value=value)
     left = _roles_text(answer)
     said = f"your yes is kept; it still waits for {left}" if answer.get("status") == "pending" else "approved"
     session.out.say(answer, f"{said} {short(shown.get('id'))}: {act_text(shown)}")
@@ -91,7 +92,9 @@ def _present(session: Session, id: str) -> None:
         session.out.out.print(draw_approval(session, shown))
 
 
-def answer_approval(session: Session, shown: Object, *, approve: bool, comment: str = "", suggest: str = "") -> Object:
+def answer_approval(
+    session: Session, shown: Object, *, approve: bool, comment: str = "", suggest: str = "", value: str = ""
+) -> Object:
     """Send a person's answer, with the digest of what they saw."""
     body: dict[str, Any] = {"comment": comment} if comment else {}
     if approve and shown.get("digest"):
@@ -101,6 +104,11 @@ def answer_approval(session: Session, shown: Object, *, approve: bool, comment: 
             body["suggested_args"] = json.loads(suggest)
         except ValueError as error:
             raise usage_error(f"the arguments after --suggest are not JSON: {error}") from error
+    if value:
+        try:
+            body["value"] = json.loads(value)
+        except ValueError as error:
+            raise usage_error(f"what stands after --value is not JSON: {error}") from error
     return session.client.post(path_to("approvals", str(shown["id"]), "approve" if approve else "deny"), body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Annotated, Final
 
 import typer
 
-from aos.cli.failures import CliError, ExitStatus
-from aos.cli.mcp_manifest import manifest_of
+from aos.cli.failures import CliError, ExitStatus, usage_error
+from aos.cli.graph_manifest import GRAPHS, manifest_of_graphs
+from aos.cli.mcp_manifest import SERVERS, manifest_of
 from aos.cli.session import session_of
 
 _PACKAGE: Final = "aos.cli.templates"
@@ -41,36 +43,59 @@ def init(
     context: typer.Context,
     template: Annotated[Template | None, typer.Option("--template", help="Which agents to begin with")] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Or a file with `mcpServers`, as mcp.json")
+        Path | None, typer.Option("--from", metavar="FILE", help="Or a file to begin from: mcp.json, langgraph.json")
     ] = None,
     folder: Annotated[Path, typer.Option("--folder", help="Where to write; here, unless it says so")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there")] = False,
 ) -> None:
-    """Write a manifest with working agents, their tools and a readme into this folder; or one with the servers of an mcp.json.
+    """Write a manifest with working agents, their tools and a readme into this folder; or what a file of another tool becomes.
 
     The agents of a template need no code: a model leads them through sample tools, under policies and budgets that stand in
-    `aos.yaml`. A readme that is there is left as it is. Credentials of an mcp.json become secrets, by name alone; then
-    `aos mcp-servers discover` says what each server offers.
+    `aos.yaml`. A readme that is there is left as it is. Of an mcp.json the servers are taken, its credentials as secrets, by name
+    alone (then `aos mcp-servers discover` says what each offers); of a langgraph.json each graph becomes an agent.
     """
     session = session_of(context)
-    if source is not None and template is None:
-        text, secrets = manifest_of(source)
-        names = _write({"aos.yaml": text + "\n"}, folder, force=force)
-        session.out.say({"folder": str(folder), "files": names, "secrets": list(secrets)}, "wrote aos.yaml")
-        for name in secrets:
-            session.out.note(f"the credential is not in it: `aos secrets set {name}`")
-        return
-    if template is None or source is not None:
-        raise CliError("Wrong usage", "give one of --template and --from", ExitStatus.USAGE)
-    names = _write(template_files(template), folder, force=force)
+    if (template is None) == (source is None):
+        raise usage_error("say --template, or --from with a file")
+    secrets: tuple[str, ...] = ()
+    following = "give the model's key to `aos secrets set openai`"
+    if template is not None:
+        wanted = template_files(template)
+    else:
+        assert source is not None
+        text, secrets, following = _made_of(source)
+        wanted = {"aos.yaml": text}
+    names = _write(wanted, folder, force=force)
     session.out.say(
-        {"template": template.value, "folder": str(folder), "files": names},
-        f"wrote {', '.join(names)}; next: give the model's key to `aos secrets set openai`, then `aos apply`",
+        {
+            "template": template.value if template else None,
+            "folder": str(folder),
+            "files": names,
+            "secrets": list(secrets),
+        },
+        f"wrote {', '.join(names)}; next: {following}, then `aos apply`",
     )
 
 
-def _write(wanted: dict[str, str], folder: Path, *, force: bool) -> list[str]:
+def _made_of(source: Path) -> tuple[str, tuple[str, ...], str]:
+    """Return the manifest that a file becomes, the secrets to be set, and what a person does next; raise CliError."""
+    try:
+        said = json.loads(source.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CliError("Not read", f"`{source}` is no file of JSON: {error}", ExitStatus.USAGE) from error
+    if isinstance(said, dict) and GRAPHS in said:
+        return manifest_of_graphs(source), (), "say which tools and models each may use"
+    if isinstance(said, dict) and SERVERS in said:
+        text, secrets = manifest_of(source)
+        told = " and ".join(f"`aos secrets set {name}`" for name in secrets)
+        return f"{text}\n", secrets, told or "look at what each server is started with"
+    detail = f"`{source}` has neither `{SERVERS}`, as an mcp.json, nor `{GRAPHS}`, as a langgraph.json"
+    raise CliError("Not read", detail, ExitStatus.USAGE)
+
+
+def _write(given: dict[str, str], folder: Path, *, force: bool) -> list[str]:
     """Write files into a folder and return their names; raise CliError where one is there already."""
+    wanted = dict(given)
     if (folder / "README.md").exists() and not force:
         wanted.pop("README.md", None)
     there = [name for name in wanted if (folder / name).exists()]

@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 from aos.cli.client import Object
 from aos.cli.failures import CliError, ExitStatus
 
+SERVERS: Final = "mcpServers"
+"""What an mcp.json holds: servers by name."""
 _SECRETIVE: Final = re.compile(r"(token|key|secret|password|passwd|credential|authorization|auth)", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"\$\{(?:env:|input:)?[^}]*\}")
 _NO_NAME: Final = re.compile(r"[^a-z0-9]+")
@@ -41,9 +43,9 @@ def manifest_of(path: Path) -> tuple[str, tuple[str, ...]]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CliError("Not read", f"`{path}` is no file of JSON: {error}", ExitStatus.USAGE) from error
-    servers = document.get("mcpServers") if isinstance(document, dict) else None
+    servers = document.get(SERVERS) if isinstance(document, dict) else None
     if not isinstance(servers, dict) or not servers:
-        detail = f"`{path}` has no `mcpServers`, an object of servers by name"
+        detail = f"`{path}` has no `{SERVERS}`, an object of servers by name"
         raise CliError("Not read", detail, ExitStatus.USAGE)
     secrets: list[str] = []
     hosts: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -60,6 +60,7 @@ def draw_tree(root: Mapping[str, Any] | None, *, empty: str) -> RenderableType:
         return Text(empty, style="dim")
     tree = Tree(_line(_plain(root)), guide_style="dim")
     _grow(tree, root, depth=0)
+    _grow_spans(tree, root.get("spans") or [])
     return tree
 
 
@@ -71,6 +72,20 @@ def _grow(branch: Tree, node: Mapping[str, Any], *, depth: int) -> None:
         twig = branch.add(_line(_plain(child)))
         if depth < DEPTH_MAX:
             _grow(twig, child, depth=depth + 1)
+
+
+def _grow_spans(tree: Tree, spans: Sequence[Mapping[str, Any]]) -> None:
+    """Add what agents' own code said that it did, apart from what is recorded."""
+    if not spans:
+        return
+    evidence = tree.add(Text("seen by the agents' own code (evidence, no record)", style="dim"))
+    branches: dict[str, Tree] = {}
+    for span in spans:
+        above = branches.get(str(span.get("parent")), evidence)
+        line = Text(clean(f"{span.get('kind')}:{span.get('name')}"), style="dim")
+        if span.get("error"):
+            line.append(f"  {clean(span['error'])}", style=STATE_STYLES.get("failed", ""))
+        branches[str(span.get("id"))] = above.add(line)
 
 
 def _plain(node: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -38,6 +38,7 @@ from aos.operations.agents import (
     show_agent,
 )
 from aos.operations.budgets import change_budget, create_budget
+from aos.operations.coverage import show_coverage
 from aos.operations.documents import Fields, agent_document, refuse_fields
 from aos.operations.idempotency import Reply
 from aos.operations.registry_records import Edit
@@ -74,7 +75,8 @@ class Agent(Endpoint):
     @operation("show_agent", "Show an agent", answer="Agent")
     def get(self, request: Request, key: str) -> HttpResponse:
         actor = self.actor(request)
-        return json_response(wire.agent(show_agent(actor, key), actor.organization_id))
+        found = show_agent(actor, key)
+        return json_response(wire.agent(found, actor.organization_id, show_coverage(actor, found.id)))
 
     @operation("change_agent", "Give an agent a new version", answer="Agent", body="AgentPatch")
     def patch(self, request: Request, key: str) -> HttpResponse:

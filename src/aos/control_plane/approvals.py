@@ -63,7 +63,7 @@ class Approve(Answering):
     )
     def post(self, request: Request, id: str) -> HttpResponse:
         body: Any = read_fields(request._request, APPROVE)
-        given = AnswerGiven(Answer.APPROVE, body.get("comment", ""), body["digest"])
+        given = AnswerGiven(Answer.APPROVE, body.get("comment", ""), body["digest"], value=body.get("value"))
         return self.answer(request, id, given)
 
 

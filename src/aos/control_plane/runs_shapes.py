@@ -81,8 +81,11 @@ APPROVE: Final[Schema] = closed(
     {
         "comment": {"type": "string", "maxLength": 4_000},
         "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "The digest of what you saw"},
+        "value": {
+            "description": "What you answer to an agent that asks (`ask:NAME`); without one it is told that you agree"
+        },
     },
-    optional=("comment",),
+    optional=("comment", "value"),
 )
 DENY: Final[Schema] = closed(
     {
@@ -154,7 +157,25 @@ def run_components() -> dict[str, Schema]:
         "ModelChoice": closed(_model_choice()),
         "Trace": closed({"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "next": maybe(TEXT)}),
         "Tree": closed(
-            {"id": UUID, "run": maybe(ref("Run")), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}
+            {
+                "id": UUID,
+                "run": maybe(ref("Run")),
+                "actions": list_of(ref("Action")),
+                "tasks": list_of(ref("TreeNode")),
+                "spans": {**list_of(ref("Span")), "description": "What agents' own code says that it did: evidence"},
+            }
+        ),
+        "Span": closed(
+            {
+                "id": TEXT,
+                "parent": maybe(TEXT),
+                "task": TEXT,
+                "kind": TEXT,
+                "name": TEXT,
+                "started_at": INSTANT,
+                "ended_at": INSTANT,
+                "error": maybe(TEXT),
+            }
         ),
         "TreeNode": closed({"task": ref("Task"), "actions": list_of(ref("Action")), "tasks": list_of(ref("TreeNode"))}),
         **_usage(),

@@ -5,6 +5,7 @@ The schemas of `runs_shapes` describe exactly this. A digest is hexadecimal; wha
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from aos.control_plane.wire import Shown, instant, money
@@ -267,6 +268,10 @@ def tree(found: Tree) -> Shown:
         "run": None if found.run is None else run(found.run),
         "actions": [action(each) for each in found.actions],
         "tasks": [_node(node) for node in found.tasks],
+        "spans": [
+            {**dataclasses.asdict(each), "started_at": instant(each.started_at), "ended_at": instant(each.ended_at)}
+            for each in found.spans
+        ],
     }
 
 

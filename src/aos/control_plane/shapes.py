@@ -148,6 +148,7 @@ _AGENT_COLUMNS: Final[Schema] = {
     "version": NUMBER,
     "draft_version": maybe(NUMBER),
     "identity": closed({"id": TEXT, "keys": list_of(ref("IdentityKey"))}),
+    "coverage": {**maybe(ref("Coverage")), "description": "Of a graph: how much of what it does passes the gate"},
     **MADE,
 }
 _WIRE_WORKFLOW: Final[Schema] = {"description": TEXT, "input": {}, "output": {}, "tasks": ANY_OBJECT}
@@ -216,6 +217,15 @@ def _registry_components() -> dict[str, Schema]:
         "AgentNew": new_of("agents", public_key=_JWK, proof={**TEXT, "description": PROOF_TEXT}),
         "AgentPatch": patch_of("agents"),
         "Agent": _shown("agents", **_AGENT_COLUMNS),
+        "Coverage": closed(
+            {
+                "told": TEXT,
+                "passes": NUMBER,
+                **dict.fromkeys(
+                    ("models", "models_governed", "tools", "tools_governed", "framework_own"), list_of(TEXT)
+                ),
+            }
+        ),
         "IdentityKey": closed({"id": UUID, "thumbprint": TEXT, "public_key": _JWK, "proved_at": INSTANT}),
         "AgentRegistered": _shown(
             "agents",

@@ -21,6 +21,7 @@ from aos.kernel.policy.values import Rule
 from aos.operations.agent_keys import AddedKey, AgentKey, ApiKey
 from aos.operations.agents import AgentDetail, AgentVersion
 from aos.operations.budgets import BudgetDetail
+from aos.operations.coverage import Coverage
 from aos.operations.credentials import Secret
 from aos.operations.departments import Department
 from aos.operations.documents import (
@@ -103,8 +104,8 @@ def _money_text(value: Json, at: str) -> str:
     return f"{value['amount']} {value['currency']}"
 
 
-def agent(detail: AgentDetail, organization_id: UUID) -> Shown:
-    """Show an agent."""
+def agent(detail: AgentDetail, organization_id: UUID, coverage: Coverage | None = None) -> Shown:
+    """Show an agent, and where it is looked at by itself, how much of what it does passes the gate."""
     return {
         "id": detail.id,
         "name": detail.spec.name,
@@ -127,6 +128,19 @@ def agent(detail: AgentDetail, organization_id: UUID) -> Shown:
         "created_at": instant(detail.created_at),
         "updated_at": instant(detail.updated_at),
         "retired_at": instant(detail.retired_at),
+        "coverage": None if coverage is None else _coverage(coverage),
+    }
+
+
+def _coverage(found: Coverage) -> Shown:
+    return {
+        "told": found.told,
+        "passes": found.passes,
+        "models": list(found.models),
+        "models_governed": list(found.models_governed),
+        "tools": list(found.tools),
+        "tools_governed": list(found.tools_governed),
+        "framework_own": list(found.own),
     }
 
 

@@ -28,6 +28,7 @@ class ActKind(StrEnum):
     DELEGATE = "delegate"
     RUN = "run"
     MESSAGE = "message"
+    ASK = "ask"
 
 
 class ActionState(StrEnum):

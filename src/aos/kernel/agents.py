@@ -48,8 +48,14 @@ class RuntimeKind(StrEnum):
     LLM = "llm"
     A2A = "a2a"
     HTTP = "http"
+    LANGGRAPH = "langgraph"
     WORK = "work"
     """The agent itself, outside AOS: it fetches its tasks and answers them."""
+
+    @property
+    def is_graph(self) -> bool:
+        """Say whether its passes go on at a checkpoint of their own rather than from the top."""
+        return self is RuntimeKind.LANGGRAPH
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,12 @@ class Forbidden(AosError):
     slug, title, status, grpc = "forbidden", "Not permitted", 403, "PERMISSION_DENIED"
 
 
+class RefusedAgain(AosError):
+    """An agent was refused the same act again and again in one attempt; its task is ended."""
+
+    slug, title, status, grpc = "refused-again", "Refused again and again", 403, "PERMISSION_DENIED"
+
+
 class BudgetSpent(AosError):
     """A budget on the way from the act to the organization has no room for the hold."""
 

@@ -54,6 +54,14 @@ ERROR_NAMES_MAX: Final = 100
 ATTEMPTS_MAX: Final = 100
 CLAIMS_MAX: Final = 10
 """Claims of one task before it counts as poison: a killed process leaves no failure to count."""
+CHECKPOINTS_PER_THREAD_MAX: Final = 5_000
+"""Checkpoints that a graph keeps under one thread; past it the thread takes no more."""
+CHECKPOINTS_LISTED_MAX: Final = 100
+SPANS_PER_CALL_MAX: Final = 200
+SPANS_PER_RUN_MAX: Final = 10_000
+"""Spans that agents' own code may leave with one run; what comes after is not kept."""
+REFUSALS_ALIKE_MAX: Final = 5
+"""How often one pass may be refused the same act: an agent that asks again and again is ended."""
 HISTORY_CALLS_MAX: Final = 10_000
 """Calls of a task before it must go on with a fresh history: every pass reads all of them."""
 SLEEP_SECONDS_MAX: Final = 10 * 366 * 86_400

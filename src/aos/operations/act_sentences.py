@@ -35,6 +35,7 @@ _OTHERS: Final[Mapping[str, str]] = {
     ActKind.DELEGATE: "hand a task to",
     ActKind.RUN: "start a run of",
     ActKind.MESSAGE: "send a message to",
+    ActKind.ASK: "ask a person about",
 }
 _PAYEES: Final = ("payee", "vendor_name", "vendor", "beneficiary", "recipient", "creditor", "name")
 _PLACES: Final = ("iban", "account", "account_number", "to", "address", "email", "url")

@@ -84,6 +84,7 @@ class Approvals:
         comment: str = "",
         digest: str | None = None,
         suggested_args: Json = None,
+        value: Json = None,
     ) -> Approval:
         """Answer an approval, exactly once, and return it: still pending where another role must say yes as well.
 
@@ -92,9 +93,13 @@ class Approvals:
         """
         found = await self.load_approval(actor.organization_id, approval_id)
         _check_answer(actor, found, answer, comment=comment, digest=digest)
+        if value is not None and not found.act.startswith(f"{ActKind.ASK}:"):
+            raise InvalidRequest(
+                "only what an agent asks is answered with a `value`; this is an act that it wants to do"
+            )
         facts = await self._facts.of(actor.organization_id)
         status = "approved" if answer is Answer.APPROVE else "denied"
-        content = self._content(status, comment, suggested_args, facts)
+        content = self._content(status, comment, suggested_args, value=value, facts=facts)
         row = SettleRow(
             n=0,
             organization_id=actor.organization_id,
@@ -174,14 +179,18 @@ class Approvals:
 
         return await self._database.write(work)
 
-    def _content(self, status: str, comment: str, suggested: Json, facts: OrganizationFacts) -> Sealed | None:
-        if not comment and suggested is None:
+    def _content(
+        self, status: str, comment: str, suggested: Json, *, value: Json, facts: OrganizationFacts
+    ) -> Sealed | None:
+        if not comment and suggested is None and value is None:
             return None
         told: dict[str, Json] = {"comment": comment}
         if status == "denied":
             told["detail"] = f"a person denied it: {comment}"
         if suggested is not None:
             told["suggested_args"] = suggested
+        if value is not None:
+            told["value"] = value
         return seal(told, "answer", facts, self._drivers)
 
     def _answered(self, actor: Actor, found: Approval, answer: Answer, content: Sealed | None) -> Record:

@@ -24,6 +24,7 @@ from aos.kernel.errors import (
     InvalidRequest,
     NotFound,
     RateLimited,
+    RefusedAgain,
     StaleClaim,
     StillRunning,
     TooLarge,
@@ -32,7 +33,10 @@ from aos.kernel.errors import (
 from aos.kernel.json import Json
 from aos.kernel.limits import NAME_LENGTH_MAX, TASKS_PER_SPAWN_MAX
 from aos.kernel.workflow.states import FINAL, TaskState
+from aos.operations.agent_spans import AgentSpans
+from aos.operations.asks import Asks
 from aos.operations.authenticate import claim_stands
+from aos.operations.checkpoints import Checkpoints
 from aos.operations.contents import open_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
@@ -90,6 +94,9 @@ class Calls:
         self.held: set[UUID] = set()
         """Claims whose passes end at their next call, since their runs are paused."""
         self._spawns = Spawns(database, facts, acts, drivers)
+        self._asks = Asks(database, facts, gate, drivers)
+        self._checkpoints = Checkpoints(database, facts, drivers)
+        self._spans = AgentSpans(database, drivers)
 
     async def answer(self, state: PassState, call: Call) -> Result:
         """Answer one call of a pass, once it is recorded or must wait.
@@ -102,9 +109,11 @@ class Calls:
             state.is_held = True
             return Result(call.task_id, call.call_id, "waiting")  # a step has been done: it is kept first
         try:
+            if call.kind == "checkpoint" or call.kind == "spans":
+                return await self._unrecorded(state, call)
             state.count_call()
             match call.kind:
-                case "tool":
+                case "tool" | "ask":
                     return await self._tool(state, call)
                 case "spawn":
                     return await self._spawn(state, call)
@@ -121,15 +130,11 @@ class Calls:
                     return await self._timer(state, call)
                 case "signal":
                     return await self._signal(state, call)
-                case "kpis":
-                    return await self._kpi_values(state, call)
+                case "kpis" | "reach":
+                    return await self._reading(state, call)
                 case "complete":
                     return await self._complete(state, call)
-                case "reach":
-                    facts = await self._facts.of(state.task.organization_id)
-                    found = reach_of(state.principal, state.agent, facts, model=call.name)
-                    return await self._keep_reading(state, call, found, facts)
-        except (RateLimited, StaleClaim, StillRunning, Unavailable):
+        except (RateLimited, RefusedAgain, StaleClaim, StillRunning, Unavailable):
             raise
         except AosError as error:
             return self._not_performed(state, call, "failed", error.slug, detail=error.detail, reasons=error.reasons)
@@ -140,14 +145,33 @@ class Calls:
         await self._spawns.drain()
 
     async def _tool(self, state: PassState, call: Call) -> Result:
+        if call.kind == "ask":
+            question = self._act(state, call, ActKind.ASK, call.arguments)
+            return self._result(state, call, await self._asks.ask(question))
         act = self._act(state, call, ActKind.TOOL, call.arguments)
         return self._result(state, call, await self._in_turn(act))
+
+    async def _reading(self, state: PassState, call: Call) -> Result:
+        if call.kind == "kpis":
+            return await self._kpi_values(state, call)
+        facts = await self._facts.of(state.task.organization_id)
+        found = reach_of(state.principal, state.agent, facts, model=call.name)
+        return await self._keep_reading(state, call, found, facts)
+
+    async def _unrecorded(self, state: PassState, call: Call) -> Result:
+        """Answer a call that no history holds."""
+        value = None
+        if call.kind == "checkpoint":
+            value = await self._checkpoints.answer(state, call)
+        else:
+            await self._spans.keep(state, call)
+        return Result(call.task_id, call.call_id, "performed", value=value, seq=state.next_seq())
 
     async def _complete(self, state: PassState, call: Call) -> Result:
         if self._models is None:
             raise Unavailable("this process asks no models")
         body = msgspec.json.encode({"model": call.name, **call.arguments})
-        asked = read_ask(Dialect.CHAT, body)
+        asked = read_ask(_dialect(call), body)
         key, clock = CallKey(call.key, call.tries), state.task.run.clock(self._facts.now())
         digest = hashlib.sha256(body).hexdigest()
         done = await self._models.make(ModelCall(state.principal, asked, body, digest, call=key, clock=clock))
@@ -313,6 +337,8 @@ class Calls:
         return Act(state.principal, kind, call.name, arguments, call=CallKey(call.key, call.tries), clock=clock)
 
     def _result(self, state: PassState, call: Call, done: Recorded | Pending | Refused) -> Result:
+        if isinstance(done, Refused):
+            state.count_refusal(call.kind, call.name, call.arguments)
         match done:
             case Recorded(state=ActionState.PERFORMED, value=value):
                 return Result(call.task_id, call.call_id, "performed", value=value, seq=state.next_seq())
@@ -330,6 +356,14 @@ class Calls:
     ) -> Result:
         told = told_error(error or outcome, detail, reasons)
         return Result(call.task_id, call.call_id, outcome, error=told, seq=state.next_seq())  # type: ignore[arg-type]
+
+
+def _dialect(call: Call) -> Dialect:
+    """Return the dialect in which a question to a model is written; raise InvalidRequest for one that answers no question."""
+    named = call.options.get("dialect", Dialect.CHAT.value)
+    if named not in (Dialect.CHAT.value, Dialect.RESPONSES.value, Dialect.MESSAGES.value, Dialect.EMBEDDINGS.value):
+        raise InvalidRequest(f"there is no dialect `{str(named)[:40]}`")
+    return Dialect(named)
 
 
 def _joined(call: Call, number: int) -> int:

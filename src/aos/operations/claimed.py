@@ -32,6 +32,7 @@ class ClaimedRun:
     tasks_total: int
     goal_content_id: UUID | None
     input_content_id: UUID | None
+    thread: str | None = None
 
     def clock(self, now: datetime) -> datetime | None:
         """Return the run's own time at the database's `now`, None where it carries no clock."""
@@ -70,6 +71,11 @@ class ClaimedTask:
     run: ClaimedRun
     lane: UUID = NO_LANE
     generation: int = 0
+
+    @property
+    def thread(self) -> str:
+        """Return under what its agent's checkpoints are kept: the run's thread, else its own id."""
+        return self.run.thread or str(self.id)
 
     @property
     def is_fan(self) -> bool:
@@ -139,6 +145,7 @@ def claimed_task(row: Mapping[str, Any]) -> ClaimedTask:
             tasks_total=row["tasks_total"],
             goal_content_id=row["goal_content_id"],
             input_content_id=row["run_input_content_id"],
+            thread=row["run_thread"],
         ),
         lane=row["lane"],
         generation=row["generation"],

@@ -106,6 +106,8 @@ def _recorded(permit: Permit, outcome: ToolOutcome, state: ActionState) -> Recor
 
 def _charges(permit: Permit, outcome: ToolOutcome, facts: OrganizationFacts) -> list[Charge]:
     settings = facts.settings
+    if permit.act.kind is ActKind.ASK:
+        return []  # a person's answer is no call of anything
     lines: tuple[Line, ...] = outcome.lines
     if not lines:
         price = permit.price if permit.price is not None and outcome.sent else Money(0, settings.currency)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from aos.kernel.json import Json
 from aos.kernel.tools import Repeat, Tool
 from aos.kernel.workflow.passes import CallRecord, CallState, history_of, history_tries
@@ -109,7 +111,10 @@ def call_error(row: Mapping[str, Any], value: Json) -> CallError:
     """Return why a recorded call was not performed, from its row and its opened outcome."""
     detail, reasons = told_of(value)
     kept = value.get("code") if row["action_id"] is None and isinstance(value, dict) else None
-    return told_error(str(row["error_code"] or kept or row["state"]), detail, reasons)
+    told = told_error(str(row["error_code"] or kept or row["state"]), detail, reasons)
+    if not isinstance(value, dict) or "comment" not in value:
+        return told
+    return msgspec.structs.replace(told, comment=str(value["comment"]), suggested=value.get("suggested_args"))
 
 
 def told_error(slug: str, detail: str, reasons: Sequence[str] = ()) -> CallError:

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
-from aos.kernel.agents import Agent
+from aos.kernel.acts import ActKind
+from aos.kernel.agents import Agent, RuntimeKind
 from aos.kernel.json import Json
+from aos.kernel.policy.permissions import permits
 from aos.kernel.workflow.passes import CallRecord, Chances
 from aos.operations.claimed import ClaimedTask
 from aos.operations.drivers import Drivers
@@ -46,6 +48,8 @@ def start_frame(
         objectives=msgspec.to_builtins(agent.objectives),
         labels=dict(task.run.labels),
         clock=clock.isoformat() if clock is not None else None,
+        thread=task.thread,
+        tools=_tools_of(agent, facts) if is_graph(agent) else [],
     )
     return Start(
         task_id=str(task.id),
@@ -54,7 +58,18 @@ def start_frame(
         context=context,
         input=value,
         history=pass_history(task, calls, keys, drivers=drivers) if calls else [],
+        runtime=agent.runtime.kind if agent.runtime is not None else RuntimeKind.PYTHON,
     )
+
+
+def is_graph(agent: Agent) -> bool:
+    """Say whether an agent's passes go on at a checkpoint of their own."""
+    return agent.runtime is not None and RuntimeKind(agent.runtime.kind).is_graph
+
+
+def _tools_of(agent: Agent, facts: OrganizationFacts) -> list[str]:
+    """Return the names of the tools that the agent's own lists permit."""
+    return [name for name, tool in facts.tools.items() if permits(agent, ActKind.TOOL, name=name, tool=tool)]
 
 
 def seconds_left(task: ClaimedTask, now: datetime) -> float | None:

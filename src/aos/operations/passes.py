@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,9 +10,10 @@ from itertools import count
 from uuid import UUID, uuid5
 
 from aos.kernel.agents import Agent
-from aos.kernel.errors import TooLarge
+from aos.kernel.errors import RefusedAgain, TooLarge
 from aos.kernel.identity import Principal
-from aos.kernel.limits import HISTORY_CALLS_MAX
+from aos.kernel.json import Json, canonical_json
+from aos.kernel.limits import HISTORY_CALLS_MAX, REFUSALS_ALIKE_MAX
 from aos.operations.claimed import ClaimedTask
 
 SEQ_START = 1 << 62
@@ -70,11 +72,19 @@ class PassState:
     wake_at: datetime | None = None
     is_held: bool = False
     """Whether a call was put off since the run is paused: the next pass begins as soon as it goes on."""
+    _refusals: dict[bytes, int] = field(default_factory=dict)
     _seq: count[int] = field(default_factory=lambda: count(SEQ_START))
 
     def next_seq(self) -> int:
         """Return the place of the next outcome in this pass."""
         return next(self._seq)
+
+    def count_refusal(self, kind: str, name: str, arguments: Json) -> None:
+        """Count a refused act; raise RefusedAgain where the pass was refused the very same too often."""
+        digest = hashlib.sha256(canonical_json([kind, name, arguments])).digest()
+        self._refusals[digest] = times = self._refusals.get(digest, 0) + 1
+        if times >= REFUSALS_ALIKE_MAX:
+            raise RefusedAgain(f"{kind} `{name}` was refused {times} times alike, and asked for again and again")
 
     def count_call(self) -> None:
         """Count a call; raise TooLarge where the history has as many as it may."""

@@ -16,6 +16,8 @@ def may_repeat(act: Act, tool: Tool | None) -> bool:
     """
     if act.kind is ActKind.MODEL:
         return act.call is not None
+    if act.kind is ActKind.ASK:
+        return True
     return tool is not None and tool.repeat is not Repeat.NEVER
 
 

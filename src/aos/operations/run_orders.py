@@ -44,6 +44,8 @@ class AnswerGiven:
     comment: str = ""
     digest: str | None = None
     suggested_args: Json = None
+    value: Json = None
+    """What an agent that asked is told; of no other act."""
 
 
 async def order_run(hot: Hot, actor: Actor, request: RunRequest) -> RunStarted | Pending:
@@ -147,6 +149,7 @@ async def answer_approval(hot: Hot, actor: Actor, approval_id: UUID, *, given: A
         comment=given.comment,
         digest=given.digest,
         suggested_args=given.suggested_args,
+        value=given.value,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -18,10 +19,12 @@ from aos.operations.drivers import Drivers
 from aos.operations.pages import Page, PageQuery, refuse
 from aos.operations.registry_records import reading
 from aos.operations.run_views import RunView, TaskView, find_run, find_runs, find_tasks
+from aos.store.cold.connection import run_sql
 
 TRACE_ACTIONS_MAX: Final = 2_000
 """Actions on one page of a trace."""
 TRACE_ACTIONS_DEFAULT: Final = 500
+TREE_SPANS_MAX: Final = 1_000
 TREE_NODES_MAX: Final = 5_000
 """Tasks, and actions, that one tree may hold; a larger run is read as a trace, page by page."""
 
@@ -45,6 +48,20 @@ class TreeNode:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanView:
+    """One span that an agent's code left with the run; `task` is the id of its task."""
+
+    id: str
+    parent: str | None
+    task: str
+    kind: str
+    name: str
+    started_at: datetime
+    ended_at: datetime
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tree:
     """A run as a tree; `actions` are the run's own, outside of any task."""
 
@@ -52,6 +69,8 @@ class Tree:
     run: RunView | None
     actions: tuple[ActionView, ...]
     tasks: tuple[TreeNode, ...]
+    spans: tuple[SpanView, ...] = ()
+    """What agents' own code said that it did: evidence, beside the record and no part of it."""
 
 
 def list_traces(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[RunView]:
@@ -80,6 +99,7 @@ def show_tree(drivers: Drivers, actor: Actor, id: UUID) -> Tree:
         run = _run_of(actor, id)
         actions = find_actions(drivers, actor, trace_of, **({"run": id} if run is not None else {"id": id}))
         tasks: Page[TaskView] = find_tasks(drivers, actor, id, limit=TREE_NODES_MAX) if run is not None else Page(())
+        spans = _spans_of(actor, id) if run is not None else ()
     if run is None and not actions.items:
         raise NotFound(f"there is no trace `{id}`: give the id of a run, or of an action")
     if actions.next or tasks.next:
@@ -89,6 +109,25 @@ def show_tree(drivers: Drivers, actor: Actor, id: UUID) -> Tree:
         run=run,
         actions=tuple(action for action in actions.items if action.task_id is None or run is None),
         tasks=_nest(tasks.items, actions.items),
+        spans=spans,
+    )
+
+
+def _spans_of(actor: Actor, run_id: UUID) -> tuple[SpanView, ...]:
+    """Return the spans of a run, the first of them where there are more than `TREE_SPANS_MAX`."""
+    where = {"organization_id": actor.organization_id, "run_id": run_id, "limit": TREE_SPANS_MAX}
+    return tuple(
+        SpanView(
+            id=row["span_id"].hex(),
+            parent=row["parent_span_id"].hex() if row["parent_span_id"] else None,
+            task=str(row["attributes"].get("aos.task", "")),
+            kind=str(row["attributes"].get("kind", "")),
+            name=row["name"],
+            started_at=row["started_at"],
+            ended_at=row["ended_at"],
+            error=row["attributes"].get("error"),
+        )
+        for row in run_sql("list_run_spans", where)
     )
 
 

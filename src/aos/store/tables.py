@@ -31,6 +31,8 @@ TENANT_TABLES: Final = frozenset({
     "budget",
     "budget_account",
     "call",
+    "checkpoint",
+    "checkpoint_write",
     "concurrency_limit",
     "content",
     "data_key",

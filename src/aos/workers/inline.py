@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 
 from aos.workers.runners import OnCall
 from aos_sdk.context import AsyncContext
-from aos_sdk.entries import EntryError, is_asynchronous, load_entry
+from aos_sdk.entries import EntryError, is_asynchronous
 from aos_sdk.frames import Call, Ended, Raised, Start
+from aos_sdk.native import load_runtime
 from aos_sdk.parking import ParkingPass
 from aos_sdk.replay import Outcome, Pass, Site
 
@@ -42,7 +43,7 @@ class InlineRunner:
     ) -> Ended | TimedOut:
         """Run one pass on this loop."""
         try:
-            function = _function(start.entry)
+            function = _function(start.entry, start.runtime)
         except EntryError as error:
             return Ended(start.task_id, "raised", error=Raised("EntryError", str(error)))
         return await run_here(function, start, on_call, timeout_seconds=timeout_seconds)
@@ -120,8 +121,8 @@ class _InlinePass(ParkingPass):
 
 
 @lru_cache(maxsize=1_024)
-def _function(entry: str) -> Callable[[AsyncContext], Coroutine[Any, Any, object]]:
-    function = load_entry(entry)
+def _function(entry: str, runtime: str) -> Callable[[AsyncContext], Coroutine[Any, Any, object]]:
+    function = load_runtime(runtime, entry, folders=None)
     if not is_asynchronous(function):
         raise EntryError(f"entry `{entry}` runs inline and must be a coroutine function (`async def`)")
     return function

@@ -14,7 +14,7 @@ ELSEWHERE: Final = frozenset({RuntimeKind.A2A, RuntimeKind.HTTP})
 OnCall: TypeAlias = Callable[[Call], Awaitable[Result]]
 
 LLM_ENTRY: Final = "aos_sdk.llm:run"
-_HOSTED: Final = frozenset({RuntimeKind.PYTHON.value, RuntimeKind.LLM.value})
+_HOSTED: Final = frozenset({RuntimeKind.PYTHON.value, RuntimeKind.LLM.value, RuntimeKind.LANGGRAPH.value})
 """The kinds whose functions run in hosts, or in the worker itself."""
 
 

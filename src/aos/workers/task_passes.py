@@ -10,7 +10,7 @@ import logging
 from contextlib import suppress
 
 from aos.kernel.agents import Agent, AgentStatus, RuntimeKind
-from aos.kernel.errors import AosError, Conflict, Unavailable
+from aos.kernel.errors import AosError, Conflict, RefusedAgain, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.money import parse_money
 from aos.kernel.workflow.passes import (
@@ -44,7 +44,7 @@ from aos.operations.facts import OrganizationFacts
 from aos.operations.inputs import call_records, task_input, task_values
 from aos.operations.nested import Begun, StillOpen
 from aos.operations.orchestration import Orchestration
-from aos.operations.pass_frames import chances_of, seconds_left, start_frame
+from aos.operations.pass_frames import chances_of, is_graph, seconds_left, start_frame
 from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
 from aos.operations.starts import AskedFirst, NotStarted, Started
 from aos.operations.task_budgets import open_task_budget
@@ -233,7 +233,7 @@ class TaskPasses:
         end, reached = await self._pass_end(state, start)
         pass_ms = round((ticker.seconds() - began) * 1_000)
         divergent: list[CallRecord] = []
-        if calls and reached is not None:
+        if calls and reached is not None and not is_graph(agent):  # a graph leaves out what lies before its checkpoint
             divergent = divergent_calls(list(calls), reached, first_attempt=task.first_attempt)
         verdict = judge_pass(end, self._chances(task, facts), claims=task.claims, divergent=divergent)
         match verdict:
@@ -259,7 +259,10 @@ class TaskPasses:
                 return Failed(TIMED_OUT, f"the attempt took longer than {task.work.timeout_seconds:g} s"), None
             left = of_attempt if left is None else min(left, of_attempt)
         runner = self._runners.runner_of(state.agent)
-        ended = await runner.run_pass(start, lambda call: self._do.calls.answer(state, call), timeout_seconds=left)
+        try:
+            ended = await runner.run_pass(start, lambda call: self._do.calls.answer(state, call), timeout_seconds=left)
+        except RefusedAgain as error:
+            return Failed(error.slug, error.detail, final=True), None
         if isinstance(ended, Ended):
             return _end_of(ended), list(ended.reached)
         return _end_of_died(ended), None

@@ -19,6 +19,10 @@ def runtime_schema() -> dict[str, Json]:
             "llm": llm_schema(),
             "a2a": a2a_runtime_schema(),
             "http": http_runtime_schema(),
+            "langgraph": {
+                "$ref": "#/$defs/entry",
+                "description": "A LangGraph, LangChain or DeepAgents graph, or its factory",
+            },
             "work": work_schema(),
             "inline": {
                 "type": "boolean",

@@ -21,7 +21,7 @@ from aos.kernel.identity import PrincipalKind
 from aos.kernel.limits import RULES_MAX, RULES_PER_ACT_MAX
 from aos.kernel.policy.compile import CompiledRule, broken_rule, compile_rule
 from aos.kernel.policy.facts import ROOTS, Reader
-from aos.kernel.policy.permissions import glob_matches, permission_rules, role_rules
+from aos.kernel.policy.permissions import ask_rules, glob_matches, permission_rules, role_rules
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.tools import Effect, Tool
 
@@ -95,6 +95,8 @@ class PolicySet:
     def _find(self, act: Act, *, agent: Agent | None, tool: Tool | None) -> ActRules:
         actor = act.principal.actor
         own = permission_rules(agent) if agent is not None else role_rules(act.principal)
+        if act.kind is ActKind.ASK and agent is not None:
+            own = (*own, *ask_rules())
         name = actor.name if agent is None else agent.name
         met = [rule for rule in self.candidates(act.action) if _meets_actor(rule, agent, name=name, kind=actor.kind)]
         met += own

@@ -12,6 +12,8 @@ what no rule allows is denied. `purpose:NAME` among its models permits the model
     built-in/narrowed               the agent that spawned this sub-agent lacks the permission itself
     built-in/delegation-depth       the chain is as long as it may be
 
+Every agent may ask a person (`ask:NAME`), which `built-in/ask-a-person` escalates whatever else holds.
+
 People and schedules have no lists: `MAY_BY_ROLE` is all that is allowed to them without a policy.
 """
 
@@ -27,7 +29,7 @@ from aos.kernel.acts import Act, ActKind
 from aos.kernel.agents import Agent, AgentStatus, AgentType
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.limits import DELEGATION_DEPTH_MAX
-from aos.kernel.policy.values import Matched, Outcome, Rule, RuleSource
+from aos.kernel.policy.values import Approvers, Matched, Outcome, Rule, RuleSource
 from aos.kernel.tools import Effect, Tool
 
 MAY_BY_ROLE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,6 +45,8 @@ runs, which cost money too, may try a model: budgets and policies count for them
 """
 
 
+ASK_SECONDS: Final = 7 * 86_400
+"""How long a question to a person stands."""
 PURPOSE_PREFIX: Final = "purpose:"
 """What an entry of an agent's `models` begins with where it names a purpose."""
 
@@ -102,6 +106,23 @@ def purposes_of(
     return tuple(found)
 
 
+def ask_rules() -> tuple[Rule, ...]:
+    """Return the rules of asking a person: every agent may, and nothing is answered without one."""
+    return (
+        Rule("built-in/ask", 1, Outcome.ALLOW, (), ("ask:*",), source=RuleSource.BUILT_IN),
+        Rule(
+            "built-in/ask-a-person",
+            1,
+            Outcome.ESCALATE,
+            (),
+            ("ask:*",),
+            reason="the agent asks a person",
+            approvers=Approvers(expires_seconds=ASK_SECONDS),
+            source=RuleSource.BUILT_IN,
+        ),
+    )
+
+
 def role_rules(principal: Principal) -> tuple[Rule, ...]:
     """Return the built-in allow rules of a person's roles, or of a schedule."""
     kind = principal.actor.kind
@@ -120,6 +141,8 @@ def permits(agent: Agent, kind: ActKind, *, name: str, tool: Tool | None) -> boo
             (not each.effects or tool.effect in each.effects) and glob_matches(each.pattern, name)
             for each in agent.tools
         )
+    if kind is ActKind.ASK:
+        return True
     if kind is ActKind.MODEL and any(name in models for _, models in agent.purposes):
         return True
     patterns = agent.models if kind is ActKind.MODEL else agent.delegates if kind is ActKind.DELEGATE else ()

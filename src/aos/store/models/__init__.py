@@ -8,6 +8,7 @@ from aos.store.models.a2a import A2aPush, A2aRemote, A2aTask
 from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey, UsedAssertion
 from aos.store.models.asked import Model, ModelVersion, Purpose, PurposeVersion
 from aos.store.models.budgets import Budget, BudgetAccount, UsageEvent
+from aos.store.models.checkpoints import Checkpoint, CheckpointWrite
 from aos.store.models.ledger import Action, LedgerCheckpoint, LedgerHead, LedgerLeaf, LedgerNode, LedgerPending, Record
 from aos.store.models.mcp_servers import McpServer, McpServerVersion
 from aos.store.models.organizations import Department, Idempotency, Member, Organization, OrganizationSettings
@@ -35,6 +36,8 @@ __all__ = [
     "Budget",
     "BudgetAccount",
     "Call",
+    "Checkpoint",
+    "CheckpointWrite",
     "ConcurrencyLimit",
     "Content",
     "DataKey",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 
 class Span(models.Model):
@@ -24,4 +25,5 @@ class Span(models.Model):
         db_table = "span"
         indexes = [
             models.Index(fields=["organization_id", "trace_id"], name="span_trace"),
+            models.Index(fields=["organization_id", "run_id"], name="span_run", condition=Q(run_id__isnull=False)),
         ]

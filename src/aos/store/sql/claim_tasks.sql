@@ -75,7 +75,7 @@ select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c
   c.started_at is not null as started, c.waits_for, c.started_at, aos_now() as now,
   (c.started_at is not null or c.attempt > 1) and exists (
     select from call k where k.organization_id = c.organization_id and k.task_id = c.id) as has_calls,
-  r.name as run_name, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
+  r.name as run_name, r.thread as run_thread, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
   r.goal_content_id, r.input_content_id as run_input_content_id, c.lane, c.deadline_at,
   c.fallen_back, c.priority,
   (select pg_notify('aos_ready', 'more') where (select count(*) from claimed) >= %(tasks_max)s::int) as bell

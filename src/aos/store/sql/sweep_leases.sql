@@ -19,7 +19,7 @@ select f.organization_id, f.id, f.run_id, f.name, f.label, f.kind, f.agent_id, f
   f.chain::text as chain, f.spec::text as spec, f.attempt,
   f.attempts_max, f.claims, f.generation, f.claim_token, f.upstream_failed, f.runtime_ms, f.input_content_id, f.state,
   f.started_at is not null as started, f.waits_for, f.started_at, aos_now() as now, false as has_calls,
-  r.name as run_name, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
+  r.name as run_name, r.thread as run_thread, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
   r.goal_content_id, r.input_content_id as run_input_content_id, f.lane, f.deadline_at,
   f.fallen_back, f.priority,
   (select pg_notify('aos_ready', '') where exists (select from freed where state = 'ready')) as bell
