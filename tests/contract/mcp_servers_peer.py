@@ -16,7 +16,7 @@ from aos.drivers.mcp_client.pool import McpPool
 from aos.drivers.mcp_client.values import McpConfig
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.mcp_servers import McpServer, McpTarget, Offer, proposed_tools, readable_schema
-from aos.kernel.ports import ToolOutcome
+from aos.kernel.ports import McpUpstream, ToolOutcome
 from aos.kernel.tools import Effect, Tool, ToolTransport
 from tests.doors import START_SECONDS, until
 from tests.worlds import tool
@@ -90,7 +90,7 @@ def with_pool(work: Any, config: McpConfig = CONFIG) -> Any:
     return asyncio.run(main())
 
 
-async def call(pool: McpPool, target: McpTarget, called: Tool, arguments: Any = None, **more: Any) -> ToolOutcome:
+async def call(pool: McpUpstream, target: McpTarget, called: Tool, arguments: Any = None, **more: Any) -> ToolOutcome:
     """Call a tool at a server."""
     given = {"idempotency_key": "a key", "deadline_seconds": START_SECONDS, **more}
     return await pool.call(target, called, arguments or {}, **given)
