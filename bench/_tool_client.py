@@ -13,12 +13,15 @@ import json
 import re
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, cast
 
 import uvloop
 
+FRESH: Final = b"00000000-0000-0000-0000-000000000000"
+"""What stands in a request for an id that is another each time."""
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _LAST: Final = b"data: [DONE]\n\n\r\n0\r\n\r\n"
 _END: Final = b"\r\n0\r\n\r\n"
@@ -47,7 +50,8 @@ class Caller(asyncio.Protocol):
         self.status = ""
         self.asking = True
         self.started = time.perf_counter()
-        self.transport.write(self.request)
+        request = self.request
+        self.transport.write(request.replace(FRESH, str(uuid.uuid4()).encode()) if FRESH in request else request)
 
     def data_received(self, data: bytes) -> None:
         if not self.status:

@@ -1,4 +1,5 @@
-"""The protocols' doors: gRPC's batches of decisions, its tool calls, and its Work stream with a thousand agents connected.
+"""The protocols' doors: gRPC's batches of decisions, its tool calls, and its Work stream with a thousand agents connected;
+tool calls through MCP, and messages through A2A.
 
 Each workload is one row of `WORKLOADS`. What the ledger holds is counted for each: a batch that was answered has its record,
 a call its intent and its outcome, a task its start and its end; else the line says `void`. CPU is that of the named
@@ -18,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from aos.operations.tokens import TokenKind, new_token, token_hash
 from bench._installation import Installation, free_port, installed
 from bench._meter import Meter
+from bench._protocol_doors import REPLIES, a2a_messages, mcp_tool_calls
 from bench.tool_calls import ARGUMENTS, MODULES, counted, set_up
 
 TOOL: Final = "bench.nothing"
@@ -153,6 +155,22 @@ def work_stream(bench: Bench, agents: int = AGENTS) -> Line:
     }
 
 
+def through_mcp(bench: Bench, callers: int = 64) -> Line:
+    """Tool calls through the whole gate, asked for by MCP."""
+    return mcp_tool_calls(bench.aos, bench.key, callers=callers, seconds=bench.seconds)
+
+
+def through_a2a(bench: Bench, callers: int = 16) -> Line:
+    """Messages to an agent, each answered by a run."""
+    agents = {
+        "replies": {"type": "functional", "runtime": {"python": "noop_agents:reply"}},
+        "sender": {"type": "functional", "delegates": ["replies"]},
+    }
+    bench.aos.apply({"aos": 1, "agents": agents})
+    key = str(bench.aos.rest("POST", "/agents/sender/api-keys", {"label": "bench"})["api_key"])
+    return a2a_messages(bench.aos, key, callers=callers, seconds=bench.seconds)
+
+
 def register(aos: Installation, agents: int) -> dict[str, str]:
     """Register agents that fetch their tasks; return the API key of each."""
     names = [f"outside-{number}" for number in range(agents)]
@@ -171,6 +189,8 @@ WORKLOADS: Final[dict[tuple[str, str], Callable[[Bench], Line]]] = {
     ("grpc", "authorize_batch"): authorize_batch,
     ("grpc", "tool_calls"): tool_calls,
     ("grpc", "work_stream"): work_stream,
+    ("mcp", "tool_calls"): through_mcp,
+    ("a2a", "messages"): through_a2a,
 }
 
 
@@ -181,7 +201,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--only", nargs="*", default=[])
     asked = parser.parse_args(argv)
     port = free_port()
-    with installed(MODULES, {"AOS_GRPC_PORT": str(port)}) as aos:
+    with installed({**MODULES, "noop_agents": REPLIES}, {"AOS_GRPC_PORT": str(port)}) as aos:
         bench = Bench(aos, port, asked.seconds)
         for (protocol, workload), measure in WORKLOADS.items():
             if asked.only and not {protocol, workload} & set(asked.only):
