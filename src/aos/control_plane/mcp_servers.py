@@ -17,16 +17,7 @@ from aos.control_plane.shapes import PUBLISH
 from aos.operations.documents import Fields
 from aos.operations.idempotency import Reply
 from aos.operations.mcp_documents import mcp_server_document
-from aos.operations.mcp_servers import (
-    change_mcp_server,
-    find_mcp_server,
-    list_mcp_server_versions,
-    list_mcp_servers,
-    publish_mcp_server,
-    register_mcp_server,
-    retire_mcp_server,
-    show_mcp_server,
-)
+from aos.operations.mcp_servers import MCP_SERVERS
 from aos.operations.registry_records import Edit
 
 FILTERS: Final = {
@@ -41,7 +32,7 @@ class McpServers(Endpoint):
     @operation("list_mcp_servers", "List MCP servers", answer="McpServer", page=True, filters=tuple(FILTERS))
     def get(self, request: Request) -> HttpResponse:
         return page_response(
-            list_mcp_servers(self.actor(request), page_query(request._request, FILTERS)), mcp_wire.mcp_server
+            MCP_SERVERS.page(self.actor(request), page_query(request._request, FILTERS)), mcp_wire.mcp_server
         )
 
     @operation("register_mcp_server", "Register an MCP server", answer="McpServer", status=201, body="McpServerNew")
@@ -50,8 +41,8 @@ class McpServers(Endpoint):
         name, fields = take_name(body)
 
         def do(edit: Edit) -> Reply:
-            register_mcp_server(edit, new_part(edit, "mcp_servers", name, fields=fields).mcp_servers[0])
-            return Reply(201, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, name)), f"/mcp-servers/{name}")
+            MCP_SERVERS.register(edit, new_part(edit, "mcp_servers", name, fields=fields).mcp_servers[0])
+            return Reply(201, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, name)), f"/mcp-servers/{name}")
 
         return self.write(request, do, body=body)
 
@@ -61,7 +52,7 @@ class McpServer(Endpoint):
 
     @operation("show_mcp_server", "Show an MCP server", answer="McpServer")
     def get(self, request: Request, key: str) -> HttpResponse:
-        return json_response(mcp_wire.mcp_server(show_mcp_server(self.actor(request), key)))
+        return json_response(mcp_wire.mcp_server(MCP_SERVERS.show(self.actor(request), key)))
 
     @operation("change_mcp_server", "Give an MCP server a new version", answer="McpServer", body="McpServerPatch")
     def patch(self, request: Request, key: str) -> HttpResponse:
@@ -71,8 +62,8 @@ class McpServer(Endpoint):
     @operation("retire_mcp_server", "Retire an MCP server: no agent can call its tools any more", answer="McpServer")
     def delete(self, request: Request, key: str) -> HttpResponse:
         def do(edit: Edit) -> Reply:
-            retire_mcp_server(edit, key)
-            return Reply(200, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, key)))
+            MCP_SERVERS.retire(edit, key)
+            return Reply(200, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, key)))
 
         return self.write(request, do)
 
@@ -90,8 +81,8 @@ class Publish(Endpoint):
         body: Any = read_fields(request._request, PUBLISH)
 
         def do(edit: Edit) -> Reply:
-            publish_mcp_server(edit, key, version=body.get("version"))
-            return Reply(200, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, key)))
+            MCP_SERVERS.publish(edit, key, version=body.get("version"))
+            return Reply(200, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, key)))
 
         return self.write(request, do, body=body)
 
@@ -102,14 +93,16 @@ class Versions(Endpoint):
     @operation("list_mcp_server_versions", "List an MCP server's versions", answer="McpServerVersion", page=True)
     def get(self, request: Request, key: str) -> HttpResponse:
         query = page_query(request._request, {})
-        return page_response(list_mcp_server_versions(self.actor(request), key, query), mcp_wire.mcp_server_version)
+        return page_response(MCP_SERVERS.versions(self.actor(request), key, query), mcp_wire.mcp_server_version)
 
 
 def _change(edit: Edit, key: str, patch: Fields) -> Reply:
-    spec = find_mcp_server(edit.organization_id, key).spec
+    spec = MCP_SERVERS.find(edit.organization_id, key).spec
     document = mcp_server_document(spec)
-    change_mcp_server(edit, patched_part(edit, "mcp_servers", spec.name, document=document, patch=patch).mcp_servers[0])
-    return Reply(200, mcp_wire.mcp_server(find_mcp_server(edit.organization_id, spec.name)))
+    MCP_SERVERS.change(
+        edit, patched_part(edit, "mcp_servers", spec.name, document=document, patch=patch).mcp_servers[0]
+    )
+    return Reply(200, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, spec.name)))
 
 
 urlpatterns = [

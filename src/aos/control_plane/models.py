@@ -18,16 +18,7 @@ from aos.kernel.models.values import Provider
 from aos.operations.documents import Fields
 from aos.operations.idempotency import Reply
 from aos.operations.model_documents import model_document, said_document
-from aos.operations.models import (
-    change_model,
-    find_model,
-    list_model_versions,
-    list_models,
-    publish_model,
-    register_model,
-    retire_model,
-    show_model,
-)
+from aos.operations.models import MODELS
 from aos.operations.registry_records import Edit
 
 FILTERS: Final = {
@@ -42,7 +33,7 @@ class Models(Endpoint):
 
     @operation("list_models", "List models", answer="Model", page=True, filters=tuple(FILTERS))
     def get(self, request: Request) -> HttpResponse:
-        return page_response(list_models(self.actor(request), page_query(request._request, FILTERS)), model_wire.model)
+        return page_response(MODELS.page(self.actor(request), page_query(request._request, FILTERS)), model_wire.model)
 
     @operation("register_model", "Register a model", answer="Model", status=201, body="ModelNew")
     def post(self, request: Request) -> HttpResponse:
@@ -50,8 +41,8 @@ class Models(Endpoint):
         name, fields = take_name(body)
 
         def do(edit: Edit) -> Reply:
-            register_model(edit, new_part(edit, "models", name, fields=fields).models[0])
-            return Reply(201, model_wire.model(find_model(edit.organization_id, name)), f"/models/{name}")
+            MODELS.register(edit, new_part(edit, "models", name, fields=fields).models[0])
+            return Reply(201, model_wire.model(MODELS.find(edit.organization_id, name)), f"/models/{name}")
 
         return self.write(request, do, body=body)
 
@@ -61,7 +52,7 @@ class Model(Endpoint):
 
     @operation("show_model", "Show a model", answer="Model")
     def get(self, request: Request, key: str) -> HttpResponse:
-        return json_response(model_wire.model(show_model(self.actor(request), key)))
+        return json_response(model_wire.model(MODELS.show(self.actor(request), key)))
 
     @operation("change_model", "Give a model a new version", answer="Model", body="ModelPatch")
     def patch(self, request: Request, key: str) -> HttpResponse:
@@ -71,8 +62,8 @@ class Model(Endpoint):
     @operation("retire_model", "Retire a model: no agent can ask for it any more", answer="Model")
     def delete(self, request: Request, key: str) -> HttpResponse:
         def do(edit: Edit) -> Reply:
-            retire_model(edit, key)
-            return Reply(200, model_wire.model(find_model(edit.organization_id, key)))
+            MODELS.retire(edit, key)
+            return Reply(200, model_wire.model(MODELS.find(edit.organization_id, key)))
 
         return self.write(request, do)
 
@@ -87,8 +78,8 @@ class Publish(Endpoint):
         body: Any = read_fields(request._request, PUBLISH)
 
         def do(edit: Edit) -> Reply:
-            publish_model(edit, key, version=body.get("version"))
-            return Reply(200, model_wire.model(find_model(edit.organization_id, key)))
+            MODELS.publish(edit, key, version=body.get("version"))
+            return Reply(200, model_wire.model(MODELS.find(edit.organization_id, key)))
 
         return self.write(request, do, body=body)
 
@@ -99,15 +90,15 @@ class Versions(Endpoint):
     @operation("list_model_versions", "List a model's versions", answer="ModelVersion", page=True)
     def get(self, request: Request, key: str) -> HttpResponse:
         query = page_query(request._request, {})
-        return page_response(list_model_versions(self.actor(request), key, query), model_wire.model_version)
+        return page_response(MODELS.versions(self.actor(request), key, query), model_wire.model_version)
 
 
 def _change(edit: Edit, key: str, patch: Fields) -> Reply:
-    spec = find_model(edit.organization_id, key).spec
+    spec = MODELS.find(edit.organization_id, key).spec
     another = any(patch.get(name, getattr(spec, name)) != getattr(spec, name) for name in ("provider", "upstream"))
     document = said_document(spec) if another else model_document(spec)
-    change_model(edit, patched_part(edit, "models", spec.name, document=document, patch=patch).models[0])
-    return Reply(200, model_wire.model(find_model(edit.organization_id, spec.name)))
+    MODELS.change(edit, patched_part(edit, "models", spec.name, document=document, patch=patch).models[0])
+    return Reply(200, model_wire.model(MODELS.find(edit.organization_id, spec.name)))
 
 
 urlpatterns = [

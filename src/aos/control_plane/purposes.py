@@ -17,16 +17,7 @@ from aos.control_plane.shapes import PUBLISH
 from aos.operations.documents import Fields
 from aos.operations.idempotency import Reply
 from aos.operations.model_documents import purpose_document
-from aos.operations.purposes import (
-    change_purpose,
-    find_purpose,
-    list_purpose_versions,
-    list_purposes,
-    publish_purpose,
-    register_purpose,
-    retire_purpose,
-    show_purpose,
-)
+from aos.operations.purposes import PURPOSES
 from aos.operations.registry_records import Edit
 
 FILTERS: Final = {
@@ -41,7 +32,7 @@ class Purposes(Endpoint):
     @operation("list_purposes", "List purposes", answer="Purpose", page=True, filters=tuple(FILTERS))
     def get(self, request: Request) -> HttpResponse:
         return page_response(
-            list_purposes(self.actor(request), page_query(request._request, FILTERS)), model_wire.purpose
+            PURPOSES.page(self.actor(request), page_query(request._request, FILTERS)), model_wire.purpose
         )
 
     @operation("register_purpose", "Register a purpose", answer="Purpose", status=201, body="PurposeNew")
@@ -50,8 +41,8 @@ class Purposes(Endpoint):
         name, fields = take_name(body)
 
         def do(edit: Edit) -> Reply:
-            register_purpose(edit, new_part(edit, "purposes", name, fields=fields).purposes[0])
-            return Reply(201, model_wire.purpose(find_purpose(edit.organization_id, name)), f"/purposes/{name}")
+            PURPOSES.register(edit, new_part(edit, "purposes", name, fields=fields).purposes[0])
+            return Reply(201, model_wire.purpose(PURPOSES.find(edit.organization_id, name)), f"/purposes/{name}")
 
         return self.write(request, do, body=body)
 
@@ -61,7 +52,7 @@ class Purpose(Endpoint):
 
     @operation("show_purpose", "Show a purpose", answer="Purpose")
     def get(self, request: Request, key: str) -> HttpResponse:
-        return json_response(model_wire.purpose(show_purpose(self.actor(request), key)))
+        return json_response(model_wire.purpose(PURPOSES.show(self.actor(request), key)))
 
     @operation("change_purpose", "Give a purpose a new version", answer="Purpose", body="PurposePatch")
     def patch(self, request: Request, key: str) -> HttpResponse:
@@ -71,8 +62,8 @@ class Purpose(Endpoint):
     @operation("retire_purpose", "Retire a purpose: no agent can ask for it any more", answer="Purpose")
     def delete(self, request: Request, key: str) -> HttpResponse:
         def do(edit: Edit) -> Reply:
-            retire_purpose(edit, key)
-            return Reply(200, model_wire.purpose(find_purpose(edit.organization_id, key)))
+            PURPOSES.retire(edit, key)
+            return Reply(200, model_wire.purpose(PURPOSES.find(edit.organization_id, key)))
 
         return self.write(request, do)
 
@@ -90,8 +81,8 @@ class Publish(Endpoint):
         body: Any = read_fields(request._request, PUBLISH)
 
         def do(edit: Edit) -> Reply:
-            publish_purpose(edit, key, version=body.get("version"))
-            return Reply(200, model_wire.purpose(find_purpose(edit.organization_id, key)))
+            PURPOSES.publish(edit, key, version=body.get("version"))
+            return Reply(200, model_wire.purpose(PURPOSES.find(edit.organization_id, key)))
 
         return self.write(request, do, body=body)
 
@@ -102,14 +93,14 @@ class Versions(Endpoint):
     @operation("list_purpose_versions", "List a purpose's versions", answer="PurposeVersion", page=True)
     def get(self, request: Request, key: str) -> HttpResponse:
         query = page_query(request._request, {})
-        return page_response(list_purpose_versions(self.actor(request), key, query), model_wire.purpose_version)
+        return page_response(PURPOSES.versions(self.actor(request), key, query), model_wire.purpose_version)
 
 
 def _change(edit: Edit, key: str, patch: Fields) -> Reply:
-    spec = find_purpose(edit.organization_id, key).spec
+    spec = PURPOSES.find(edit.organization_id, key).spec
     document = purpose_document(spec)
-    change_purpose(edit, patched_part(edit, "purposes", spec.name, document=document, patch=patch).purposes[0])
-    return Reply(200, model_wire.purpose(find_purpose(edit.organization_id, spec.name)))
+    PURPOSES.change(edit, patched_part(edit, "purposes", spec.name, document=document, patch=patch).purposes[0])
+    return Reply(200, model_wire.purpose(PURPOSES.find(edit.organization_id, spec.name)))
 
 
 urlpatterns = [

@@ -21,13 +21,13 @@ from aos.operations.budgets import change_budget, create_budget, retire_budget
 from aos.operations.cron_times import check_cron
 from aos.operations.departments import change_department, create_department
 from aos.operations.hooks import change_hook, create_hook, retire_hook
-from aos.operations.mcp_servers import change_mcp_server, register_mcp_server, retire_mcp_server
+from aos.operations.mcp_servers import MCP_SERVERS
 from aos.operations.model_warnings import model_warnings
-from aos.operations.models import change_model, register_model, retire_model
+from aos.operations.models import MODELS
 from aos.operations.organizations import change_settings
 from aos.operations.people import add_member, find_member, set_roles
 from aos.operations.policies import check_rules, retire_policy, save_policy
-from aos.operations.purposes import change_purpose, register_purpose, retire_purpose
+from aos.operations.purposes import PURPOSES
 from aos.operations.queues import change_queue, check_unnamed, create_queue, delete_queue
 from aos.operations.registry import Entry, tool_of
 from aos.operations.registry_records import Edit
@@ -203,39 +203,39 @@ _ADD: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "queue": create_queue,
     "person": add_member,
     "tool": lambda edit, spec: register_tool(edit, spec, checked=True),
-    "model": register_model,
-    "purpose": register_purpose,
+    "model": MODELS.register,
+    "purpose": PURPOSES.register,
     "agent": register_agent,
     "budget": create_budget,
     "workflow": create_workflow,
     "schedule": create_schedule,
     "hook": create_hook,
-    "mcp_server": register_mcp_server,
+    "mcp_server": MCP_SERVERS.register,
 }
 _CHANGE: Final[Mapping[str, Callable[[Edit, Any], object]]] = {
     "department": change_department,
     "queue": change_queue,
     "person": lambda edit, spec: set_roles(edit, find_member(edit.organization_id, spec.email), frozenset(spec.roles)),
     "tool": lambda edit, spec: change_tool(edit, spec, checked=True),
-    "model": change_model,
-    "purpose": change_purpose,
+    "model": MODELS.change,
+    "purpose": PURPOSES.change,
     "agent": change_agent,
     "budget": change_budget,
     "workflow": change_workflow,
     "schedule": change_schedule,
     "hook": change_hook,
-    "mcp_server": change_mcp_server,
+    "mcp_server": MCP_SERVERS.change,
 }
 _REMOVE: Final[Mapping[str, Callable[[Edit, str], object]]] = {
     "queue": lambda edit, name: delete_queue(edit, name, checked=True),
     "tool": retire_tool,
-    "model": retire_model,
-    "purpose": retire_purpose,
+    "model": MODELS.retire,
+    "purpose": PURPOSES.retire,
     "agent": lambda edit, name: move_agent(edit, name, AgentStatus.RETIRED),
     "policy": retire_policy,
     "budget": retire_budget,
     "workflow": retire_workflow,
     "schedule": retire_schedule,
     "hook": retire_hook,
-    "mcp_server": retire_mcp_server,
+    "mcp_server": MCP_SERVERS.retire,
 }
