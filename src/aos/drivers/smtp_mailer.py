@@ -81,9 +81,10 @@ class SmtpMailer:
         if server.tls is Tls.NONE and server.username:
             raise UpstreamFailed("a password is not sent in the clear: take `starttls` or `implicit`", sent=False)
         context = None if server.tls is Tls.NONE else self._context()
+        opened = await _open(addresses, server.port)
         client = aiosmtplib.SMTP(
             hostname=server.host,
-            sock=await _open(addresses, server.port),
+            sock=opened,
             use_tls=server.tls is Tls.IMPLICIT,
             start_tls=False,
             tls_context=context,
@@ -101,6 +102,7 @@ class SmtpMailer:
                 await client.quit(timeout=1)
         finally:
             client.close()
+            opened.close()
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:

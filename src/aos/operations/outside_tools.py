@@ -30,6 +30,7 @@ CONNECT_SECONDS_MAX: Final = 10.0
 _CONNECT_SHARE: Final = 0.8
 """How much of a call's time the connection may take: so a deadline that passes says on which side of sending it was."""
 _ERROR_CHARS: Final = 2_000
+_ERROR_BYTES: Final = 100_000
 _DEPTH_MAX: Final = 64
 _GATEWAYS: Final = frozenset({502, 504})
 """What a server says that does not know itself what came of a request (RFC 9110 15.6)."""
@@ -170,22 +171,36 @@ class EmailTools:
 
 
 async def _outcome(tool: Tool, answer: UpstreamAnswer, spelled: tuple[str, ...]) -> ToolOutcome:
-    """Return what an answer says; raise UpstreamFailed where it is cut or too long."""
+    """Return what an answer says; raise UpstreamFailed where it is cut before a request is known to be refused."""
     if 300 <= answer.status < 400:
         detail = f"the server answered {answer.status}, a redirect, and redirects are not followed"
         return ToolOutcome(ok=False, error=detail)
+    refused = answer.status >= 400
     try:
-        body = await answer.read(at_most=TOOL_ANSWER_BYTES_MAX)
-    except UpstreamFailed as error:
-        if answer.status >= 400:
-            return _refused(tool, answer.status, "")
-        return _lost(error.detail)
-    if answer.status >= 400:
-        return _refused(tool, answer.status, scrub(body[: 4 * _ERROR_CHARS].decode("utf-8", "replace"), spelled))
-    return _read(answer.headers.get("content-type", ""), body)
+        body = await _body(answer, at_most=_ERROR_BYTES if refused else TOOL_ANSWER_BYTES_MAX)
+    except UpstreamFailed:
+        if not refused:
+            raise
+        body = None
+    if refused:
+        return _refused(tool, answer.status, scrub((body or b"").decode("utf-8", "replace"), spelled))
+    if body is None:
+        return _unreadable(tool, f"the server's answer is longer than {TOOL_ANSWER_BYTES_MAX} bytes")
+    return _read(tool, answer.headers.get("content-type", ""), body)
 
 
-def _read(kind: str, body: bytes) -> ToolOutcome:
+async def _body(answer: UpstreamAnswer, *, at_most: int) -> bytes | None:
+    """Return the whole body, None where it is longer."""
+    parts, size = [], 0
+    async for part in answer.parts():
+        size += len(part)
+        if size > at_most:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _read(tool: Tool, kind: str, body: bytes) -> ToolOutcome:
     """Return a body that came whole as the tool's value: JSON, or text."""
     if not body:
         return ToolOutcome(ok=True)
@@ -194,15 +209,21 @@ def _read(kind: str, body: bytes) -> ToolOutcome:
         try:
             value = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return ToolOutcome(ok=False, error="the server's answer says that it is JSON, and is not")
+            return _unreadable(tool, "the server's answer says that it is JSON, and is not")
         if depth(value, at_most=_DEPTH_MAX) > _DEPTH_MAX:
-            return ToolOutcome(ok=False, error=f"the server's answer nests over {_DEPTH_MAX} deep")
+            return _unreadable(tool, f"the server's answer nests over {_DEPTH_MAX} deep")
         return ToolOutcome(ok=True, value=value)
     try:
         return ToolOutcome(ok=True, value=body.decode("utf-8"))
     except UnicodeDecodeError:
-        detail = f"the server's answer, {len(body)} bytes of `{plain[:80]}`, is neither JSON nor text"
+        return _unreadable(tool, f"the server's answer, {len(body)} bytes of `{plain[:80]}`, is neither JSON nor text")
+
+
+def _unreadable(tool: Tool, detail: str) -> ToolOutcome:
+    """Return the outcome of a request that the server did, and whose answer cannot be read: only a reading has failed."""
+    if tool.effect is Effect.READ:
         return ToolOutcome(ok=False, error=detail)
+    return ToolOutcome(ok=True, value={"done": True, "answer": None, "why": detail})
 
 
 def _refused(tool: Tool, status: int, said: str) -> ToolOutcome:
