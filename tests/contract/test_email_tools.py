@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import email
 import email.policy
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +14,6 @@ from email.message import EmailMessage
 from typing import Any, cast
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from aos.kernel.acts import ActionState, Recorded
@@ -32,12 +34,12 @@ class Mailbox:
     data: str = "250 OK"
     cuts: bool = False
 
-    async def handle_RCPT(self, server: Any, session: Session, envelope: Envelope, address: str, options: Any) -> str:
+    async def handle_RCPT(self, server: Any, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
         if self.rcpt.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self.rcpt
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         self.taken.append(envelope)
         if self.cuts:
             cast(Any, server).transport.abort()
@@ -48,21 +50,29 @@ class Mailbox:
         return cast(EmailMessage, email.message_from_bytes(cast(bytes, envelope.content), policy=email.policy.default))
 
 
-class _Controller(Controller):
-    def _trigger_server(self) -> None:
-        """Take the port that the system gave."""
-
-
 @contextmanager
 def mail_server(**more: Any) -> Iterator[Mailbox]:
-    box = Mailbox()
-    controller = _Controller(box, hostname="127.0.0.1", port=0, **more)
-    controller.start()
+    """Serve a mailbox in a thread of its own until the end."""
+    box, started, loop = Mailbox(), threading.Event(), asyncio.new_event_loop()
+
+    async def serve() -> None:
+        server = await loop.create_server(lambda: SMTP(box, loop=loop, **more), "127.0.0.1", 0)
+        box.port = server.sockets[0].getsockname()[1]
+        started.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await server.serve_forever()
+
+    serving = loop.create_task(serve())
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving,), name="smtp")
+    thread.start()
     try:
-        box.port = cast(Any, controller.server).sockets[0].getsockname()[1]
+        assert started.wait(10)
         yield box
     finally:
-        controller.stop()
+        loop.call_soon_threadsafe(serving.cancel)
+        thread.join(10)
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
 
 
 @pytest.fixture
