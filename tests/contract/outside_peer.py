@@ -34,10 +34,10 @@ def outside_world(
     return make_world(database, agents=[agent("clerk", "*")], tools=tools_of(tools), hosts=hosts, secrets=secrets or {})
 
 
-def done(world: World, tool: str, arguments: Any = None, **more: Any) -> Recorded:
+def done(world: World, tool: str, arguments: Any = None, **more: Any) -> Any:
     """Call a tool through a gate of its own and return what is recorded."""
 
-    async def work(aos: Running) -> Recorded:
+    async def work(aos: Running) -> Any:
         return await perform(world, aos, tool, arguments, **more)
 
     return with_gate(world, work)
@@ -73,7 +73,7 @@ def at_server(
     return asyncio.run(main())
 
 
-async def perform(world: World, aos: Running, tool: str, arguments: Any = None, **more: Any) -> Recorded:
+async def perform(world: World, aos: Running, tool: str, arguments: Any = None, **more: Any) -> Any:
     """Call a tool and return what is recorded."""
     recorded = await aos.gate.perform(world.act("clerk", tool, arguments, **more))
     assert isinstance(recorded, Recorded), recorded

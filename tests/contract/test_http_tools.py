@@ -126,12 +126,12 @@ def test_a_refusal_is_a_failure_with_its_status_and_what_it_says(database: Datab
 
 def test_a_redirect_is_not_followed(database: Database) -> None:
     async def answer(line: Line) -> None:
-        await line.say_whole(b"", status="307 Here", head=b"location: http://127.0.0.1:%d/elsewhere\r\n" % PORT[0])
+        await line.say_whole(b"", status="307 Here", head=b"location: http://127.0.0.1:%d/elsewhere\r\n" % port[0])
 
-    PORT = [1]
+    port = [1]
 
     async def work(world: World, aos: Running, served: Peer) -> None:
-        PORT[0] = served.port
+        port[0] = served.port
         recorded = await perform(world, aos, "orders.read", {"id": "7"})
         assert recorded.state is ActionState.FAILED
         assert "redirect" in recorded.detail

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from aos.kernel.acts import ActionState, Recorded
+from aos.kernel.acts import ActionState
 from tests.contract.outside_peer import done, kept, outside_world, perform, with_gate
 from tests.databases import Database, Server, cloned
 from tests.worlds import Running, World
@@ -61,7 +61,7 @@ def world_of(
     return outside_world(database, {"orders.list": written}, hosts=hosts, secrets={"shop": shop.dsn})
 
 
-def read(database: Database, shop: Shop, arguments: Any = None, query: str = SELECT, **more: Any) -> Recorded:
+def read(database: Database, shop: Shop, arguments: Any = None, query: str = SELECT, **more: Any) -> Any:
     return done(world_of(database, shop, query, **more), "orders.list", arguments)
 
 
