@@ -6,18 +6,26 @@ import asyncio
 import contextlib
 import email
 import email.policy
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
+from aos.drivers.model_http import ListedAddresses
+from aos.drivers.smtp_mailer import SmtpMailer
 from aos.kernel.acts import ActionState, Recorded
+from aos.kernel.email_tools import Letter, MailServer, Tls
+from aos.kernel.ports import ToolOutcome
 from tests.contract.outside_peer import done, kept, outside_world, perform, tools_of, with_gate
+from tests.contract.test_model_http_addresses import certificate
 from tests.databases import Database
 from tests.worlds import Running, World
 
@@ -207,3 +215,30 @@ def test_a_server_without_tls_is_not_given_a_message_where_tls_is_asked_for(data
 def test_recipients_are_sinks_unless_the_manifest_says_otherwise() -> None:
     (made,) = tools_of(tool(25))
     assert made.sinks == ("to", "cc")
+
+
+@pytest.mark.parametrize("name", ["localhost", "elsewhere.example"])
+def test_starttls_asks_for_the_hosts_own_name_before_anything_is_said(tmp_path: Path, name: str) -> None:
+    cert, key = certificate(tmp_path, name)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(cert, key)
+    seen: list[Any] = []
+
+    def authenticate(server: Any, session: Any, envelope: Any, mechanism: Any, data: Any) -> AuthResult:
+        seen.append(data.password)
+        return AuthResult(success=True)
+
+    async def sent(port: int) -> ToolOutcome:
+        mailer = SmtpMailer(ListedAddresses(), ssl.create_default_context(cafile=str(cert)))
+        server = MailServer("localhost", port, Tls.STARTTLS, "clerk", "pw-of-the-clerk", ("localhost",))
+        letter = Letter(
+            "c@x.example", ("m@x.example",), (), "s", "t", "<1@x.example>", datetime(2026, 3, 31, tzinfo=UTC)
+        )
+        return await mailer.send(server, letter, deadline_seconds=10)
+
+    with mail_server(tls_context=serving, require_starttls=True, authenticator=authenticate) as box:
+        outcome = asyncio.run(sent(box.port))
+    if name == "localhost":
+        assert (outcome.ok, seen, len(box.taken)) == (True, [b"pw-of-the-clerk"], 1), outcome
+    else:
+        assert (outcome.ok, outcome.sent, seen, box.taken) == (False, False, [], [])

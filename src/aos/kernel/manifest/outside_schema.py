@@ -74,7 +74,6 @@ def sql_schema() -> Json:
                 "minLength": 1,
                 "maxLength": _QUERY_MAX,
                 "description": "One SELECT; `%(name)s` is an argument, sent as a parameter. It runs in a read-only transaction",
-                "examples": ["select id, total from orders where customer = %(customer)s order by id"],
             },
             "rows": {
                 "type": "integer",
