@@ -47,7 +47,7 @@ def test_a_document_becomes_a_manifest_that_applies(aos: Cli, peer: Peer, folder
     assert done.status == 0, done.err
     text = (folder / "new/aos.yaml").read_text()
     assert "# order-desk.put_file: the operation needs a body that is not JSON" in text
-    assert "aos secrets set order-desk" in done.err
+    assert "aos secrets set order-desk" in done.out
     peer.give("POST /manifest", {"changes": [], "applied": False})
     assert aos("apply", "--dry-run", "-f", "new/aos.yaml").status == 0
     (body,) = peer.bodies("POST /manifest")

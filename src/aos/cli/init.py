@@ -45,7 +45,8 @@ def init(
     context: typer.Context,
     template: Annotated[Template | None, typer.Option("--template", help="Which agents to begin with")] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Or a file to begin from: mcp.json, langgraph.json, openapi.json")
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Or a file to begin from: mcp.json, langgraph.json, openapi.json"),
     ] = None,
     folder: Annotated[Path, typer.Option("--folder", help="Where to write; here, unless it says so")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there")] = False,
