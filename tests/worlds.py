@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from aos.boot.outside import open_outside
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
@@ -189,7 +190,10 @@ class World:
         tools[ToolTransport.MCP] = McpTools(facts, upstream)
         gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
         try:
-            yield Running(database, facts, gate, drivers, used, upstream)
+            async with open_outside(facts, transport) as outside:
+                tools.update(outside)
+                yield Running(database, facts, gate, drivers, used, upstream)
+                await gate.drain()
         finally:
             await gate.drain()
             await upstream.close()

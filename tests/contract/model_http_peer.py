@@ -121,7 +121,7 @@ async def _read_request(reader: asyncio.StreamReader) -> bytes:
     except asyncio.IncompleteReadError:
         return b""
     lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return head + await reader.readexactly(int(lengths[0]))
+    return head + await reader.readexactly(int(lengths[0]) if lengths else 0)
 
 
 def with_peer(

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from aos.boot.canary import fire_canaries, log_failures
 from aos.boot.connections import SHARES
 from aos.boot.heartbeat import beat
+from aos.boot.outside import open_outside
 from aos.boot.plan import Plan, Ready
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
@@ -104,7 +105,10 @@ async def open_services(
             ready,
         )
         log_failures(ready)
-        async with _kept_going(services, plan, keeps_fresh=keeps_fresh):
+        async with AsyncExitStack() as opened:
+            if models is not None:
+                callers.update(await opened.enter_async_context(open_outside(facts, models.transport)))
+            await opened.enter_async_context(_kept_going(services, plan, keeps_fresh=keeps_fresh))
             yield services
     finally:
         await database.close()

@@ -16,6 +16,7 @@ from rich.text import Text
 from aos.cli.client import Object
 from aos.cli.failures import CliError, ExitStatus
 from aos.cli.manifest_files import ManifestFiles, read_manifest_files, read_manifest_text
+from aos.cli.openapi_files import resolve_openapi
 from aos.cli.output import STATE_STYLES, clean
 from aos.cli.session import Session, session_of
 from aos.kernel.agents import RuntimeKind
@@ -55,6 +56,8 @@ def apply(
     """
     session = session_of(context)
     files = read_manifest(file)
+    for note in files.notes:
+        session.out.note(note)
     if imports:
         check_entries(session, files)
     _say_where(session)
@@ -120,6 +123,7 @@ def read_manifest(file: Path | None) -> ManifestFiles:
     else:
         files = read_manifest_files(file or _default_source())
     _refuse(files, check(files.document, manifest_schema()))
+    _refuse(files, resolve_openapi(files))
     return files
 
 

@@ -13,7 +13,9 @@ import typer
 from aos.cli.failures import CliError, ExitStatus, usage_error
 from aos.cli.graph_manifest import GRAPHS, manifest_of_graphs
 from aos.cli.mcp_manifest import SERVERS, manifest_of
+from aos.cli.openapi_files import manifest_of_operations, read_document
 from aos.cli.session import session_of
+from aos.kernel.manifest.outside_tools import OPENAPI
 
 _PACKAGE: Final = "aos.cli.templates"
 
@@ -43,7 +45,8 @@ def init(
     context: typer.Context,
     template: Annotated[Template | None, typer.Option("--template", help="Which agents to begin with")] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Or a file to begin from: mcp.json, langgraph.json")
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Or a file to begin from: mcp.json, langgraph.json, openapi.json"),
     ] = None,
     folder: Annotated[Path, typer.Option("--folder", help="Where to write; here, unless it says so")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there")] = False,
@@ -52,7 +55,8 @@ def init(
 
     The agents of a template need no code: a model leads them through sample tools, under policies and budgets that stand in
     `aos.yaml`. A readme that is there is left as it is. Of an mcp.json the servers are taken, its credentials as secrets, by name
-    alone (then `aos mcp-servers discover` says what each offers); of a langgraph.json each graph becomes an agent.
+    alone (then `aos mcp-servers discover` says what each offers); of a langgraph.json each graph becomes an agent; of an OpenAPI
+    document each operation becomes a tool.
     """
     session = session_of(context)
     if (template is None) == (source is None):
@@ -63,7 +67,7 @@ def init(
         wanted = template_files(template)
     else:
         assert source is not None
-        text, secrets, following = _made_of(source)
+        text, secrets, following = _made_of(source, folder)
         wanted = {"aos.yaml": text}
     names = _write(wanted, folder, force=force)
     session.out.say(
@@ -77,10 +81,11 @@ def init(
     )
 
 
-def _made_of(source: Path) -> tuple[str, tuple[str, ...], str]:
+def _made_of(source: Path, folder: Path) -> tuple[str, tuple[str, ...], str]:
     """Return the manifest that a file becomes, the secrets to be set, and what a person does next; raise CliError."""
     try:
-        said = json.loads(source.read_text(encoding="utf-8"))
+        yaml = source.suffix in (".yaml", ".yml")
+        said = read_document(source) if yaml else json.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CliError("Not read", f"`{source}` is no file of JSON: {error}", ExitStatus.USAGE) from error
     if isinstance(said, dict) and GRAPHS in said:
@@ -89,7 +94,11 @@ def _made_of(source: Path) -> tuple[str, tuple[str, ...], str]:
         text, secrets = manifest_of(source)
         told = " and ".join(f"`aos secrets set {name}`" for name in secrets)
         return f"{text}\n", secrets, told or "look at what each server is started with"
-    detail = f"`{source}` has neither `{SERVERS}`, as an mcp.json, nor `{GRAPHS}`, as a langgraph.json"
+    if isinstance(said, dict) and OPENAPI in said:
+        text, secrets = manifest_of_operations(source, said, folder)
+        told = " and ".join(f"`aos secrets set {name}`" for name in secrets)
+        return f"{text}\n", secrets, told or "say which agents may call what"
+    detail = f"`{source}` has neither `{SERVERS}`, as an mcp.json, nor `{GRAPHS}`, as a langgraph.json, nor `{OPENAPI}`"
     raise CliError("Not read", detail, ExitStatus.USAGE)
 
 

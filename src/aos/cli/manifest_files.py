@@ -72,6 +72,8 @@ class ManifestFiles:
     document: dict[str, Json] = field(default_factory=dict)
     keys: dict[str, Place] = field(default_factory=dict)
     values: dict[str, Place] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What somebody should know of how it was read."""
 
     def place(self, at: str, *, of_key: bool = False) -> Place | None:
         """Return where a pointer leads, or the nearest thing around it."""

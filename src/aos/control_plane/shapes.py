@@ -14,6 +14,7 @@ from aos.kernel.errors import error_table
 from aos.kernel.limits import NAME_LENGTH_MAX
 from aos.kernel.manifest.diff import Mark
 from aos.kernel.manifest.models import PER_MILLION
+from aos.kernel.manifest.outside_tools import OPENAPI
 from aos.kernel.manifest.schema import manifest_schema
 from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome, RuleSource
@@ -123,7 +124,7 @@ def patch_of(kind: str) -> Schema:
 
 def _shown(kind: str, *, optional: tuple[str, ...] = (), **columns: Schema) -> Schema:
     """Return the schema of how a thing is shown: its columns and what its version says."""
-    fields = {name: schema for name, schema in part_of(kind)["properties"].items() if name != "budget"}
+    fields = {name: schema for name, schema in part_of(kind)["properties"].items() if name not in ("budget", OPENAPI)}
     for name in ("price", "runtime", "department", "when", "approvers", "queue", "concurrency"):
         if name in fields:
             fields[name] = maybe(fields[name])

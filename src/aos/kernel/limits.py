@@ -109,6 +109,8 @@ MCP_TOOLS_MAX: Final = 1_000
 MCP_PAGES_MAX: Final = 100
 MCP_SERVERS_MAX: Final = 64
 """Sessions with MCP servers that one process keeps; the one that rested longest gives way."""
+TOOL_ANSWER_BYTES_MAX: Final = 1_000_000
+"""Largest answer of a tool that is an HTTP request."""
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""
 AUTHORIZE_BATCH_MAX: Final = 256

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from aos.kernel.email_tools import Letter, MailServer
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.mcp_servers import McpTarget, Offer
 from aos.kernel.money import Money
 from aos.kernel.oauth import Jwt
+from aos.kernel.sql_tools import SqlServer
 from aos.kernel.tools import Tool
 
 
@@ -142,7 +144,7 @@ class ToolCaller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One request to a server elsewhere, the body whole.
+    """One request to a server: a POST unless it says so, the body whole.
 
     The name in `url` is resolved once; an answer that is private, loopback or link-local is refused unless the host stands
     in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. A pattern (`*.example.com`,
@@ -158,6 +160,8 @@ class UpstreamRequest:
     idle_seconds: float = 120
     """How long the body may stand still between two parts."""
     method: str = "POST"
+    once: bool = False
+    """Whether it must not be sent a second time, not even where a kept connection was closed before any byte of an answer."""
 
 
 class UpstreamAnswer(Protocol):
@@ -187,7 +191,7 @@ class UpstreamAnswer(Protocol):
 
 
 class ModelTransport(Protocol):
-    """Sends requests to models' servers over connections that are kept."""
+    """Sends requests to models' and tools' servers over connections that are kept."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         """Return the answer once its head is there; raise UpstreamFailed, whose `sent` says whether anything was done."""
@@ -213,5 +217,49 @@ class McpUpstream(Protocol):
         """Call a tool at its server, if it still offers what was accepted of it; never raises for a failure of the server's.
 
         Nothing is sent to a server that offers something else: the outcome says so under `schema-changed`.
+        """
+        ...
+
+
+class Addresses(Protocol):
+    """Says where a connection may go."""
+
+    async def permitted(self, host: str, port: int, *, permitted: tuple[str, ...]) -> list[str]:
+        """Return the addresses of a host that stands in `permitted`, resolved now, in order.
+
+        Raises UpstreamFailed with `sent` False where it does not stand there, or an address of it is not public and the host
+        is not listed by its own name. Whoever connects goes to one of these addresses.
+        """
+        ...
+
+
+class SqlReader(Protocol):
+    """Reads databases that are not AOS's own."""
+
+    async def read(
+        self,
+        server: SqlServer,
+        query: str,
+        arguments: Mapping[str, Json],
+        *,
+        organization_id: UUID,
+        permitted: tuple[str, ...],
+        rows: int,
+        deadline_seconds: float,
+    ) -> ToolOutcome:
+        """Run one SELECT with parameters in a read-only transaction and return `rows` of it as objects.
+
+        The value is `{rows, truncated}`. Never raises for a failure of the database's.
+        """
+        ...
+
+
+class Mailer(Protocol):
+    """Hands messages to mail servers."""
+
+    async def send(self, server: MailServer, letter: Letter, *, deadline_seconds: float) -> ToolOutcome:
+        """Hand over one message for all its recipients, or for none of them.
+
+        A refusal before the message was given is not sent; a connection lost after it was is unknown.
         """
         ...

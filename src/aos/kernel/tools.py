@@ -39,11 +39,15 @@ class Repeat(StrEnum):
 
 
 class ToolTransport(StrEnum):
-    """How a tool is reached: a function in a host process, one of AOS's own readings, or a tool of an MCP server."""
+    """How a tool is reached: a function in a host process, one of AOS's own readings, a tool of an MCP server, or a server that
+    needs no code here."""
 
     PYTHON = "python"
     AOS = "aos"
     MCP = "mcp"
+    HTTP = "http"
+    SQL = "sql"
+    EMAIL = "email"
 
 
 class OwnTool(StrEnum):
@@ -106,3 +110,17 @@ class Tool:
 def default_repeat(effect: Effect) -> Repeat:
     """Return what a tool may do again when it does not say: reads are safe, every other effect waits for a person."""
     return Repeat.SAFE if effect is Effect.READ else Repeat.NEVER
+
+
+def secrets_of(options: Json | Mapping[str, Json]) -> tuple[str, ...]:
+    """Return the names of the secrets that a tool's options name as `{secret: NAME}`, each once, in order."""
+    found: set[str] = set()
+    waiting: list[Json] = [dict(options) if isinstance(options, Mapping) else options]
+    for value in waiting:
+        if isinstance(value, dict):
+            if isinstance(name := value.get("secret"), str):
+                found.add(name)
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+    return tuple(sorted(found))

@@ -68,7 +68,7 @@ def locate(url: str) -> Place:
     except ValueError:
         raise _refused(f"`{url}` is no URL") from None
     if parts.scheme not in PORTS or parts.username is not None or not (_HOST.fullmatch(host) or _is_v6(host)):
-        raise _refused(f"`{url}` is no URL of a model's server: write it as `https://host/path`, the host in ASCII")
+        raise _refused(f"`{url}` is no URL that can be asked: write it as `https://host/path`, the host in ASCII")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not _TARGET.fullmatch(target):
         raise _refused(f"`{url}` has characters that must be percent-encoded")
@@ -99,6 +99,17 @@ def check_listed(server: Server, permitted: tuple[str, ...]) -> Listed:
             f"`{server.host}` is not among the permitted hosts: have `{server}` added to `organization.hosts`"
         )
     return found
+
+
+class ListedAddresses:
+    """Implements `Addresses` by the rules of this module."""
+
+    async def permitted(self, host: str, port: int, *, permitted: tuple[str, ...]) -> list[str]:
+        """Return the addresses of a permitted host, resolved now; see `Addresses`."""
+        if not (_HOST.fullmatch(host) or _is_v6(host)):
+            raise _refused(f"`{host[:80]}` is no host that can be asked")
+        server = Server(secure=False, host=host, port=port)
+        return await resolve(server, public_only=check_listed(server, permitted) is Listed.PUBLIC)
 
 
 async def resolve(server: Server, *, public_only: bool) -> list[str]:

@@ -115,7 +115,7 @@ class Answer(AsyncIterator[bytes]):
             size += len(part)
             if size > at_most:
                 await self.close()
-                raise UpstreamFailed(f"the model server's answer is longer than {at_most} bytes")
+                raise UpstreamFailed(f"the server's answer is longer than {at_most} bytes")
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -1,8 +1,9 @@
-"""Requests to models' servers over kept connections: the implementation of `ModelTransport`.
+"""Requests to models' and tools' servers over kept connections: the implementation of `ModelTransport`.
 
 - The list of permitted hosts is asked at every request, also where a connection is kept; connections that were made for
   public addresses only are kept apart from the others.
 - A request is sent a second time in one case alone: it went over a kept connection that the server closed without reading it.
+  One that says `once` goes over a connection of its own from the start, and is never sent again.
 - No proxy of the environment is used, no redirect followed, no body decompressed.
 - An object belongs to the event loop of its first request.
 """
@@ -35,6 +36,8 @@ _OURS: Final = frozenset(
         b"upgrade",
     }
 )
+_BODILESS: Final = frozenset({"GET", "DELETE"})
+"""Methods that say nothing of a body that they do not have (RFC 9110 8.6)."""
 
 
 class ModelHttp:
@@ -59,9 +62,10 @@ class ModelHttp:
         key = place.server, check_listed(place.server, request.permitted)
         wire = write_request(place, request)
         pool = self._pools.get(key) or self._open_pool(key)
-        connection = pool.kept(asyncio.get_running_loop().time()) or await pool.take(
-            connect_seconds=request.connect_seconds
-        )
+        connection = None if request.once else pool.kept(asyncio.get_running_loop().time())
+        if connection is None:
+            opened = pool.open if request.once else pool.take
+            connection = await opened(connect_seconds=request.connect_seconds)
         answer = await _ask(connection, wire, request=request)
         if answer.stale:
             try:
@@ -124,9 +128,11 @@ def write_request(place: Place, request: UpstreamRequest) -> bytes:
     Raises UpstreamFailed where a header's value would break the form.
     """
     head = [
-        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\ncontent-length: %d\r\n"
-        % (request.method.encode("ascii"), place.target, place.authority, len(request.body))
+        b"%b %b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n"
+        % (request.method.encode("ascii"), place.target, place.authority)
     ]
+    if request.body or request.method not in _BODILESS:
+        head.append(b"content-length: %d\r\n" % len(request.body))
     for name, value in request.headers:
         if b"\n" in value or b"\r" in value or b"\0" in value:
             raise UpstreamFailed(f"the header `{name.decode('latin-1')}` has a line break", sent=False)

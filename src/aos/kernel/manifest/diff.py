@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 from aos.kernel.agents import ToolPermission
 from aos.kernel.manifest.gains import agent_gains, mcp_server_gains, model_gains, purpose_gains, tool_gains
 from aos.kernel.manifest.mcp_servers import keep_pins
+from aos.kernel.manifest.outside_tools import told_options
 from aos.kernel.manifest.values import (
     AgentSpec,
     HookSpec,
@@ -316,7 +317,7 @@ def _describe(new: object) -> str:
             tools = [_text(entry) for entry in new.tools]
             return f"{new.type}" + (f", may call {', '.join(tools)}" if tools else "")
         case ToolSpec():
-            return f"{new.effect}, {new.transport} {new.entry or new.options.get('tool', '')}"
+            return f"{new.effect}, {new.transport} {told_options(new)}"
         case McpServer():
             return new.url or new.command[0]
         case ModelSpec():

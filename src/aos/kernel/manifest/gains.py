@@ -26,7 +26,7 @@ from aos.kernel.money import Money
 from aos.kernel.policy.index import meets_agent
 from aos.kernel.policy.permissions import PURPOSE_PREFIX, glob_matches
 from aos.kernel.policy.values import Outcome, Rule
-from aos.kernel.tools import Repeat, ResultTrust
+from aos.kernel.tools import Repeat, ResultTrust, secrets_of
 
 _TRUST: Final = {ResultTrust.UNTRUSTED: 0, ResultTrust.OWN: 1, ResultTrust.TRUSTED: 2}
 _REPEAT: Final = {Repeat.NEVER: 0, Repeat.KEYED: 1, Repeat.SAFE: 2}
@@ -64,7 +64,8 @@ def tool_gains(old: ToolSpec | None, new: ToolSpec) -> list[str]:
     What a tool declares is believed by every policy: its effect, its sinks, how far its results are trusted.
     """
     if old is None:
-        return [f"a new tool, believed to be `{new.effect}` with results `{new.result_trust}`"]
+        told = [f"a new tool, believed to be `{new.effect}` with results `{new.result_trust}`"]
+        return [*told, *(f"it is given the secret `{each}`" for each in secrets_of(new.options))]
     reasons: list[str] = []
     for name in (each.name for each in fields(ToolSpec) if each.name not in _HARMLESS_OF_TOOLS):
         if getattr(old, name) != getattr(new, name):
@@ -90,6 +91,9 @@ def _tool_gain(name: str, old: ToolSpec, new: ToolSpec) -> list[str]:
             return _cheaper(old.price, new.price)
         case "options" if {**old.options, "digest": ""} == {**new.options, "digest": ""}:
             return ["what its server offers of it is accepted as it is now"]
+        case "options":
+            given = [each for each in secrets_of(new.options) if each not in secrets_of(old.options)]
+            return [_WORDS[name], *(f"it is given the secret `{each}`" for each in given)]
         case _:
             return [_WORDS.get(name, f"its {name} changed")]
 

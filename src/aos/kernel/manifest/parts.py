@@ -14,6 +14,7 @@ from aos.kernel.agents import AgentType, Objective, Runtime, RuntimeKind, ToolPe
 from aos.kernel.errors import FieldError, InvalidRequest
 from aos.kernel.json import Json
 from aos.kernel.limits import NANOS, TOOL_TIMEOUT_SECONDS
+from aos.kernel.manifest.outside_tools import OPENAPI, outside_problems, usual_args
 from aos.kernel.manifest.templates import money_paths, parse_duration
 from aos.kernel.manifest.values import (
     AgentSpec,
@@ -142,9 +143,12 @@ def read_person(email: str, part: Part) -> PersonSpec:
 def read_tool(name: str, part: Part) -> ToolSpec:
     """Read one tool. Arguments that its schema does not name are refused, unless it says otherwise itself."""
     effect = Effect(part.text("effect"))
+    if OPENAPI in part.fields:
+        part.note(OPENAPI, "an OpenAPI document is read by `aos apply`, which sends the operation as `http` and `args`")
+    part = Part(usual_args(part.fields), part.at, part.problems)
     schema = read_arguments_schema(part, "args")
-    transport = next(each for each in ToolTransport if each in part.fields)
-    return ToolSpec(
+    transport = next((each for each in ToolTransport if each in part.fields), ToolTransport.HTTP)
+    spec = ToolSpec(
         name=name,
         effect=effect,
         repeat=Repeat(part.text("repeat", default_repeat(effect))),
@@ -164,6 +168,9 @@ def read_tool(name: str, part: Part) -> ToolSpec:
         compensate=_compensation(part.sub("compensate")) if "compensate" in part.fields else None,
         options=part.sub(transport).fields,
     )
+    if transport in part.fields:
+        part.problems.extend(outside_problems(spec, part.at))
+    return spec
 
 
 def _tool_timeout(part: Part) -> int:

@@ -23,6 +23,8 @@ from aos.kernel.limits import (
 )
 from aos.kernel.manifest.mcp_schema import mcp_server_schema, mcp_tool_schema
 from aos.kernel.manifest.models_schema import host_schema, model_schema, purpose_schema
+from aos.kernel.manifest.outside_schema import email_tool_schema, http_schema, openapi_schema, sql_schema
+from aos.kernel.manifest.outside_tools import OPENAPI
 from aos.kernel.manifest.runtimes_schema import runtime_schema
 from aos.kernel.manifest.starts_schema import hook_schema, schedule_schema
 from aos.kernel.manifest.values import BudgetPeriod
@@ -182,6 +184,10 @@ _TOOL: Final[_JsonObject] = {
             "python": _ref("entry", "A function, `module:function`, run in a host process"),
             "aos": _one_of(OwnTool, "One of AOS's own readings, for agents that watch the others"),
             "mcp": mcp_tool_schema(),
+            "http": http_schema(),
+            OPENAPI: openapi_schema(),
+            "sql": sql_schema(),
+            "email": email_tool_schema(),
             "effect": _one_of(Effect, "What a call does to the world"),
             "repeat": _one_of(
                 Repeat,
@@ -231,7 +237,7 @@ _TOOL: Final[_JsonObject] = {
         },
         required=("effect",),
     ),
-    "oneOf": [{"required": [each]} for each in ToolTransport],
+    "oneOf": [{"required": [each]} for each in (*ToolTransport, OPENAPI)],
 }
 
 _AGENT: Final = _object(

@@ -36,6 +36,11 @@ select o.epoch, aos_now() as now,
       join model_version v on v.organization_id = m.organization_id and v.model_id = m.id and v.version = m.version
       where m.organization_id = o.id and m.retired_at is null
       union
+      select named #>> '{}' from tool t
+      join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
+      cross join lateral jsonb_path_query(v.spec->'options', 'strict $.**.secret') named
+      where t.organization_id = o.id and t.retired_at is null
+      union
       select given.value->>'secret' from mcp_server c
       join mcp_server_version v
         on v.organization_id = c.organization_id and v.mcp_server_id = c.id and v.version = c.version
