@@ -14,7 +14,16 @@ from aos.data_plane.grpc import aos_pb2
 from aos.kernel.dialects.values import Tokens
 from aos.kernel.models.values import Model
 from tests.contract.grpc_peer import Peer, api_key, refusal, serving
-from tests.contract.model_upstream import Answering, Held, Upstream, serving_upstream, silent, streamed, whole
+from tests.contract.model_upstream import (
+    Answering,
+    Held,
+    Upstream,
+    cut_after,
+    serving_upstream,
+    silent,
+    streamed,
+    whole,
+)
 from tests.contract.model_wire import Reply
 from tests.contract.model_worlds import GPT, HELLO, UPSTREAM_KEY, model
 from tests.databases import Database
@@ -81,6 +90,17 @@ def test_a_stream_comes_chunk_by_chunk_and_is_charged(database: Database) -> Non
         assert (used["input_tokens"], used["output_tokens"]) == (31, 7)
 
     played(database, scenario, streamed(REPLY.chat_events()))
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "no stream"])
+def test_a_stream_that_ends_in_an_error_ends_with_a_status(database: Database, cut: bool) -> None:
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await answered(peer, key, request(stream=True))
+        assert refusal(raised.value).code is not grpc.StatusCode.OK
+        assert aos.rows("select state from action")[0]["state"] == "failed"
+
+    played(database, scenario, cut_after(REPLY.chat_events()[:3]) if cut else whole(REPLY.chat()))
 
 
 def test_what_may_not_be_asked_is_refused_as_any_act(database: Database) -> None:

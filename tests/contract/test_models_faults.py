@@ -211,6 +211,13 @@ def test_an_error_that_another_try_does_not_mend_arrives_at_once(at: ModelDoor) 
     assert at.cost_nanos() == 0
 
 
+def test_a_document_in_place_of_a_stream_is_an_error_before_anything_is_sent(at: ModelDoor) -> None:
+    done = at.chat(stream=True)
+    assert (done.status_code, problem(done)["type"]) == (502, "urn:aos:problem:upstream-failed")
+    assert "was asked for a stream and answered with a document" in done.json()["error"]["message"]
+    assert (ended(at), at.held()) == ({"failed"}, 0)
+
+
 def test_a_page_of_a_proxy_becomes_an_error_of_the_dialect(at: ModelDoor) -> None:
     at.upstream.plan(whole(b"<html>Bad Gateway</html>", status="502 Bad Gateway"))
     ours = at.chat()

@@ -154,7 +154,7 @@ def test_hosts_are_changed_by_who_may_publish_policies_alone(plane: Plane, devel
     manifest = {"manifest": {"aos": 1, "organization": {"hosts": ["127.0.0.1:8000"]}}}
     assert plane.post("/manifest", manifest, token=developer).status_code == 403
     (change,) = plane.post("/manifest", manifest).json()["changes"]
-    assert (change["mark"], "models may be reached at `127.0.0.1:8000`" in change["detail"]) == ("!", True)
+    assert (change["mark"], "`127.0.0.1:8000` may be reached" in change["detail"]) == ("!", True)
     assert facts(plane).hosts == ("127.0.0.1:8000",)
 
 

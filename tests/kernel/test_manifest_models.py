@@ -242,7 +242,7 @@ def test_what_changes_is_told_with_its_price_and_wider_hosts_are_marked() -> Non
         organization=OrganizationSpec(hosts=("b",)), models=(dearer,), purposes=(replace(PURPOSE, models=("c",)),)
     )
     organization, model, purpose = diff(current, wanted)
-    assert (organization.mark, "models may be reached at `b`" in organization.detail) == (Mark.WIDEN, True)
+    assert (organization.mark, "`b` may be reached" in organization.detail) == (Mark.WIDEN, True)
     assert (model.mark, model.detail) == (Mark.CHANGE, "prices: 2.50/10.00 USD -> 2.50/11.00 USD")
     assert (purpose.mark, purpose.detail) == (Mark.WIDEN, "whoever may ask for it may ask `c`; models: a, b -> c")
     assert [each.mark for each in diff(Manifest(), Manifest(models=(MODEL,), purposes=(PURPOSE,)))] == [Mark.ADD] * 2

@@ -33,6 +33,9 @@ def register(
     department: Annotated[str, typer.Option("--department", help="Who pays for it")] = "",
     goal: Annotated[str, typer.Option("--goal", help="What it is for")] = "",
     tool: Annotated[list[str] | None, typer.Option("--tool", help="A tool or glob it may call; repeatable")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", help="A model or `purpose:NAME` it may ask; repeatable")
+    ] = None,
     delegate: Annotated[
         list[str] | None, typer.Option("--delegate", help="An agent it may hand work to; repeatable")
     ] = None,
@@ -43,7 +46,14 @@ def register(
     Its private key, where AOS makes one, is shown once.
     """
     body: dict[str, Any] = {"name": name, "type": type.value}
-    given = {"owner": owner, "department": department, "goal": goal, "tools": tool, "delegates": delegate}
+    given = {
+        "owner": owner,
+        "department": department,
+        "goal": goal,
+        "tools": tool,
+        "models": model,
+        "delegates": delegate,
+    }
     body |= {field: value for field, value in given.items() if value}
     if python:
         body["runtime"] = {"python": python}

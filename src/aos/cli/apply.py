@@ -149,7 +149,14 @@ def check_entries(session: Session, files: ManifestFiles) -> None:
         return
     problems = local.problems(sorted(set(named.values())))
     wrong = [FieldError(at, problems[entry]) for at, entry in named.items() if entry in problems]
-    _refuse(files, wrong, hints=("`--no-imports` applies it all the same",))
+    _refuse(
+        files,
+        wrong,
+        hints=(
+            "modules are looked for in the folder that AOS was started in and in those of AOS_AGENT_PATH (then restart it)",
+            "`--no-imports` applies it all the same",
+        ),
+    )
 
 
 def _entries(document: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

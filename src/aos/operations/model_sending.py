@@ -135,6 +135,10 @@ class Sender:
         waited = self._ticker.seconds() - began
         self._states.heard(facts.id, model, answer.status, answer.headers, first_byte_seconds=waited)
         if 200 <= answer.status < 300:
+            if asked.stream and answer.headers.get("content-type", "").startswith("application/json"):
+                await answer.close()
+                why = f"model `{model.name}` was asked for a stream and answered with a document"
+                return Bad(model, why, sent=True, retryable=False)
             return Sent(model, dialect, answer)
         return await self._refused(asked, model, dialect, answer, key=key)
 

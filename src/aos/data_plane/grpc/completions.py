@@ -11,12 +11,14 @@ import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from typing import Final
+from uuid import UUID
 
 from aos.data_plane.grpc import aos_pb2
 from aos.data_plane.grpc.binding import GrpcServices
 from aos.data_plane.grpc.requests import key_of, principal_of, uuid_of
 from aos.data_plane.grpc.statuses import Context
 from aos.data_plane.models import refusal_of
+from aos.kernel.dialects.errors import read_error
 from aos.kernel.dialects.read import read_ask
 from aos.kernel.dialects.values import Dialect
 from aos.kernel.errors import UpstreamFailed
@@ -25,6 +27,8 @@ from aos.operations.model_calls import Streamed, Whole
 
 _DATA: Final = b"data:"
 _DONE: Final = b"[DONE]"
+_ERROR: Final = b'{"error":'
+"""How an event begins that ends a stream in place of an answer, whoever it is from."""
 
 
 async def complete(
@@ -45,6 +49,8 @@ async def complete(
         await context.send_initial_metadata((("aos-action-id", str(answer.action_id)), ("aos-model", answer.model)))
         async with contextlib.aclosing(answer.parts) as parts, contextlib.aclosing(_events(parts)) as events:
             async for data in events:
+                if data.startswith(_ERROR):
+                    raise _failure(data, answer.action_id)
                 yield aos_pb2.CompleteChunk(data=data)
         return
     if not isinstance(answer, Whole):
@@ -54,6 +60,12 @@ async def complete(
     named = [("aos-action-id", str(answer.action_id)), ("aos-model", answer.model)]
     await context.send_initial_metadata([*named, ("aos-replayed", "true" if answer.replayed else "false")])
     yield aos_pb2.CompleteChunk(data=answer.said.body)
+
+
+def _failure(data: bytes, action_id: UUID) -> UpstreamFailed:
+    """Return the error that ended a stream."""
+    message, *_ = read_error(data)
+    return UpstreamFailed(message, extra={"action_id": str(action_id)})
 
 
 async def _events(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -147,9 +147,11 @@ def _organization(current: OrganizationSpec, wanted: OrganizationSpec) -> list[C
     if after == current:
         return []
     wider = ["runs may carry a clock of their own"] if after.run_clock and not current.run_clock else []
-    wider += [f"models may be reached at `{each}`" for each in after.hosts or () if each not in (current.hosts or ())]
+    wider += [f"`{each}` may be reached" for each in after.hosts or () if each not in (current.hosts or ())]
     wider += _captures_more(current.capture or Capture(), after.capture or Capture())
-    return [_change("organization", after.name or "", [*wider, *_differences(current, after)], wider=bool(wider))]
+    lost = [f"`{each}` may be reached no longer" for each in current.hosts or () if each not in (after.hosts or ())]
+    told = [*wider, *lost, *_differences(current, after)]
+    return [_change("organization", after.name or "", told, wider=bool(wider))]
 
 
 def _captures_more(before: Capture, behind: Capture) -> list[str]:

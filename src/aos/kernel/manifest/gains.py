@@ -90,7 +90,8 @@ def _tool_gain(name: str, old: ToolSpec, new: ToolSpec) -> list[str]:
         case "price":
             return _cheaper(old.price, new.price)
         case "options" if {**old.options, "digest": ""} == {**new.options, "digest": ""}:
-            return ["what its server offers of it is accepted as it is now"]
+            digest = str(new.options.get("digest") or "none")
+            return [f"its server must offer what the digest `{digest[:16]}` names, else its calls are held"]
         case "options":
             given = [each for each in secrets_of(new.options) if each not in secrets_of(old.options)]
             return [_WORDS[name], *(f"it is given the secret `{each}`" for each in given)]
