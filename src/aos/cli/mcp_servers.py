@@ -33,7 +33,7 @@ def discover(context: typer.Context, name: KeyArgument) -> None:
     for each in items:
         if each["state"] in ("held", "gone"):
             session.out.note(each["why"])
-    session.out.emit({"items": items}, lambda: Text(tools_yaml(items), no_wrap=True))
+    session.out.emit({"items": items}, lambda: Text(f"aos: 1\n{tools_yaml(items)}", no_wrap=True))
 
 
 @group.command("accept")
@@ -54,11 +54,14 @@ def accept(
     """
     session = session_of(context)
     states = ("held", "new") if new else ("held",)
-    found = [each for each in _offers(session, name) if each["state"] in states and (not tool or each["name"] in tool)]
+    offers = _offers(session, name)
+    found = [each for each in offers if each["state"] in states and (not tool or each["name"] in tool)]
     if tool and (missing := sorted(set(tool) - {each["name"] for each in found})):
         raise CliError("Not found", f"nothing of `{missing[0]}` is to be accepted", ExitStatus.NOT_FOUND)
     if not found:
-        session.out.say({"items": []}, f"nothing of {name} is to be accepted")
+        fresh = sum(each["state"] == "new" for each in offers)
+        more = f"; no tool stands yet for {fresh} that it offers: `aos mcp-servers accept {name} --new`" if fresh else ""
+        session.out.say({"items": []}, f"nothing of {name} is to be accepted{more}")
         return
     session.out.note(tools_yaml(found))
     session.out.require_yes(f"Accept {len(found)} of what {name} offers, as shown?", yes=yes)
