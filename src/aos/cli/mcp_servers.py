@@ -60,7 +60,9 @@ def accept(
         raise CliError("Not found", f"nothing of `{missing[0]}` is to be accepted", ExitStatus.NOT_FOUND)
     if not found:
         fresh = sum(each["state"] == "new" for each in offers)
-        more = f"; no tool stands yet for {fresh} that it offers: `aos mcp-servers accept {name} --new`" if fresh else ""
+        more = (
+            f"; no tool stands yet for {fresh} that it offers: `aos mcp-servers accept {name} --new`" if fresh else ""
+        )
         session.out.say({"items": []}, f"nothing of {name} is to be accepted{more}")
         return
     session.out.note(tools_yaml(found))
