@@ -185,6 +185,11 @@ async def asks(ctx: AsyncContext) -> Any:
     return {"first": ctx.input, "then": more["input"]}
 
 
+async def listens_for_what_has_no_name(ctx: AsyncContext) -> Any:
+    """Wait for a signal whose name no database holds."""
+    return await ctx.wait_for_signal("a\x00b")
+
+
 async def leads_reviews(ctx: AsyncContext) -> Any:
     """Have an agent elsewhere review what the input says."""
     handle = await ctx.spawn("reviews", ctx.input)

@@ -245,6 +245,21 @@ def test_the_same_key_is_the_same_signal_and_an_ended_run_takes_none(database: D
     asyncio.run(story())
 
 
+def test_a_signal_that_cannot_be_named_fails_its_task_and_not_every_pass_anew(database: Database) -> None:
+    named = "listens_for_what_has_no_name"
+    runtime = Runtime("python", f"tests.run_agents:{named}", inline=True)
+    world = make_world(database, agents=[replace(agent(named), runtime=runtime)])
+
+    async def main() -> None:
+        async with working(world) as aos:
+            run = await aos.ended(await aos.start(agent=named))
+            assert run["state"] == "failed"
+            ((row),) = aos.rows("select error_content_id from task where run_id = %s", run["id"])
+            assert "printable characters" in str(aos.content(row["error_content_id"]))
+
+    asyncio.run(main())
+
+
 def test_a_pass_that_waits_for_several_things_goes_on_with_the_first(database: Database) -> None:
     async def story() -> None:
         async with at_work(company(database)) as (aos, _):
