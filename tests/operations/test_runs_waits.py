@@ -245,8 +245,14 @@ def test_the_same_key_is_the_same_signal_and_an_ended_run_takes_none(database: D
     asyncio.run(story())
 
 
-def test_a_signal_that_cannot_be_named_fails_its_task_and_not_every_pass_anew(database: Database) -> None:
-    named = "listens_for_what_has_no_name"
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("listens_for_what_has_no_name", "printable characters"),
+        ("keeps_under_endless_names", "more than the database holds"),
+    ],
+)
+def test_what_no_later_pass_could_write_either_fails_the_task(database: Database, named: str, why: str) -> None:
     runtime = Runtime("python", f"tests.run_agents:{named}", inline=True)
     world = make_world(database, agents=[replace(agent(named), runtime=runtime)])
 
@@ -255,7 +261,7 @@ def test_a_signal_that_cannot_be_named_fails_its_task_and_not_every_pass_anew(da
             run = await aos.ended(await aos.start(agent=named))
             assert run["state"] == "failed"
             ((row),) = aos.rows("select error_content_id from task where run_id = %s", run["id"])
-            assert "printable characters" in str(aos.content(row["error_content_id"]))
+            assert why in str(aos.content(row["error_content_id"]))
 
     asyncio.run(main())
 
