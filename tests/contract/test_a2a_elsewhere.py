@@ -225,6 +225,15 @@ def test_what_the_far_side_asks_back_fails_the_task_with_its_words_and_takes_it_
         story(company(database, far), work)
 
 
+def test_a_far_side_that_repeats_its_secret_tells_it_to_nobody(database: Database) -> None:
+    with elsewhere(lambda method, params: {"error": {"code": 1, "message": "no Bearer s3cret here"}}) as far:
+
+        async def work(aos: Working) -> None:
+            assert "no Bearer [secret] here" in await failed(aos)
+
+        story(company(database, far, secret="partner"), work)
+
+
 def test_what_fails_there_fails_here_with_its_reason(database: Database) -> None:
     with elsewhere(lambda method, params: {"result": {"task": task("REJECTED", said="not my job")}}) as far:
 

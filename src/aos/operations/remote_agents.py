@@ -45,6 +45,7 @@ from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, INPUT_BYTES_MAX
 from aos.kernel.money import Money, format_amount
 from aos.kernel.permitted_hosts import is_permitted
 from aos.kernel.ports import UpstreamRequest
+from aos.kernel.scrubbing import SCRUBBED, spellings
 from aos.operations.a2a_documents import PHASE_META, part_of
 from aos.operations.a2a_messages import BUDGET_META, DEADLINE_META, TRACE_META
 from aos.operations.drivers import Drivers
@@ -281,7 +282,7 @@ class RemoteAgents:
                 raise
             raise NotSent(error.detail) from error
         try:
-            return answer.status, await answer.read(at_most=at_most)
+            return answer.status, _scrubbed(await answer.read(at_most=at_most), request)
         finally:
             await answer.close()
 
@@ -334,6 +335,14 @@ def check_card(card: Json, url: str, *, pinned: str) -> Place:
         return Place(each.url, each.tenant)
     versions = ", ".join(sorted({each.protocol_version or "none" for each in spoken})) or "no JSON-RPC at all"
     raise RemoteFailed(f"it does not speak A2A 1.0 over JSON-RPC, its card says: {versions[:200]}")
+
+
+def _scrubbed(body: bytes, request: UpstreamRequest) -> bytes:
+    """Return an answer without the secret that the request carried: what fails is told, and what is done is an output."""
+    given = next((value for name, value in request.headers if name == b"Authorization"), b"")
+    for each in spellings((given.removeprefix(b"Bearer ").decode("ascii"),)):
+        body = body.replace(each.encode("ascii"), SCRUBBED.encode("ascii"))
+    return body
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
