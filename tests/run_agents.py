@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from typing import Any
 
@@ -183,6 +184,18 @@ async def asks(ctx: AsyncContext) -> Any:
     """Wait for a further message, and return both."""
     more = await ctx.wait_for_signal("message")
     return {"first": ctx.input, "then": more["input"]}
+
+
+async def listens_for_what_has_no_name(ctx: AsyncContext) -> Any:
+    """Wait for a signal whose name no database holds."""
+    return await ctx.wait_for_signal("a\x00b")
+
+
+async def keeps_under_endless_names(ctx: AsyncContext) -> Any:
+    """Keep a checkpoint under names that no index holds, though each is short enough."""
+    draw = random.Random(7)
+    long = "".join(chr(draw.randrange(0x4E00, 0x9FFF)) for _ in range(1_000))
+    return await ctx._calls.query("checkpoint", "put", arguments={"id": long, "namespace": long[::-1], "body": b"x"})
 
 
 async def leads_reviews(ctx: AsyncContext) -> Any:

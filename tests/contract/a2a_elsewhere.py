@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +49,20 @@ class Elsewhere:
     def verbs(self) -> list[str]:
         """Return the verbs that were asked, in order."""
         return [each.body["method"] for each in self.heard if isinstance(each.body, dict) and "method" in each.body]
+
+
+def drip(handler: BaseHTTPRequestHandler) -> bool:
+    """Answer well, but a byte at a time and never to the end."""
+    handler.send_response(200)
+    handler.send_header("content-length", "1000")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(999):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.05)
+    handler.close_connection = True
+    return True
 
 
 def card(url: str, **more: Any) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_a_message_is_a_run_of_the_agent_and_its_output_an_artifact(served: Serv
     assert (sent.message_id, sent.task_id, sent.context_id) == (message.message_id, task.id, task.context_id)
     rows = served.world.rows("select id, state, name, thread, chain -> -1 ->> 'name' from run")
     assert [(str(row[0]), *row[1:]) for row in rows] == [
-        (task.metadata["aos/run-id"], "succeeded", "echo", task.context_id, "caller")
+        (task.metadata["aos/run-id"], "succeeded", "echo", f"caller:{task.context_id}", "caller")
     ]
     acts = served.world.rows("select kind, name, state from action order by id")
     assert acts == [("run", "echo", "performed"), ("delegate", "echo", "performed")]
@@ -292,6 +292,13 @@ def test_the_deployments_card_lists_the_agents_of_the_caller_and_speaks_for_each
     body = {"jsonrpc": "2.0", "id": "a", "method": "SendMessage", "params": params}
     answer = served.send("POST", card["supportedInterfaces"][0]["url"].removeprefix(served.door.url), json=body).json()
     assert answer["result"]["task"]["artifacts"][0]["parts"] == [{"data": 1, "mediaType": "application/json"}]
+
+
+def test_two_callers_that_name_one_context_share_no_thread(served: Served) -> None:
+    for caller in ("caller", "other"):
+        done = served.speak("echo", lambda client: send(client, data(1, context_id="c")), caller=caller)
+        assert done.context_id == "c"
+    assert sorted(served.world.rows("select thread from run")) == [("caller:c",), ("other:c",)]
 
 
 def test_an_agent_inside_a_run_calls_with_its_task_token_and_stands_in_the_chain(served: Served) -> None:

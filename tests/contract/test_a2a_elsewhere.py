@@ -12,9 +12,9 @@ import pytest
 from aos.kernel.agents import Agent, AgentType, Runtime
 from aos.kernel.money import Money
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
-from aos.operations.remote_agents import card_digest
+from aos.operations.remote_agents import NotSent, RemoteAgents, RemoteFailed, card_digest
 from aos.workers.worker import WorkerConfig
-from tests.contract.a2a_elsewhere import Elsewhere, elsewhere, task
+from tests.contract.a2a_elsewhere import Elsewhere, drip, elsewhere, task
 from tests.contract.a2a_peer import run_agent
 from tests.databases import Database
 from tests.doors import open_door
@@ -176,6 +176,40 @@ def test_a_cancelled_run_is_cancelled_there_too(database: Database) -> None:
         story(company(database, far), work)
 
 
+def test_where_a_task_went_is_told_nothing_once_its_agent_is_at_another_address(database: Database) -> None:
+    with elsewhere(lambda method, params: DONE) as far, elsewhere(lambda method, params: DONE) as other:
+        world = company(database, far, hosts=[far.host, other.host])
+
+        async def work() -> None:
+            async with world.running() as running:
+                facts = await running.facts.of(world.organization_id)
+                agents = RemoteAgents(running.drivers)
+                place = await agents.locate(remote(far), facts)
+                for moved in (remote(other, secret="partner"), remote(far, secret="partner", card="sha256:0")):
+                    with pytest.raises(RemoteFailed, match="another address or card"):
+                        await agents.look(moved, facts, place, task_id="t-1")
+                    with pytest.raises(RemoteFailed, match="another address or card"):
+                        await agents.cancel(moved, facts, place, task_id="t-1")
+
+        asyncio.run(work())
+        assert far.verbs() == []
+
+
+def test_a_card_that_drips_is_given_up_and_may_be_read_again(database: Database) -> None:
+    with elsewhere() as far:
+        far.raw = drip
+        world = company(database, far)
+
+        async def work() -> None:
+            async with world.running() as running:
+                agents = RemoteAgents(running.drivers)
+                agents.exchange_seconds = 0.2
+                with pytest.raises(NotSent, match="not whole within"):
+                    await agents.locate(remote(far), await running.facts.of(world.organization_id))
+
+        asyncio.run(work())
+
+
 @pytest.mark.parametrize("state", ["INPUT_REQUIRED", "AUTH_REQUIRED"])
 def test_what_the_far_side_asks_back_fails_the_task_with_its_words_and_takes_it_back(
     database: Database, state: str
@@ -189,6 +223,15 @@ def test_what_the_far_side_asks_back_fails_the_task_with_its_words_and_takes_it_
             assert far.verbs()[-1] == "CancelTask"
 
         story(company(database, far), work)
+
+
+def test_a_far_side_that_repeats_its_secret_tells_it_to_nobody(database: Database) -> None:
+    with elsewhere(lambda method, params: {"error": {"code": 1, "message": "no Bearer s3cret here"}}) as far:
+
+        async def work(aos: Working) -> None:
+            assert "no Bearer [secret] here" in await failed(aos)
+
+        story(company(database, far, secret="partner"), work)
 
 
 def test_what_fails_there_fails_here_with_its_reason(database: Database) -> None:

@@ -20,10 +20,11 @@ from a2a.types import (
 from a2a.utils.errors import InvalidParamsError, TaskNotFoundError
 from google.protobuf.json_format import ParseDict
 
-from tests.contract.a2a_elsewhere import Elsewhere, elsewhere
+from aos.operations.a2a_pushes import A2aPushes
+from tests.contract.a2a_elsewhere import Elsewhere, drip, elsewhere
 from tests.contract.a2a_peer import BOTH, Served, data, run_agent, send, serving, state
 from tests.databases import Database
-from tests.doors import until
+from tests.doors import open_door, until
 from tests.worlds import agent, make_world
 
 
@@ -117,6 +118,28 @@ def test_a_receiver_whose_notification_was_taken_by_a_worker_that_died_is_told_b
     until(lambda: len(receiver.heard) > heard)
 
 
+def test_a_receiver_that_drips_its_answer_holds_up_nobody(database: Database, receiver: Elsewhere) -> None:
+    receiver.raw = drip
+    agents = [run_agent("echo"), agent("caller", delegates=("echo",), runtime=None)]
+    world = make_world(database, agents=agents, hosts=[receiver.host])
+    with open_door(world, listens=True) as door:
+        push = {"url": receiver.url}
+        params = {
+            "message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"data": 1}]},
+            "configuration": {"returnImmediately": True, "taskPushNotificationConfig": push},
+        }
+        headers = {"Authorization": f"Bearer {door.api_key('caller')}", "A2A-Version": "1.0"}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
+        assert "result" in door.client.post("/a2a/echo", json=body, headers=headers).json()
+        pushes = A2aPushes(door.running.database, door.running.facts, door.running.drivers)
+        pushes.deliver_seconds = 0.2
+        (taken,) = door.run(pushes.take())
+        assert door.run(pushes.deliver(taken)) is False
+    assert world.rows("select state, tries, next_at < aos_now() + interval '10 s' from a2a_push") == [
+        ("active", 1, True)
+    ]
+
+
 def test_a_receiver_that_never_answers_well_is_given_up(served: Served, receiver: Elsewhere) -> None:
     receiver.status = 404
     push = TaskPushNotificationConfig(url=receiver.url)
@@ -165,6 +188,20 @@ def test_addresses_are_made_found_listed_and_deleted_by_the_tasks_own_sender(
         "select c.sealed is null from a2a_push p join content c on c.id = p.config_content_id order by p.id"
     )
     assert erased.count((True,)) == 1
+
+
+def test_names_that_no_database_holds_are_refused(served: Served) -> None:
+    task = served.speak("naps", lambda client: send(client, data({"seconds": 600}), return_immediately=True))
+    for method, params in (
+        ("GetTaskPushNotificationConfig", {"taskId": task.id, "id": "\x00"}),
+        ("DeleteTaskPushNotificationConfig", {"taskId": task.id, "id": "\x00"}),
+        ("ListTaskPushNotificationConfigs", {"taskId": task.id, "pageToken": "\x00"}),
+        ("ListTasks", {"contextId": "\x00"}),
+    ):
+        assert served.rpc("naps", method, params).json()["error"]["code"] == -32602, method
+    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"data": {"seconds": 600}}]}
+    traced = {"message": message, "metadata": {"traceparent": "\x00"}, "configuration": {"returnImmediately": True}}
+    assert "result" in served.rpc("naps", "SendMessage", traced).json()
 
 
 @BOTH

@@ -224,6 +224,9 @@ BAD: tuple[tuple[str, Any, str, list[str]], ...] = (
     ("StartRun", aos_pb2.StartRunRequest(), "INVALID_ARGUMENT", ["/workflow"]),
     ("StartRun", aos_pb2.StartRunRequest(workflow="nothing"), "NOT_FOUND", []),
     ("StartRun", aos_pb2.StartRunRequest(workflow="x", input=b"{"), "INVALID_ARGUMENT", ["/input"]),
+    ("StartRun", aos_pb2.StartRunRequest(agent="finance", thread="a\0"), "INVALID_ARGUMENT", []),
+    ("StartRun", aos_pb2.StartRunRequest(agent="finance", labels={"a": "\0"}), "INVALID_ARGUMENT", []),
+    ("StartRun", aos_pb2.StartRunRequest(agent="finance", thread="t" * 401), "RESOURCE_EXHAUSTED", []),
 )
 
 

@@ -414,3 +414,28 @@ def test_a_server_that_ends_says_so_and_takes_the_answers_that_still_come(world:
         assert (await aos.ended(run_id))["output"] == "in time"
 
     played(world, scenario)
+
+
+def test_an_agent_that_reads_no_answers_is_read_no_further(world: World) -> None:
+    many, large = 400, json.dumps({"value": "x" * 100_000}).encode()
+
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        stream = await opened(peer, key)
+        await aos.start("job", input={"n": 1})
+        start = await stream.next("start")
+
+        async def ask() -> None:
+            for n in range(many):
+                call = aos_pb2.Call(token=start.token, call_id=n, kind="step", name=f"s{n}", arguments=large)
+                await stream.send(call=call)
+
+        asking = asyncio.create_task(ask())
+        await asyncio.wait([asking], timeout=6)
+        assert not asking.done()
+        answered = {(await stream.next("result")).call_id for _ in range(many)}
+        assert answered == set(range(many))
+        await asking
+        await stream.returned(start)
+        await stream.close()
+
+    played(world, scenario)

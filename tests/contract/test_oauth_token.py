@@ -124,6 +124,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "no subject": {"sub": None},
     "an empty client": {"client": ""},
     "an unknown client": {"client": "nobody"},
+    "a client with a byte that no database holds": {"client": "fin\x00ance"},
     "another agent's name": {"client": "clerk"},
     "an unknown organization": {"client": "spiffe://aos/00000000-0000-7000-8000-000000000000/agent/finance"},
 }
@@ -137,6 +138,11 @@ def test_an_assertion_that_says_what_it_must_not_proves_nobody(world: World, doo
         signed = jwt.PyJWS().encode(text, finance.private, algorithm="EdDSA")
         assert error_of(ask(door, signed)) == CLIENT, what
     assert used(world) == 0
+
+
+def test_a_key_that_cannot_be_a_thumbprint_is_as_if_none_were_named(door: Door, finance: Holder) -> None:
+    for kid in ("a\x00", "\ud800"):
+        assert ask(door, assertion(door, finance, header={"kid": kid})).status_code == 200
 
 
 def by_hand(header: dict[str, Any], said: dict[str, Any], signature: bytes | None = None, *, key: bytes = b"") -> str:

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from aos.operations.approvals import Answer
+from aos.operations.tokens import TaskToken, make_task_token
 from tests.contract.grpc_peer import one_task, outside
 from tests.contract.mcp_peer import ASK, LARGE, PAY
 from tests.databases import Database
-from tests.doors import Door, open_door
+from tests.doors import Door, claim_task, open_door
 from tests.working import Working, add_workflow, working
 from tests.worlds import World, agent, make_world, payments
 
@@ -187,6 +188,17 @@ def test_bad_requests_are_refused_with_their_field(world: World) -> None:
         assert (await outside.say(task, "complete")).status_code == 200
 
     played(world, scenario)
+
+
+def test_a_task_that_a_worker_runs_is_not_ended_here_by_its_token(world: World) -> None:
+    with open_door(world) as door:
+        run, task, claim = claim_task(world, "finance")
+        key = door.run(door.services.facts.of(world.organization_id)).key("token").private
+        token = make_task_token(TaskToken(world.organization_id, run, task, claim), key)
+        for verb in ("heartbeat", "complete", "fail", "park"):
+            answer = door.client.post(f"/work/{task}/{verb}", json={}, headers={"Authorization": f"Bearer {token}"})
+            assert (answer.status_code, answer.json()["type"]) == (403, "urn:aos:problem:forbidden")
+        assert world.rows("select state, claim_token from task where id = %s", task) == [("running", claim)]
 
 
 def test_an_agent_that_workers_run_takes_nothing_here(world: World) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aos.kernel.agents import AgentType
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.ports import ToolOutcome
 from tests.databases import Database
-from tests.llm_worlds import SCHEMA, company, last_message, led, play
-from tests.operations.test_runs_waits import PAYMENT
-from tests.scripted_models import asks_for, chat
+from tests.llm_worlds import SCHEMA, company, last_message, led, play, read
+from tests.operations.test_runs_waits import PAYMENT, at_work
+from tests.scripted_models import ScriptedModels, asks_for, chat
+from tests.working import working
 from tests.worlds import Caller
 
 
@@ -142,3 +145,21 @@ def test_an_agent_says_what_each_of_its_tasks_may_cost(database: Database) -> No
     run, models, _ = play(company(database, thrifty), "thrifty", answers)
     assert (run["state"], run["task"]["error_code"]) == ("failed", "budget-spent"), run["why"]
     assert len(models.asked) == 1
+
+
+def test_a_budget_of_its_own_holds_though_the_first_worker_died_before_it_wrote_it(database: Database) -> None:
+    thrifty = led("thrifty", "erp.read", options={"budget": "0.01 EUR", "answer_tokens": 10, "on_limit": "fail"})
+    world = company(database, thrifty)
+    answers = [asks_for(("erp_read", {"invoice": 1}), tokens=(9_000, 10)), chat("done")]
+    models = ScriptedModels(list(answers))
+
+    async def story() -> None:
+        async with working(world, started=False) as before:
+            run_id = await before.start(agent="thrifty", input="Look")
+        assert world.rows("update task set claims = 1 where run_id = %s returning state", run_id) == [("ready",)]
+        async with at_work(world, Caller(read), models=models) as (aos, _):
+            await aos.ended(run_id)
+            (task,) = aos.tasks(run_id).values()
+            assert task["error_code"] == "budget-spent"
+
+    asyncio.run(story())

@@ -245,6 +245,27 @@ def test_the_same_key_is_the_same_signal_and_an_ended_run_takes_none(database: D
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("listens_for_what_has_no_name", "printable characters"),
+        ("keeps_under_endless_names", "more than the database holds"),
+    ],
+)
+def test_what_no_later_pass_could_write_either_fails_the_task(database: Database, named: str, why: str) -> None:
+    runtime = Runtime("python", f"tests.run_agents:{named}", inline=True)
+    world = make_world(database, agents=[replace(agent(named), runtime=runtime)])
+
+    async def main() -> None:
+        async with working(world) as aos:
+            run = await aos.ended(await aos.start(agent=named))
+            assert run["state"] == "failed"
+            ((row),) = aos.rows("select error_content_id from task where run_id = %s", run["id"])
+            assert why in str(aos.content(row["error_content_id"]))
+
+    asyncio.run(main())
+
+
 def test_a_pass_that_waits_for_several_things_goes_on_with_the_first(database: Database) -> None:
     async def story() -> None:
         async with at_work(company(database)) as (aos, _):

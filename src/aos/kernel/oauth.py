@@ -120,7 +120,7 @@ def subject_of(jwt: Jwt) -> str:
     if jwt.header.get("alg") not in ALGORITHMS:
         raise _client(f"the assertion is signed with `{str(jwt.header.get('alg'))[:20]}`: sign with {ALGORITHM}")
     subject = jwt.claims.get("sub")
-    if not isinstance(subject, str) or not subject or jwt.claims.get("iss") != subject:
+    if not isinstance(subject, str) or not subject or not subject.isprintable() or jwt.claims.get("iss") != subject:
         raise _client("`iss` and `sub` of the assertion must both be the client: the agent's id or name")
     return subject
 
@@ -128,7 +128,7 @@ def subject_of(jwt: Jwt) -> str:
 def key_named_by(jwt: Jwt) -> str | None:
     """Return the key that a token's header names, None where it names none."""
     kid = jwt.header.get("kid")
-    return kid if isinstance(kid, str) else None
+    return kid if isinstance(kid, str) and kid.isprintable() else None
 
 
 def read_assertion(claims: Mapping[str, Json], addresses: Sequence[str], *, now: datetime) -> Assertion:

@@ -131,7 +131,11 @@ def _budget(value: Json) -> Money | None:
 
 
 def _labels(trace: Json) -> dict[str, str]:
-    return {TRACE_LABEL: trace} if isinstance(trace, str) and 0 < len(trace) <= NAME_LENGTH_MAX else {}
+    return (
+        {TRACE_LABEL: trace}
+        if isinstance(trace, str) and trace.isprintable() and 0 < len(trace) <= NAME_LENGTH_MAX
+        else {}
+    )
 
 
 def _wrong(pointer: str, detail: str) -> InvalidRequest:

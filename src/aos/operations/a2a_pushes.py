@@ -9,6 +9,7 @@ reader must not break:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -42,6 +43,8 @@ PAUSE_SECONDS_MAX: Final = 6 * 3600.0
 LEASE_SECONDS: Final = 60
 """How long a notification that was taken is left to whoever took it."""
 TAKEN_MAX: Final = 20
+DELIVER_SECONDS: Final = 40.0
+"""How long one delivery may take in all: less than its lease, however slowly a receiver answers."""
 ANSWER_BYTES_MAX: Final = 65_536
 _SECRET_LENGTH_MAX: Final = 8_000
 _encode = msgspec.json.Encoder().encode
@@ -83,6 +86,7 @@ class A2aPushes:
         self._database = database
         self._facts = facts
         self._drivers = drivers
+        self.deliver_seconds = DELIVER_SECONDS
 
     async def check(self, principal: Principal, push: Push) -> None:
         """Raise InvalidRequest where an address is none, or its host is not permitted."""
@@ -208,12 +212,13 @@ class A2aPushes:
             idle_seconds=10,
         )
         try:
-            answer = await self._drivers.web.send(request)
-            try:
-                await answer.read(at_most=ANSWER_BYTES_MAX)
-            finally:
-                await answer.close()
-        except UpstreamFailed:
+            async with asyncio.timeout(self.deliver_seconds):
+                answer = await self._drivers.web.send(request)
+                try:
+                    await answer.read(at_most=ANSWER_BYTES_MAX)
+                finally:
+                    await answer.close()
+        except (UpstreamFailed, TimeoutError):
             return False
         return 200 <= answer.status < 300
 

@@ -207,7 +207,7 @@ class A2aTasks:
             input=incoming.input,
             goal=incoming.goal,
             labels=incoming.labels,
-            thread=context_id,
+            thread=_thread(principal, context_id),
             budget=incoming.budget,
             idempotency_key=f"a2a:{agent.id}:{incoming.message_id}",
             origin=_source(principal),
@@ -288,6 +288,12 @@ class _Row:
     incoming: Incoming
     id: UUID
     context_id: str
+
+
+def _thread(principal: Principal, context_id: str) -> str:
+    """Return the thread of a context: a program's is its own, whatever names others give theirs."""
+    person = principal.actor.kind is PrincipalKind.PERSON
+    return context_id if person else f"{principal.actor.name}:{context_id}"
 
 
 def outside(principal: Principal) -> Principal:

@@ -277,8 +277,8 @@ class Calls:
 
     async def _signal(self, state: PassState, call: Call) -> Result:
         task = state.task
-        if not 0 < len(call.name) <= NAME_LENGTH_MAX:
-            raise InvalidRequest(f"the name of a signal has 1 to {NAME_LENGTH_MAX} characters")
+        if not 0 < len(call.name) <= NAME_LENGTH_MAX or not call.name.isprintable():
+            raise InvalidRequest(f"the name of a signal has 1 to {NAME_LENGTH_MAX} printable characters")
         row = TakeRow(
             organization_id=task.organization_id,
             task_id=task.id,

@@ -109,13 +109,15 @@ class OutsideTasks:
                     pass
 
     async def held(self, token: str) -> Given:
-        """Return the task of a token while its claim stands; raise Unauthenticated or StaleClaim."""
+        """Return the task of a token while its claim stands; raise Unauthenticated, StaleClaim, or Forbidden for a worker's."""
         said = await self._authenticator.task_token(token)
         task = await self._do.offered.find(said)
         facts = await self._do.facts.of(said.organization_id)
         agent = facts.agents.get(task.agent_id) if task is not None and task.agent_id is not None else None
         if task is None or agent is None:
             raise StaleClaim("the task was taken away, cancelled or ended: let go of it; nothing was written")
+        if agent.runtime is None or agent.runtime.kind != RuntimeKind.WORK:
+            raise Forbidden(f"the task is one of `{agent.name}`, which AOS runs itself: the pass under way ends it")
         start = start_frame(
             Taken(task), facts, agent, value=None, calls={}, now=self._do.facts.now(), drivers=self._do.drivers
         )

@@ -10,9 +10,10 @@ Rules a reader must not break:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -44,6 +45,7 @@ from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, INPUT_BYTES_MAX
 from aos.kernel.money import Money, format_amount
 from aos.kernel.permitted_hosts import is_permitted
 from aos.kernel.ports import UpstreamRequest
+from aos.kernel.scrubbing import SCRUBBED, spellings
 from aos.operations.a2a_documents import PHASE_META, part_of
 from aos.operations.a2a_messages import BUDGET_META, DEADLINE_META, TRACE_META
 from aos.operations.drivers import Drivers
@@ -53,6 +55,8 @@ ANSWER_BYTES_MAX: Final = INPUT_BYTES_MAX
 CARD_BYTES_MAX: Final = 262_144
 CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 30
+EXCHANGE_SECONDS: Final = 45.0
+"""How long one exchange of A2A may take in all, however slowly the far side answers: less than any lease on it."""
 _MISFITS: Final = (ParseError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
 _GO_ON: Final = frozenset({Phase.START_WAITS.value, Phase.WAITS_FOR_PERSON.value})
 """Phases of an agent behind another AOS in which a person there is asked: it goes on, or may, once they have answered."""
@@ -82,6 +86,8 @@ class Place:
 
     endpoint: str
     tenant: str = ""
+    terms: str = ""
+    """What its agent was registered as when it was located: see `terms_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,28 +125,31 @@ class RemoteAgents:
 
     def __init__(self, drivers: Drivers) -> None:
         self._drivers = drivers
+        self.exchange_seconds = EXCHANGE_SECONDS
 
     async def locate(self, agent: Agent, facts: OrganizationFacts) -> Place:
         """Return where an agent is asked, by its card; raise RemoteFailed where the card is not the one accepted, NotSent."""
         assert agent.runtime is not None
         options = agent.runtime.options
         url = str(options["url"]).rstrip("/")
-        status, body = await self._exchange(
-            UpstreamRequest(
-                url + AGENT_CARD_WELL_KNOWN_PATH,
-                self._headers(agent, facts),
-                b"",
-                facts.hosts,
-                connect_seconds=CONNECT_SECONDS,
-                first_byte_seconds=ANSWER_SECONDS,
-                idle_seconds=ANSWER_SECONDS,
-                method="GET",
-            ),
-            at_most=CARD_BYTES_MAX,
+        request = UpstreamRequest(
+            url + AGENT_CARD_WELL_KNOWN_PATH,
+            self._headers(agent, facts),
+            b"",
+            facts.hosts,
+            connect_seconds=CONNECT_SECONDS,
+            first_byte_seconds=ANSWER_SECONDS,
+            idle_seconds=ANSWER_SECONDS,
+            method="GET",
         )
+        try:
+            status, body = await self._within(request, at_most=CARD_BYTES_MAX)
+        except UpstreamFailed as error:
+            raise NotSent(error.detail) from error  # no task was: a card may be read again
         if status != 200:
             raise RemoteFailed(f"the card of `{agent.name}` cannot be read: `{url}` answered {status}")
-        return check_card(_json(body, "the card"), url, pinned=str(options.get("card", "")))
+        place = check_card(_json(body, "the card"), url, pinned=str(options.get("card", "")))
+        return replace(place, terms=terms_of(agent))
 
     async def send(self, agent: Agent, facts: OrganizationFacts, place: Place, *, outgoing: Outgoing) -> Seen:
         """Send a task and return what is seen of it at once; raise RemoteFailed, NotSent, UpstreamFailed."""
@@ -215,7 +224,12 @@ class RemoteAgents:
     async def _call(
         self, agent: Agent, facts: OrganizationFacts, place: Place, method: str, params: Any, *, trace: str = ""
     ) -> Json:
-        """Return the result of one JSON-RPC request; raise RemoteFailed for its error."""
+        """Return the result of one JSON-RPC request; raise RemoteFailed for its error.
+
+        Where the agent is another's now, the place where its task once went is told nothing, least of all the new secret.
+        """
+        if place.terms != terms_of(agent):
+            raise RemoteFailed(f"`{agent.name}` was given another address or card after its task was sent")
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": MessageToDict(params)}
         headers = [*self._headers(agent, facts), (b"Content-Type", b"application/json")]
         if trace:
@@ -229,7 +243,7 @@ class RemoteAgents:
             first_byte_seconds=ANSWER_SECONDS,
             idle_seconds=ANSWER_SECONDS,
         )
-        status, answered = await self._exchange(request, at_most=ANSWER_BYTES_MAX)
+        status, answered = await self._within(request, at_most=ANSWER_BYTES_MAX)
         if status in (429, 503):
             raise NotSent(f"it answered {status}")
         document = _json(answered, f"its answer to {method} ({status})")
@@ -241,6 +255,14 @@ class RemoteAgents:
         if status != 200 or "result" not in document or document.get("id") != 1:
             raise RemoteFailed(f"its answer to {method} ({status}) is no JSON-RPC")
         return document["result"]
+
+    async def _within(self, request: UpstreamRequest, *, at_most: int) -> tuple[int, bytes]:
+        """Make one exchange of A2A in a bounded time; raise as `_exchange` does."""
+        try:
+            async with asyncio.timeout(self.exchange_seconds):
+                return await self._exchange(request, at_most=at_most)
+        except TimeoutError as error:
+            raise UpstreamFailed(f"its answer was not whole within {self.exchange_seconds:g} seconds") from error
 
     async def _exchange(self, request: UpstreamRequest, *, at_most: int) -> tuple[int, bytes]:
         """Return status and whole body of an answer; raise NotSent, or UpstreamFailed where it is not known what arrived.
@@ -260,7 +282,7 @@ class RemoteAgents:
                 raise
             raise NotSent(error.detail) from error
         try:
-            return answer.status, await answer.read(at_most=at_most)
+            return answer.status, _scrubbed(await answer.read(at_most=at_most), request)
         finally:
             await answer.close()
 
@@ -274,6 +296,12 @@ class RemoteAgents:
             except AosError as error:
                 raise RemoteFailed(error.detail) from error
         return tuple(headers)
+
+
+def terms_of(agent: Agent) -> str:
+    """Return what tells an agent at one address, under one accepted card, from what its name stood for before."""
+    options = agent.runtime.options if agent.runtime is not None else {}
+    return hashlib.sha256(canonical_json([options.get("url"), options.get("card", "")])).hexdigest()
 
 
 def card_digest(card: Mapping[str, Json]) -> str:
@@ -307,6 +335,14 @@ def check_card(card: Json, url: str, *, pinned: str) -> Place:
         return Place(each.url, each.tenant)
     versions = ", ".join(sorted({each.protocol_version or "none" for each in spoken})) or "no JSON-RPC at all"
     raise RemoteFailed(f"it does not speak A2A 1.0 over JSON-RPC, its card says: {versions[:200]}")
+
+
+def _scrubbed(body: bytes, request: UpstreamRequest) -> bytes:
+    """Return an answer without the secret that the request carried: what fails is told, and what is done is an output."""
+    given = next((value for name, value in request.headers if name == b"Authorization"), b"")
+    for each in spellings((given.removeprefix(b"Bearer ").decode("ascii"),)):
+        body = body.replace(each.encode("ascii"), SCRUBBED.encode("ascii"))
+    return body
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

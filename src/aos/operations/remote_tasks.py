@@ -90,9 +90,9 @@ class RemoteTasks:
 
 
 def _written(place: Place) -> str:
-    return f"{place.tenant} {place.endpoint}"
+    return f"{place.tenant} {place.endpoint} {place.terms}"
 
 
 def _read(text: str) -> Place:
-    tenant, _, endpoint = text.rpartition(" ")
-    return Place(endpoint, tenant)
+    tenant, endpoint, terms = text.rsplit(" ", 2)
+    return Place(endpoint, tenant, terms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
@@ -28,6 +28,8 @@ from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
 from aos.operations.run_steering import Steering
 from aos.store.hot.database import AppTransaction, Database
 
+THREAD_LENGTH_MAX: Final = 2 * NAME_LENGTH_MAX
+"""Longest thread: a name, and what a caller's own names are put under."""
 _TRIES_MAX = STALE_RETRIES_MAX + 1
 
 
@@ -160,6 +162,11 @@ def _check_request(request: RunRequest, facts: OrganizationFacts) -> None:
         raise TooLarge(f"the goal has {len(request.goal)} characters, at most {BODY_BYTES_MAX // 10} are kept")
     if any(len(name) > NAME_LENGTH_MAX or len(value) > NAME_LENGTH_MAX for name, value in request.labels.items()):
         raise TooLarge(f"a label has more than {NAME_LENGTH_MAX} characters")
+    if request.thread is not None and len(request.thread) > THREAD_LENGTH_MAX:
+        raise TooLarge(f"a thread has at most {THREAD_LENGTH_MAX} characters")
+    named = (request.thread or "", *request.labels, *request.labels.values())
+    if any("\0" in each for each in named):
+        raise InvalidRequest("a thread and labels cannot hold the character U+0000")
     if request.budget is not None and request.budget.nanos < 0:
         raise InvalidRequest("a budget cannot be less than nothing")
     if not -TASK_PRIORITY_MAX <= request.priority <= TASK_PRIORITY_MAX:

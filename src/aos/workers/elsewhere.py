@@ -113,7 +113,7 @@ class _Pass:
                 await ctx.continue_as_new(seen)
             looks += 1
             await ctx.sleep(backoff_seconds(looks, first=FIRST_LOOK_SECONDS, most=LOOK_SECONDS_MAX))
-            place = Place(seen["endpoint"], seen["tenant"])
+            place = Place(seen["endpoint"], seen["tenant"], seen["terms"])
             seen = await self._tried(ctx, "look", self._look(place, seen))
         if seen["standing"] == Standing.FAILED:
             raise RemoteFailed(seen["reason"])
@@ -176,6 +176,7 @@ class _Pass:
         return {
             "endpoint": place.endpoint,
             "tenant": place.tenant,
+            "terms": place.terms,
             "task_id": seen.task_id,
             "standing": seen.standing.value,
             "output": seen.output,

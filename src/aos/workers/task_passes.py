@@ -211,7 +211,8 @@ class TaskPasses:
         task, ticker = taken.task, self._do.drivers.ticker
         if task.claims or any(row["state"] == "intended" for row in taken.calls):
             await self._do.abandon_calls(taken)
-        elif not taken.calls and agent.runtime is not None and (limit := agent.runtime.options.get("budget")):
+        if not taken.calls and agent.runtime is not None and (limit := agent.runtime.options.get("budget")):
+            # Whoever claimed it before may have died first; the same budget again changes nothing.
             await open_task_budget(self._do.database, task, parse_money(str(limit)), drivers=self._do.drivers)
         if agent.runtime is not None and agent.runtime.kind == RuntimeKind.WORK:
             await self._do.offered.offer(task)

@@ -125,7 +125,7 @@ async def _list_tasks(turn: Turn) -> dict[str, Any]:
         turn.agent,
         limit=size,
         before=_before(params.page_token),
-        context_id=params.context_id or None,
+        context_id=_text(params.context_id, "contextId") or None,
         state=a2a.TaskState(TaskState.Name(params.status)) if params.status else None,
         changed_after=None if after is None else after.ToDatetime(tzinfo=UTC),
     )
@@ -148,15 +148,17 @@ async def _push_config(turn: Turn) -> dict[str, Any]:
             await pushes.check(turn.principal, push)
             return plain(await pushes.save(turn.principal, task, push))
         case "GetTaskPushNotificationConfig":
-            return plain(await pushes.find(turn.principal, task, params.id))
+            return plain(await pushes.find(turn.principal, task, _text(params.id, "id")))
         case "DeleteTaskPushNotificationConfig":
-            await pushes.delete(turn.principal, task, params.id)
+            await pushes.delete(turn.principal, task, _text(params.id, "id"))
             return {}
         case _:
             size = params.page_size or MAX_LIST_TASKS_PAGE_SIZE
             if not 1 <= size <= MAX_LIST_TASKS_PAGE_SIZE:
                 raise InvalidParamsError(f"`pageSize` is from 1 to {MAX_LIST_TASKS_PAGE_SIZE}, not {size}")
-            configs, token = await pushes.page(turn.principal, task, limit=size, after=params.page_token or None)
+            configs, token = await pushes.page(
+                turn.principal, task, limit=size, after=_text(params.page_token, "pageToken") or None
+            )
             return plain(ListTaskPushNotificationConfigsResponse(configs=configs, next_page_token=token))
 
 
@@ -178,6 +180,13 @@ def _id(text: str) -> UUID:
     found = task_id_of(text)
     assert found is not None
     return found
+
+
+def _text(given: str, name: str) -> str:
+    """Return a text that the database can be asked for."""
+    if not given.isprintable():
+        raise InvalidParamsError(f"`{name}` holds what cannot be printed")
+    return given
 
 
 def _before(token: str) -> UUID | None:

@@ -3,7 +3,7 @@
 Rules a reader must not break:
 - A task belongs to its token, not to a stream: an `Ended` or a `Call` counts on whichever stream its token arrives.
 - A stream holds as many tasks as it has slots, and answers as many calls at once as a pass may have under way; what is
-  beyond is not read, so that the sender waits.
+  beyond is not read, so that the sender waits; neither is what comes while the agent leaves answers unread.
 - Only a `Beat` renews leases. A stream that is cut takes nothing with it: the leases run out, and the tasks come again.
 - The caller's credential is looked at again for every message and every take: a revoked key ends the stream.
 """
@@ -34,6 +34,8 @@ HELLO_SECONDS: Final = 10.0
 """How long a stream may take to say Hello."""
 TAKE_SECONDS: Final = 60.0
 """How long one take waits before it looks at the caller's credential again."""
+UNREAD_MAX: Final = 64
+"""Messages that wait for an agent to read them; past it nothing more of its own is read."""
 AWAY_SECONDS: Final = 1.0
 """How long a stream waits where the database is away."""
 
@@ -105,12 +107,15 @@ class _Stream:
     counts: dict[UUID, dict[str, int]] = field(default_factory=dict)
     answering: set[asyncio.Task[None]] = field(default_factory=set)
     out: asyncio.Queue[aos_pb2.WorkResponse | None] = field(default_factory=asyncio.Queue)
+    sent: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_IN_FLIGHT_MAX))
 
     async def next(self) -> aos_pb2.WorkResponse | None:
         """Return the next message to send, None at the end."""
-        return await self.out.get()
+        message = await self.out.get()
+        self.sent.set()
+        return message
 
     # --- what the agent sends
 
@@ -118,6 +123,9 @@ class _Stream:
         """Answer what the agent sends, until it has said all."""
         try:
             async for request in requests:
+                while self.out.qsize() >= UNREAD_MAX:
+                    self.sent.clear()
+                    await self.sent.wait()
                 await self._check_caller()
                 match request.WhichOneof("frame"):
                     case "beat":

@@ -22,7 +22,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from aos.kernel.errors import Unavailable
+from aos.kernel.errors import AosError, TooLarge, Unavailable
 from aos.store.hot.machine import MACHINE_STATEMENTS
 from aos.store.sql_files import numbered, sql
 
@@ -339,6 +339,11 @@ def prefer_indexes() -> str:
     return sql("prefer_indexes")
 
 
-def unavailable(error: Exception) -> Unavailable:
-    """Return the error that callers see for a database that cannot be reached, or does not take the write."""
+def unavailable(error: Exception) -> AosError:
+    """Return the error that callers see for a database that cannot be reached, or does not take the write.
+
+    What no later try could write either is too large, not unavailable: else it would be tried for ever.
+    """
+    if isinstance(error, psycopg.errors.ProgramLimitExceeded):
+        return TooLarge("what was to be written is more than the database holds in one place; nothing was done")
     return Unavailable(f"the database cannot be reached ({type(error).__name__}); nothing was done, try again")
