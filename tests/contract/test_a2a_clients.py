@@ -301,18 +301,17 @@ def test_two_callers_that_name_one_context_share_no_thread(served: Served) -> No
     assert sorted(served.world.rows("select thread from run")) == [("caller:c",), ("other:c",)]
 
 
-def test_an_agent_inside_a_run_calls_with_its_task_token_and_stands_in_the_chain(served: Served) -> None:
+def test_a_task_sends_no_message_by_which_it_would_leave_its_budget(served: Served) -> None:
     world, door = served.world, served.door
     run, task, claim = claim_task(world, "caller")
     facts = door.run(door.services.facts.of(world.organization_id))
     said = TaskToken(world.organization_id, run, task, claim)
     served.keys["in a run"] = make_task_token(said, facts.key("token").private)
-    done = served.speak("echo", lambda client: send(client, data(1)), caller="in a run")
-    assert state(done) == "COMPLETED"
-    ((chain,),) = world.rows("select chain from run where name = 'echo'")
-    assert [link["name"] for link in chain] == ["maria@larkspur.example", "caller"]
-    acts = world.rows("select kind, name, run_id is not null and task_id is null from action where kind = 'run'")
-    assert acts == [("run", "echo", True)]
+    params = {"message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"data": 1}]}}
+    refused = served.rpc("echo", "SendMessage", params, caller="in a run").json()
+    assert "a task starts no run by itself" in refused["error"]["message"]
+    assert world.rows("select count(*) from run where name = 'echo'") == [(0,)]
+    assert served.rpc("echo", "ListTasks", caller="in a run").status_code == 200
     world.rows("update task set claim_token = null, state = 'ready' where id = %s", task)
     assert served.rpc("echo", "ListTasks", caller="in a run").status_code == 401
 

@@ -19,7 +19,7 @@ from uuid import UUID
 from aos.kernel.a2a import MESSAGE_SIGNAL, SAID, TERMINAL, Phase, TaskState, phases_of, state_of
 from aos.kernel.acts import Pending, Refused
 from aos.kernel.agents import Agent, AgentStatus
-from aos.kernel.errors import Conflict, IdempotencyMismatch, NotFound
+from aos.kernel.errors import Conflict, Forbidden, IdempotencyMismatch, NotFound
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.origins import Source
@@ -98,8 +98,12 @@ class A2aTasks:
         """Take a message: a new task, or more for one of the sender's.
 
         Raises NotFound for a task that is not the sender's, Conflict where it has ended, IdempotencyMismatch where the
-        message's id was used for another, and what `Runs.start_run` raises.
+        message's id was used for another, Forbidden for the token of a task, whose run would be no part of that task's budget,
+        and what `Runs.start_run` raises.
         """
+        if principal.claim is not None:
+            detail = "a task starts no run by itself: it spawns tasks, or its agent sends the message under its own key"
+            raise Forbidden(detail)
         if incoming.task_id is not None:
             return await self._send_more(principal, agent, incoming)
         known = await self._load(principal, agent, message_id=incoming.message_id)
@@ -182,7 +186,7 @@ class A2aTasks:
                 idempotency_key=f"a2a:{task.id}:{incoming.message_id}",
                 origin=_source(principal),
             )
-            sent = await self._signals.send_signal(outside(principal), request)
+            sent = await self._signals.send_signal(principal, request)
             if isinstance(sent, Pending):
                 phase = Phase.START_WAITS
                 return replace(task, phase=phase, approval_id=sent.approval_id, said=_said(phase, sent.approval_id))
@@ -217,7 +221,7 @@ class A2aTasks:
         async def besides(transaction: AppTransaction, run_id: UUID) -> None:
             await self._save(transaction, row, facts, run_id=run_id)
 
-        done = await self._runs.start_run(outside(principal), request, besides=besides)
+        done = await self._runs.start_run(principal, request, besides=besides)
         if not isinstance(done, RunStarted):
             async with self._database.app(facts.id) as transaction:
                 match done:
@@ -294,11 +298,6 @@ def _thread(principal: Principal, context_id: str) -> str:
     """Return the thread of a context: a program's is its own, whatever names others give theirs."""
     person = principal.actor.kind is PrincipalKind.PERSON
     return context_id if person else f"{principal.actor.name}:{context_id}"
-
-
-def outside(principal: Principal) -> Principal:
-    """Return the principal of an act that belongs to no task, though its caller may hold one: who stands behind it stays."""
-    return replace(principal, claim=None)
 
 
 async def load_task(
