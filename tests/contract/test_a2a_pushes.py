@@ -153,6 +153,22 @@ def test_a_receiver_that_never_answers_well_is_given_up(served: Served, receiver
     until(lambda: served.world.rows("select state from a2a_push") == [("given-up",)])
 
 
+def test_nobody_is_told_for_a_sender_who_has_left(served: Served, receiver: Elsewhere) -> None:
+    push = TaskPushNotificationConfig(url=receiver.url)
+
+    async def work(client: Client) -> Task:
+        return await send(client, data({"seconds": 600}), return_immediately=True, task_push_notification_config=push)
+
+    served.speak("naps", work)
+    until(lambda: len(receiver.heard) >= 1)
+    until(lambda: bool(served.world.rows("select 1 from a2a_push where next_at <= aos_now()")))
+    heard = len(receiver.heard)
+    served.world.rows("update agent set status = 'retired' where name = 'caller'")
+    served.world.rows("update a2a_push set sent_phase = null, next_at = aos_now() returning 1")
+    until(lambda: served.world.rows("select state from a2a_push") == [("given-up",)])
+    assert len(receiver.heard) == heard
+
+
 @BOTH
 def test_addresses_are_made_found_listed_and_deleted_by_the_tasks_own_sender(
     served: Served, receiver: Elsewhere, binding: Any

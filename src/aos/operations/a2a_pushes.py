@@ -164,11 +164,11 @@ class A2aPushes:
             return await transaction.run("claim_a2a_pushes", params)
 
     async def deliver(self, taken: Row) -> bool:
-        """Tell one address how its task stands, and write whether it took it."""
+        """Tell one address how its task stands, and write whether it took it; nobody is told for a sender who has left."""
         facts = await self._facts.of(taken["organization_id"])
         task = await load_task(self._database, facts, self._drivers, {"id": taken["task_id"]})
         push = await self._config_of(taken, facts)
-        if task is None or push is None:
+        if task is None or push is None or not taken["stands"]:
             await self._conclude(taken, state="given-up")
             return False
         if await self._post(push, task, facts):
