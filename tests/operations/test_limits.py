@@ -90,6 +90,7 @@ def test_no_more_calls_of_a_tool_are_under_way_than_its_limit_in_all_processes_t
             async with asyncio.timeout(20):
                 while sum(act.done() for act in acts) < 37:
                     await asyncio.sleep(0.005)
+            await caller.holding(23)
             caller.let_go.set()
             came = sum([await act for act in acts], Counter[str]())
             assert came == {"performed": 23, "RateLimited": 37}
