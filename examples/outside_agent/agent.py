@@ -47,7 +47,7 @@ def keep(task, lease_seconds, done):
     """Renew the task's lease until it is done; a task whose lease runs out is given to somebody else."""
     while not done.wait(lease_seconds / 3):
         try:
-            post(f"/work/{task['task_id']}/heartbeat", {}, task["token"])
+            post(f"/tasks/{task['task_id']}/heartbeat", {}, task["token"])
         except (Refused, OSError) as error:
             print(f"{task['task_id']}: {error}", flush=True)
 
@@ -59,7 +59,7 @@ def work_on(task):
     key = {"idempotency-key": f"{task['task_id']}/label"}
     status, answer = post("/tools/parcels.label/call", {"arguments": {"parcel": parcel}}, task["token"], key)
     if status == 202:
-        post(f"/work/{task['task_id']}/park", {"approval_id": answer["approval_id"]}, task["token"])
+        post(f"/tasks/{task['task_id']}/park", {"approval_id": answer["approval_id"]}, task["token"])
         return None
     return {"parcel": parcel, "label": answer["value"]["label"], "depot": answer["value"]["depot"]}
 
@@ -72,12 +72,12 @@ def answer(task, lease_seconds):
     try:
         output = work_on(task)
         if output is not None:
-            post(f"/work/{task['task_id']}/complete", {"output": output}, task["token"])
+            post(f"/tasks/{task['task_id']}/complete", {"output": output}, task["token"])
         print(f"{task['name']}: {output or 'waits for a person'}", flush=True)
     except Refused as refused:
         if refused.slug == "stale-claim":  # taken away: cancelled, or given to somebody else
             return
-        post(f"/work/{task['task_id']}/fail", {"error": refused.slug, "detail": str(refused)}, task["token"])
+        post(f"/tasks/{task['task_id']}/fail", {"error": refused.slug, "detail": str(refused)}, task["token"])
     finally:
         done.set()
         beating.join()
@@ -90,7 +90,7 @@ def main():
     left = parser.parse_args().tasks
     endless = left == 0
     while endless or left > 0:
-        _, taken = post("/work/take", {"max": 1, "wait": WAIT_SECONDS}, os.environ["AOS_API_KEY"])
+        _, taken = post("/tasks/take", {"max": 1, "wait": WAIT_SECONDS}, os.environ["AOS_API_KEY"])
         for task in taken["tasks"]:
             answer(task, taken["lease_seconds"])
             left -= 1

@@ -36,7 +36,7 @@ class Outside:
 
     async def take(self, **more: Any) -> list[dict[str, Any]]:
         """Take tasks, waiting for the first."""
-        answer = await self.post("/work/take", {"wait": 20, **more})
+        answer = await self.post("/tasks/take", {"wait": 20, **more})
         assert answer.status_code == 200, answer.text
         assert answer.json()["lease_seconds"] == 15
         found: list[dict[str, Any]] = answer.json()["tasks"]
@@ -44,7 +44,7 @@ class Outside:
 
     async def say(self, task: dict[str, Any], verb: str, **body: Any) -> httpx.Response:
         """Say something of a task."""
-        return await self.post(f"/work/{task['task_id']}/{verb}", body, token=task["token"])
+        return await self.post(f"/tasks/{task['task_id']}/{verb}", body, token=task["token"])
 
     async def tool(self, task: dict[str, Any], arguments: Any, key: str) -> httpx.Response:
         """Call the payments tool in a task."""
@@ -158,7 +158,7 @@ def test_one_request_takes_no_more_than_the_agent_has_slots(world: World) -> Non
         for number in range(3):
             await aos.start("job", input={"n": number})
         await aos.until("select 1 from task where waits_for = 'work' having count(*) = 3")
-        assert (await outside.post("/work/take", {"max": 3})).status_code == 400
+        assert (await outside.post("/tasks/take", {"max": 3})).status_code == 400
         assert len(await outside.take(max=2)) == 2
         assert len(await outside.take(max=2)) == 1
 
@@ -170,18 +170,18 @@ def test_bad_requests_are_refused_with_their_field(world: World) -> None:
         await aos.start("job", input={"n": 1})
         ((task),) = await outside.take()
         for path, body, token, status in (
-            ("/work/take", {"max": 0}, None, 400),
-            ("/work/take", {"max": True}, None, 400),
-            ("/work/take", {"wait": 61}, None, 400),
-            ("/work/take", {"other": 1}, None, 400),
-            ("/work/take", {}, task["token"], 403),
-            ("/work/take", {}, "aos_unknown", 401),
-            (f"/work/{task['task_id']}/destroy", {}, task["token"], 404),
-            (f"/work/{task['task_id']}/complete", {"result": 1}, task["token"], 400),
-            (f"/work/{task['task_id']}/park", {"approval_id": "yes"}, task["token"], 400),
-            (f"/work/{task['task_id']}/fail", {"detail": 1}, task["token"], 400),
-            (f"/work/{uuid4()}/complete", {}, task["token"], 409),
-            (f"/work/{task['task_id']}/complete", {}, None, 401),
+            ("/tasks/take", {"max": 0}, None, 400),
+            ("/tasks/take", {"max": True}, None, 400),
+            ("/tasks/take", {"wait": 61}, None, 400),
+            ("/tasks/take", {"other": 1}, None, 400),
+            ("/tasks/take", {}, task["token"], 403),
+            ("/tasks/take", {}, "aos_unknown", 401),
+            (f"/tasks/{task['task_id']}/destroy", {}, task["token"], 404),
+            (f"/tasks/{task['task_id']}/complete", {"result": 1}, task["token"], 400),
+            (f"/tasks/{task['task_id']}/park", {"approval_id": "yes"}, task["token"], 400),
+            (f"/tasks/{task['task_id']}/fail", {"detail": 1}, task["token"], 400),
+            (f"/tasks/{uuid4()}/complete", {}, task["token"], 409),
+            (f"/tasks/{task['task_id']}/complete", {}, None, 401),
         ):
             answer = await outside.post(path, body, token=token)
             assert (path, body, answer.status_code) == (path, body, status)
@@ -196,14 +196,14 @@ def test_a_task_that_a_worker_runs_is_not_ended_here_by_its_token(world: World) 
         key = door.run(door.services.facts.of(world.organization_id)).key("token").private
         token = make_task_token(TaskToken(world.organization_id, run, task, claim), key)
         for verb in ("heartbeat", "complete", "fail", "park"):
-            answer = door.client.post(f"/work/{task}/{verb}", json={}, headers={"Authorization": f"Bearer {token}"})
+            answer = door.client.post(f"/tasks/{task}/{verb}", json={}, headers={"Authorization": f"Bearer {token}"})
             assert (answer.status_code, answer.json()["type"]) == (403, "urn:aos:problem:forbidden")
         assert world.rows("select state, claim_token from task where id = %s", task) == [("running", claim)]
 
 
 def test_an_agent_that_workers_run_takes_nothing_here(world: World) -> None:
     async def scenario(aos: Working, outside: Outside) -> None:
-        refused = await outside.post("/work/take", {})
+        refused = await outside.post("/tasks/take", {})
         assert (refused.status_code, refused.json()["title"]) == (409, "Conflict")
         assert "runtime: {work: {}}" in refused.json()["detail"]
 
@@ -214,7 +214,7 @@ def test_a_taker_who_goes_away_takes_nothing_with_it(world: World) -> None:
     async def scenario(aos: Working, outside: Outside) -> None:
         with pytest.raises(httpx.ReadTimeout):
             await asyncio.to_thread(
-                outside._door.client.post, "/work/take", json={"wait": 60}, timeout=0.2,
+                outside._door.client.post, "/tasks/take", json={"wait": 60}, timeout=0.2,
                 headers={"Authorization": f"Bearer {outside._token}"},
             )  # fmt: skip
         await aos.start("job", input={"n": 1})

@@ -1,7 +1,7 @@
-"""The doors below `/work`: the Work protocol for agents outside that have nothing but HTTP and JSON.
+"""The doors below `/tasks`: the Work protocol for agents outside that have nothing but HTTP and JSON.
 
-`POST /work/take` with the agent's own key hands out tasks and waits for the first where `wait` says so; each task has a
-token. With that token as bearer, `POST /work/{task}/heartbeat`, `complete`, `fail` and `park` speak for the task, and every
+`POST /tasks/take` with the agent's own key hands out tasks and waits for the first where `wait` says so; each task has a
+token. With that token as bearer, `POST /tasks/{task}/heartbeat`, `complete`, `fail` and `park` speak for the task, and every
 other door takes it as well: a tool called with it is called in the task. The operations are those of the gRPC stream. Nothing
 is kept here between two requests: any process may take the next one.
 """
@@ -21,7 +21,7 @@ from aos.kernel.limits import LEASE_SECONDS, WAIT_SECONDS_MAX
 from aos.kernel.workflow.passes import Failed, Returned, Suspended
 from aos.operations.outside_tasks import Given, slots_of, wait_for_approval
 
-PREFIX: Final = "/work"
+PREFIX: Final = "/tasks"
 ERROR_NAME_MAX: Final = 200
 DETAIL_MAX: Final = 10_000
 
@@ -32,12 +32,12 @@ def is_work_path(path: str) -> bool:
 
 
 async def work_door(services: Services, scope: Scope, receive: Receive) -> Response:
-    """Answer one request below `/work`."""
+    """Answer one request below `/tasks`."""
     first, _, verb = scope["path"].removeprefix(f"{PREFIX}/").partition("/")
     answer = _VERBS.get(verb) if verb else None
     if (first, verb) != ("take", "") and answer is None:
         raise NotFound(
-            f"there is no door `{scope['path'][:80]}`: there are /work/take and /work/TASK/{'|'.join(_VERBS)}"
+            f"there is no door `{scope['path'][:80]}`: there are /tasks/take and /tasks/TASK/{'|'.join(_VERBS)}"
         )
     if scope["method"] != "POST":
         raise MethodNotAllowed(f"{scope['method']} is not possible here, use POST")

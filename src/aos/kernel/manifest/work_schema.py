@@ -10,7 +10,7 @@ def work_schema() -> dict[str, Json]:
     """Return the schema of what follows `work:`; `{}` takes every default."""
     return {
         "type": "object",
-        "description": "The agent runs outside and fetches its tasks itself (gRPC `Work`, `POST /work/take`)",
+        "description": "The agent runs outside and fetches its tasks itself (gRPC `Work`, `POST /tasks/take`)",
         "properties": {
             "slots": {
                 "type": "integer",
