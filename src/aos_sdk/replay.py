@@ -284,11 +284,6 @@ class Pass:
         return Ended(task_id, "returned", value=value, reached=reached, waiting_on=waiting, host_ends=host_ends)
 
     @property
-    def calls_reached(self) -> int:
-        """Return how many calls the pass has come to."""
-        return len(self._sites)
-
-    @property
     def flying(self) -> int:
         """Return how many calls are with the owner."""
         return len(self._flying)
