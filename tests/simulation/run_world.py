@@ -188,9 +188,13 @@ class World:
         params = claim_params(IDS.new(), self.chance.randint(1, 4), FIRST_TURN)
         rows = await self.run(actor, "claim_tasks", params)
         for row in rows:
-            assert row["id"] not in self.holders, "two workers hold one task"
-            self.holders[row["id"]] = row["claim_token"]
-            self.held.append(Held(row["id"], row["claim_token"], row["kind"], row["attempt"], row["started"]))
+            self.hold(row)
+
+    def hold(self, row: dict[str, Any]) -> None:
+        """Note that a worker holds a task that was claimed for it."""
+        assert row["id"] not in self.holders, "two workers hold one task"
+        self.holders[row["id"]] = row["claim_token"]
+        self.held.append(Held(row["id"], row["claim_token"], row["kind"], row["attempt"], row["started"]))
 
     def wrote(self, claim: Held, *, ends: bool = True) -> None:
         """Note that something was written under a claim: it must be the one that stands."""
@@ -221,13 +225,24 @@ class World:
         async def work(actor: Actor) -> None:
             await self.run(actor, "lock_tasks", {"tasks": self.keys(*(each.task_id for each in claims))})
             records = [self.record(n) for n in range(len(rows))]
-            params = {"members": rows_json(rows), "records": rows_json(records), "contents": "[]", "usage": "[]"}
-            written = {row["n"] for row in await self.run(actor, "complete_tasks", params)}
+            params: dict[str, Any] = {"members": rows_json(rows), "records": rows_json(records)}
+            params |= {"contents": "[]", "usage": "[]", "hand_on_max": self.chance.randint(0, 2)}
+            params |= {"worker_id": IDS.new(), "lease_seconds": 30}
+            done = await self.run(actor, "complete_tasks", params)
+            written = [row["n"] for row in done if row["n"] is not None]
+            handed = [row for row in done if row["n"] is None]
             for n in written:
                 self.wrote(claims[n])
                 if rows[n].state in FINAL:
                     self.ended[rows[n].task_id] += 1
                     self.records.add(records[n].id)
+            claims_handed = [
+                ClaimRow(organization_id=self.organization_id, task_id=row["task_id"], claim_token=row["claim_token"])
+                for row in handed
+            ]
+            if claims_handed:
+                for claim in await self.run(actor, "load_claimed", {"claims": rows_json(claims_handed)}):
+                    self.hold(claim)
 
         return work
 

@@ -468,7 +468,7 @@ class _SteadyPlans(Plans):
     async def renew(self, connection: Any) -> None:
         return
 
-    def ran(self, now_seconds: float, took_seconds: float) -> None:
+    def ran(self, name: str, now_seconds: float, *, took_seconds: float) -> None:
         return
 
 

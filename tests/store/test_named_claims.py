@@ -18,7 +18,7 @@ from aos.store.hot.database import DatabaseConfig, prefer_indexes
 from aos.store.hot.lead import Lead
 from aos.store.rows import rows_json
 from aos.store.sql_files import sql
-from aos.store.task_rows import TaskKey
+from aos.store.task_rows import ClaimRow, TaskKey
 from tests.databases import Database
 from tests.store.test_claims import Queue
 
@@ -39,12 +39,14 @@ def ids(queue: Queue, organization: UUID) -> list[UUID]:
 
 
 def claim_named(connection: psycopg.Connection[Any], organization: UUID, named: Sequence[UUID]) -> list[dict[str, Any]]:
-    """Claim by name in one transaction."""
+    """Claim by name in one transaction, and load what was claimed."""
     tasks = {"tasks": rows_json([TaskKey(organization_id=organization, id=id) for id in named])}
     with connection.transaction():
         connection.execute(sql("lock_named_limits").encode(), tasks)
         params = {**tasks, "worker_id": WORKER, "lease_seconds": 15}
-        return connection.execute(sql("claim_named_tasks").encode(), params).fetchall()
+        claims = connection.execute(sql("claim_named_tasks").encode(), params).fetchall()
+        loaded = {"claims": rows_json([ClaimRow(**each) for each in claims])}
+        return connection.execute(sql("load_claimed").encode(), loaded).fetchall()
 
 
 def named(queue: Queue, organization: UUID, wanted: Sequence[UUID]) -> list[dict[str, Any]]:

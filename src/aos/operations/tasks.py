@@ -7,7 +7,8 @@ together: one transaction locks the tasks in their order and then writes them al
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -36,6 +37,8 @@ from aos.store.task_rows import (
     WaitRow,
 )
 
+_log = logging.getLogger(__name__)
+
 LANES_MAX: Final = 64
 """Lanes that one claim serves; where more have something ready, the next claim goes on with those that come after."""
 Turn: TypeAlias = tuple[UUID, UUID]
@@ -50,6 +53,10 @@ class Taken:
     task: ClaimedTask
     contents: list[Row] = field(default_factory=list)
     calls: list[Row] = field(default_factory=list)
+
+
+Take: TypeAlias = Callable[[Sequence[Taken]], Awaitable[None]]
+"""Begins with claimed tasks, or gives them back."""
 
 
 @dataclass(slots=True)
@@ -90,6 +97,9 @@ class Tasks:
         self._ends = ends
         self._worker_id = worker_id
         self._turn = FIRST_TURN
+        self._room: Callable[[int], int] = _no_room
+        self._take: Take | None = None
+        self._taking: set[asyncio.Task[None]] = set()
         self._starts = GroupCommit(
             self._write_starts, name="start", weigh=lambda member: contents_bytes(member.contents)
         )
@@ -99,6 +109,13 @@ class Tasks:
         self._parkings = GroupCommit(self._write_parkings, name="park")
         self._releases = GroupCommit(self._write_releases, name="release")
         self._continuations = GroupCommit(self._write_continuations, name="continue")
+
+    def on_handed(self, room: Callable[[int], int], take: Take) -> None:
+        """Have tasks that become ready by what this worker completes handed on to it, already claimed.
+
+        `room(ending)` says how many it would take when so many of those it holds end; `take` gets them.
+        """
+        self._room, self._take = room, take
 
     async def claim(self, tasks_max: int) -> list[Taken]:
         """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to.
@@ -116,8 +133,14 @@ class Tasks:
         keys = [TaskKey(organization_id=organization_id, id=task_id) for organization_id, task_id in named]
         tasks = {"tasks": rows_json(keys)}
         params = {**tasks, "worker_id": self._worker_id, "lease_seconds": LEASE_SECONDS}
-        rows = await self._database.write_in_order(("lock_named_limits", tasks), ("claim_named_tasks", params))
-        return await self.loaded(rows)
+        claims = await self._database.write_in_order(("lock_named_limits", tasks), ("claim_named_tasks", params))
+        return await self._claimed(_claims(claims))
+
+    async def _claimed(self, claims: Sequence[ClaimRow]) -> list[Taken]:
+        """Return tasks that are claimed already, as `loaded` does; a claim that cannot be read is left to its lease."""
+        if not claims:
+            return []
+        return await self.loaded(await self._database.read("load_claimed", {"claims": rows_json(claims)}))
 
     async def loaded(self, rows: Sequence[Row]) -> list[Taken]:
         """Return claimed tasks with what they need; give the claims back where that cannot be read."""
@@ -225,6 +248,8 @@ class Tasks:
 
     async def drain(self) -> None:
         """Return when nothing that was submitted is unwritten."""
+        while self._taking:
+            await asyncio.wait(tuple(self._taking))
         for commit in (self._starts, self._completions, self._parkings, self._releases, self._continuations):
             await commit.drain()
         await self._ends.drain()
@@ -251,16 +276,33 @@ class Tasks:
             "records": rows_json(place([row for member in batch for row in member.records])),
             "contents": rows_json([row for member in batch for row in member.contents]),
             "usage": rows_json([row for member in batch for row in member.usage]),
+            "hand_on_max": self._room(len(batch)),
+            "worker_id": self._worker_id,
+            "lease_seconds": LEASE_SECONDS,
         }
-
         keys = _keys([member.row for member in batch])
         rows = await self._database.write_in_order(("lock_tasks", {"tasks": keys}), ("complete_tasks", params))
         for organization_id, run_id in {
             (row["organization_id"], row["run_id"]) for row in rows if row["tasks_open"] == 0
         }:
             self._ends.finish_soon(organization_id, run_id)
+        handed = _claims([row for row in rows if row["n"] is None])
+        if handed:
+            taking = asyncio.create_task(self._take_over(handed), name="handed-on")
+            self._taking.add(taking)
+            taking.add_done_callback(self._taking.discard)
         written = {row["n"] for row in rows}
         return [n in written for n in range(len(batch))]
+
+    async def _take_over(self, handed: Sequence[ClaimRow]) -> None:
+        """Begin with tasks that were handed on; those that cannot be read are left to their leases."""
+        try:
+            taken = await self._claimed(handed)
+        except AosError as error:
+            _log.warning("%s tasks that were handed on are left to their leases: %s", len(handed), error.detail)
+            return
+        assert self._take is not None
+        await self._take(taken)
 
     async def _write_parkings(self, batch: Sequence[Parking]) -> list[bool]:
         waits: list[WaitRow] = []
@@ -368,6 +410,18 @@ def _number(n: int, rows: Sequence[ContentRow | RecordRow | UsageRow]) -> None:
     """Say to which member of a batch rows belong."""
     for row in rows:
         row.n = n
+
+
+def _claims(rows: Sequence[Row]) -> list[ClaimRow]:
+    return [
+        ClaimRow(organization_id=row["organization_id"], task_id=row["task_id"], claim_token=row["claim_token"])
+        for row in rows
+    ]
+
+
+def _no_room(ending: int) -> int:
+    """Nothing is handed on to whoever does not ask for it."""
+    return 0
 
 
 def _keys(rows: Sequence[StartRow | CompleteRow | ReleaseRow | ContinueRow]) -> str:

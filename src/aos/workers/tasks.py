@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -27,6 +27,8 @@ GIVE_BACK_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """How long a worker waits between tries to give a claim back while the database is away."""
 CLAIM_MAX = 64
 """Tasks claimed by one statement: what a worker takes at once, another cannot work on meanwhile."""
+HAND_ON_MAX = 32
+"""Tasks handed on to the worker that completed what they waited for: the others are called to what is left."""
 
 GATHER_SECONDS = 0.004
 """How long a worker that has work waits for more to become ready: one claim of many costs what one of few does."""
@@ -71,6 +73,7 @@ class TaskDuty:
         self._coming: asyncio.TimerHandle | None = None
         self._rung = False
         self._wake: Callable[[], None] = _nobody
+        orchestration.tasks.on_handed(self._room_handed, self._take_handed)
 
     def on_work(self, wake: Callable[[], None]) -> None:
         """Call `wake` when the bell has rung, and when there is room again for tasks that were left ready."""
@@ -149,6 +152,23 @@ class TaskDuty:
         """Return how much room is worth a claim: a few tasks at a time cost as much as many, but none waits long for room."""
         waited = self._do.drivers.ticker.seconds() - self._claimed_at >= self.interval_seconds
         return 1 if waited or len(self._held) < self._at_once // 2 else max(1, self._at_once // 4)
+
+    def _room_handed(self, ending: int) -> int:
+        """Return how many tasks may be handed on to this worker when `ending` of those it holds end.
+
+        None where half its places are taken: what others have ready is to find room, whoever goes on with his own.
+        """
+        if not self._claiming:
+            return 0
+        return max(0, min(self._at_once // 2 - len(self._held) + ending, HAND_ON_MAX))
+
+    async def _take_handed(self, handed: Sequence[Taken]) -> None:
+        """Begin with tasks that were handed on, or give them back where the worker has stopped meanwhile."""
+        if not self._claiming:
+            await asyncio.gather(*(self._engine.cancel(each.task) for each in handed), return_exceptions=True)
+            return
+        for each in handed:
+            self._begin(each)
 
     def _begin(self, taken: Taken) -> None:
         work = asyncio.create_task(self._work_on(taken), name=f"task-{taken.task.id}")

@@ -35,6 +35,7 @@ class TaskEvent(StrEnum):
 
     UNBLOCK = "unblock"
     CLAIM = "claim"
+    HAND_ON = "hand on"
     PARK = "park"
     OFFER = "offer"
     TAKE = "take"
@@ -86,6 +87,7 @@ RUN_FINAL: Final = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANC
 TRANSITIONS: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = MappingProxyType(
     {
         (TaskState.BLOCKED, TaskEvent.UNBLOCK): TaskState.READY,
+        (TaskState.BLOCKED, TaskEvent.HAND_ON): TaskState.RUNNING,
         (TaskState.BLOCKED, TaskEvent.CANCEL): TaskState.CANCELLED,
         (TaskState.READY, TaskEvent.CLAIM): TaskState.RUNNING,
         (TaskState.READY, TaskEvent.CANCEL): TaskState.CANCELLED,
@@ -100,6 +102,7 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = MappingPro
         (TaskState.RUNNING, TaskEvent.SKIP): TaskState.SKIPPED,
         (TaskState.RUNNING, TaskEvent.CANCEL): TaskState.CANCELLED,
         (TaskState.WAITING, TaskEvent.WAKE): TaskState.READY,
+        (TaskState.WAITING, TaskEvent.HAND_ON): TaskState.RUNNING,
         (TaskState.WAITING, TaskEvent.TAKE): TaskState.RUNNING,
         (TaskState.WAITING, TaskEvent.TRY_AGAIN): TaskState.READY,
         (TaskState.WAITING, TaskEvent.CANCEL): TaskState.CANCELLED,

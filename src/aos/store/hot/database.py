@@ -41,7 +41,9 @@ TAKE_SECONDS: Final = 5.0
 """How long a statement waits for a connection: callers are told soon that the database is away."""
 _SESSION: Final = {"row_factory": dict_row, "autocommit": True, "cursor_factory": AsyncRawCursor}
 _SLOW_SECONDS: Final = 0.05
-"""A statement of the machine role that takes longer makes all of them be planned again."""
+_SLOW_RUNS: Final = 3
+"""A statement of the machine role that takes longer so many times in a row makes all of them be planned again: a wrong plan is
+slow each time, a busy machine now and then."""
 _RENEWAL_SECONDS: Final = 1.0
 """The least time between two renewals of all plans."""
 
@@ -144,7 +146,7 @@ class Database:
                 async with connection.pipeline(), connection.transaction():
                     cursors = [await _listed(connection, name, params) for name, params in statements]
                 rows = await cursors[-1].fetchall()
-                self._plans.ran(clock.time(), clock.time() - began)
+                self._plans.ran(statements[-1][0], clock.time(), took_seconds=clock.time() - began)
                 return rows
         except _BROKEN:
             raise
@@ -182,7 +184,8 @@ class Database:
                     wanted = decide([await cursor.fetchall() for cursor in locked])
                     cursor = None if wanted is None else await _listed(connection, *wanted)
                 rows = [] if cursor is None else await cursor.fetchall()
-                self._plans.ran(clock.time(), clock.time() - began)
+                if wanted is not None:
+                    self._plans.ran(wanted[0], clock.time(), took_seconds=clock.time() - began)
                 return rows
         except _BROKEN:
             raise
@@ -241,6 +244,7 @@ class Plans:
     def __init__(self) -> None:
         self._generation = 0
         self._changed_at = 0.0
+        self._slow: dict[str, int] = {}
         self._known: WeakKeyDictionary[AsyncConnection[DictRow], int] = WeakKeyDictionary()
 
     async def renew(self, connection: AsyncConnection[DictRow]) -> None:
@@ -249,9 +253,14 @@ class Plans:
             await connection.execute("discard plans")
             self._known[connection] = self._generation
 
-    def ran(self, now_seconds: float, took_seconds: float) -> None:
+    def ran(self, name: str, now_seconds: float, *, took_seconds: float) -> None:
         """Note how long a statement took."""
-        if took_seconds > _SLOW_SECONDS and now_seconds - self._changed_at > _RENEWAL_SECONDS:
+        if took_seconds <= _SLOW_SECONDS:
+            self._slow.pop(name, None)
+            return
+        self._slow[name] = self._slow.get(name, 0) + 1
+        if self._slow[name] >= _SLOW_RUNS and now_seconds - self._changed_at > _RENEWAL_SECONDS:
+            self._slow.clear()
             self._generation += 1
             self._changed_at = now_seconds
 
@@ -269,7 +278,7 @@ class MachineTransaction:
         clock = asyncio.get_running_loop()
         began = clock.time()
         rows = await _run(self.connection, name, params)
-        self.plans.ran(clock.time(), clock.time() - began)
+        self.plans.ran(name, clock.time(), took_seconds=clock.time() - began)
         return rows
 
 

@@ -58,6 +58,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "load_call",
         "load_child_run",
         "load_children",
+        "load_claimed",
         "load_due_schedules",
         "load_ending_runs",
         "load_epochs",

@@ -1,6 +1,6 @@
 -- Takes tasks by name for one worker, as `claim_tasks` takes them by turn: the same lease, the same fresh random claim token,
 -- and the same rules. What is not ready now, is paused, is held by another transaction, or has its agent or queue as many
--- under way as its limit allows, is not taken and not returned: whoever named it names it again.
+-- under way as its limit allows, is not taken and not returned: whoever named it names it again. Returns the claims.
 -- `lock_named_limits` ran before it in the same transaction, so that two workers never count the same room.
 with named as materialized (
   select distinct organization_id, id
@@ -36,21 +36,9 @@ with named as materialized (
 ), granted as (
   select organization_id, id from placed
   where (agent_room is null or of_agent <= agent_room) and (queue_room is null or of_queue <= queue_room)
-), claimed as (
-  update task t set state = 'running', claim_token = gen_random_uuid(), claimed_by = %(worker_id)s,
-    lease_until = aos_now() + %(lease_seconds)s * interval '1 second'
-  from granted g
-  where t.organization_id = g.organization_id and t.id = g.id
-  returning t.*
 )
-select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c.parent_id, c.item_index,
-  c.chain::text as chain, c.spec::text as spec, c.attempt,
-  c.attempts_max, c.claims, c.generation, c.claim_token, c.upstream_failed, c.runtime_ms, c.input_content_id,
-  c.started_at is not null as started, c.waits_for, c.started_at, aos_now() as now,
-  (c.started_at is not null or c.attempt > 1) and exists (
-    select from call k where k.organization_id = c.organization_id and k.task_id = c.id) as has_calls,
-  r.name as run_name, r.thread as run_thread, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
-  r.goal_content_id, r.input_content_id as run_input_content_id, c.lane, c.deadline_at,
-  c.fallen_back, c.priority
-from claimed c
-join run r on r.organization_id = c.organization_id and r.id = c.run_id
+update task t set state = 'running', claim_token = gen_random_uuid(), claimed_by = %(worker_id)s,
+  lease_until = aos_now() + %(lease_seconds)s * interval '1 second'
+from granted g
+where t.organization_id = g.organization_id and t.id = g.id
+returning t.organization_id, t.id as task_id, t.claim_token

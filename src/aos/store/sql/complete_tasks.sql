@@ -3,8 +3,11 @@
 -- good releases what waits for it, and its run counts down by one. One that is attempted again is ready at once, or waits
 -- until then with nothing to wait for but the time; one that is stuck waits for a person. Both stay open: their edges
 -- stand. A blocked task whose join has enough is ready whatever else it waited for; one whose join can no longer have
--- enough is ready to be left out. The tasks were locked before, so the edges read here are all there are. Returns the
--- members written, with how many tasks their runs have open.
+-- enough is ready to be left out. The tasks were locked before, so the edges read here are all there are.
+-- Up to `hand_on_max` of those that become ready are handed on to the worker that wrote this, claimed at once: nobody is
+-- called for them, and no second transaction claims them. What a limit may hold back is never handed on, since only a
+-- claim counts. Returns the members written, with how many tasks their runs have open, and the tasks handed on (`n` is
+-- null), with their claims.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, task_id uuid, claim_token uuid, state text, output_content_id uuid, error_code text,
@@ -44,21 +47,35 @@ with member as (
   from gone g join edge e on e.organization_id = g.organization_id and e.source_id = g.id
   group by 1, 2, 3
 ), locked as (
-  select t.organization_id, t.id, r.kind, r.count, r.successes, r.failed
+  select t.organization_id, t.id, r.kind, r.count, r.successes, r.failed, t.agent_id, t.queue, t.lane, t.priority, t.paused,
+    (t.blockers between 1 and r.count or t.needs <= r.successes or t.needs - r.successes > t.blockers - r.count) is true as ripe
   from released r join task t on t.organization_id = r.organization_id and t.id = r.target_id
   where (t.state = 'blocked' and r.kind = 'after')
     or (t.state = 'waiting' and r.kind = 'child')
   order by t.organization_id, t.id for update of t
+), open as (
+  -- Whether a task may be handed on: it is ready now, and there is no limit that a claim would hold it against.
+  select l.*, l.ripe and not l.paused and substr(l.lane::text, 15, 1) <> '5' and not exists (
+    select from concurrency_limit c
+    left join agent a on c.kind = 'agent' and a.organization_id = c.organization_id and a.name = c.name
+    where c.organization_id = l.organization_id
+      and case c.kind when 'queue' then c.name = l.queue when 'agent' then a.id = l.agent_id end) as free
+  from locked l
+), placed as materialized (
+  select o.organization_id, o.id, o.kind, o.count, o.successes, o.failed, o.ripe, case
+    when o.free and row_number() over (order by o.free desc, o.priority desc, o.id) <= %(hand_on_max)s::int
+    then gen_random_uuid() end as token
+  from open o
 ), woken as (
   update task t set blockers = greatest(t.blockers - l.count, 0),
     upstream_failed = t.upstream_failed or (l.kind = 'after' and case when t.needs is null then l.failed
       else t.needs - l.successes > t.blockers - l.count end),
     needs = case when t.needs > l.successes then t.needs - l.successes end,
-    state = case when t.blockers between 1 and l.count or t.needs <= l.successes or t.needs - l.successes > t.blockers - l.count
-                 then 'ready' else t.state end,
-    ready_at = case when t.blockers between 1 and l.count or t.needs <= l.successes
-                      or t.needs - l.successes > t.blockers - l.count then aos_now() else t.ready_at end
-  from locked l
+    state = case when l.token is not null then 'running' when l.ripe then 'ready' else t.state end,
+    ready_at = case when l.ripe then aos_now() else t.ready_at end,
+    claim_token = l.token, claimed_by = case when l.token is not null then %(worker_id)s::uuid end,
+    lease_until = case when l.token is not null then aos_now() + %(lease_seconds)s * interval '1 second' end
+  from placed l
   where t.organization_id = l.organization_id and t.id = l.id
   returning t.state, t.paused
 ), counted as (
@@ -92,9 +109,12 @@ with member as (
   insert into ledger_pending (organization_id, record_id, leaf, position)
   select organization_id, id, leaf, position from recorded
 )
-select e.n, e.organization_id, e.run_id, c.tasks_open, (select count(*) from woken where state = 'ready') as woken,
+select e.n, e.organization_id, e.run_id, c.tasks_open, null::uuid as task_id, null::uuid as claim_token,
   (select pg_notify('aos_ready', '') where exists (
     select from woken where state = 'ready' and not paused union all
     select from ended where state = 'ready' and not paused)) as bell
 from ended e
 left join counted c on c.organization_id = e.organization_id and c.id = e.run_id
+union all
+select null, p.organization_id, null, null, p.id, p.token, null
+from placed p where p.token is not null
