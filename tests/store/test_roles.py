@@ -89,6 +89,16 @@ def test_an_empty_database_gets_schema_and_roles_and_a_second_time_changes_nothi
     assert run(first.machine, "select current_user::text") == first.names.machine
 
 
+def test_an_extension_that_somebody_else_put_into_the_schema_is_left_alone(any_server: Server, empty: str) -> None:
+    migrate(empty)
+    first = ensure_roles(empty, PASSWORDS)
+    name = conninfo_to_dict(empty)["dbname"]
+    with psycopg.connect(any_server.superuser, dbname=str(name), autocommit=True) as superuser:
+        superuser.execute("create function foreigners() returns int language sql as 'select 1'")
+        superuser.execute("revoke all on function foreigners() from public")
+    assert ensure_roles(empty, PASSWORDS) == first
+
+
 def test_two_processes_migrate_an_empty_database_once(empty: str) -> None:
     done: list[tuple[str, ...]] = []
     rivals = [threading.Thread(target=lambda: done.append(migrate(empty))) for _ in range(2)]

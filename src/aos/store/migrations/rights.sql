@@ -8,6 +8,7 @@
 do $$
 declare
   r record;
+  o record;
 begin
   for r in
     select rolname from pg_roles
@@ -16,9 +17,23 @@ begin
         select from pg_shdepend d where d.refobjid = pg_roles.oid and d.refclassid = 'pg_authid'::regclass
           and d.deptype = 'a' and d.dbid = (select oid from pg_database where datname = current_database())))
   loop
-    execute format('revoke all on all tables in schema public from %I', r.rolname);
-    execute format('revoke all on all sequences in schema public from %I', r.rolname);
-    execute format('revoke all on all functions in schema public from %I', r.rolname);
+    begin
+      execute format('revoke all on all tables in schema public from %I', r.rolname);
+      execute format('revoke all on all sequences in schema public from %I', r.rolname);
+      execute format('revoke all on all functions in schema public from %I', r.rolname);
+    exception when insufficient_privilege then
+      -- Somebody else's extension lives in the schema (pg_stat_statements often does): what is not ours is left alone.
+      for o in
+        select case when c.relkind = 'S' then 'sequence' else 'table' end as kind, c.oid::regclass::text as name from pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S')
+          and pg_has_role(c.relowner, 'usage')
+        union all
+        select 'routine', p.oid::regprocedure::text from pg_proc p
+        where p.pronamespace = 'public'::regnamespace and pg_has_role(p.proowner, 'usage')
+      loop
+        execute format('revoke all on %s %s from %I', o.kind, o.name, r.rolname);
+      end loop;
+    end;
     execute format('revoke all on schema public from %I', r.rolname);
   end loop;
   execute format('grant connect, temporary on database %I to {app}, {machine}', current_database());
