@@ -89,3 +89,36 @@ def test_room_in_the_queue_comes_back() -> None:
             assert await flushes.submit_all([1, 2_000, 3_000]) == [1, 2_000, 3_000]
 
     asyncio.run(work())
+
+
+def test_who_brings_little_does_not_wait_until_the_much_of_another_is_written() -> None:
+    async def work() -> None:
+        let_go = {"large": asyncio.Event(), "small": asyncio.Event(), "other": asyncio.Event()}
+        begun: asyncio.Queue[list[str]] = asyncio.Queue()
+
+        async def flush(batch: Sequence[str]) -> Sequence[str]:
+            begun.put_nowait(list(batch))
+            await asyncio.gather(*(let_go[whose].wait() for whose in set(batch)))
+            return batch
+
+        commits: GroupCommit[str, str] = GroupCommit(flush, name="test", whose=lambda member: member)
+
+        def submit(*members: str) -> list[asyncio.Task[str]]:
+            return [asyncio.create_task(commits.submit(member)) for member in members]
+
+        waiting = submit("large", "large")
+        assert await begun.get() == ["large", "large"]
+        waiting += submit("large", "small", "large", "small")
+        assert await begun.get() == ["small", "small"], "written beside it, and together"
+        waiting += submit("other", "large", "small")
+        await asyncio.sleep(0)
+        assert begun.empty(), "no third flush"
+        let_go["small"].set()
+        assert await begun.get() == ["other", "small"], "what may go goes, though others of the queue came first"
+        let_go["other"].set()
+        let_go["large"].set()
+        assert await begun.get() == ["large", "large", "large"]
+        await commits.drain()
+        assert [task.result() for task in waiting].count("large") == 5
+
+    asyncio.run(work())

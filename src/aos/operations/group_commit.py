@@ -3,6 +3,9 @@
 Flush and queue are bounded in members and in bytes, a member waits for the commit and no longer, and no member can fail another: a flush that fails
 as a whole is repeated one by one, so that only the member at fault is answered with the error. A member larger than a
 bound goes alone: what was decided can be written, whatever its size.
+
+Where it is told whose a member is, a second flush may run beside the first, of those that the first has none of: who brings
+little does not wait until the much of another is written.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
 from aos.kernel.errors import AosError, Unavailable
@@ -24,6 +27,9 @@ CROWD_ENOUGH: Final = 32
 """So many members are enough to go at once."""
 GATHER_SECONDS: Final = 0.002
 """How long the gate's commits gather: calls of one agent seldom wait for those of another."""
+
+BESIDE_MAX: Final = 2
+"""Flushes at a time, where it is known whose the members are."""
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -41,8 +47,10 @@ class GroupCommit(Generic[M, R]):
         flush_bytes_max: int = FLUSH_BYTES_MAX,
         queue_bytes_max: int = FLUSH_QUEUE_BYTES_MAX,
         gather_seconds: float = 0,
+        whose: Callable[[M], Hashable] | None = None,
     ) -> None:
-        """`weigh` says how many bytes of content a member brings; one that brings none need not be weighed.
+        """`weigh` says how many bytes of content a member brings; one that brings none need not be weighed. `whose` says whose a
+        member is: then no flush waits for one that is all another's.
 
         `gather_seconds` is how long a flush waits for more members where many come; nothing where others wait for what it writes.
         """
@@ -54,7 +62,12 @@ class GroupCommit(Generic[M, R]):
         self._queue_bytes_max = queue_bytes_max
         self._queue: deque[tuple[M, asyncio.Future[R], int]] = deque()
         self._queue_bytes = 0
-        self._task: asyncio.Task[None] | None = None
+        self._whose = whose
+        self._flushing: set[Hashable] = set()
+        """Whose members are being written."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers = 0
+        """How many of those look at the queue yet: one that has found it empty does not, though its task is not done."""
 
     async def submit(self, member: M) -> R:
         """Return the member's own result once its flush is committed; raise Unavailable when the queue is full.
@@ -69,33 +82,63 @@ class GroupCommit(Generic[M, R]):
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.append((member, future, size))
         self._queue_bytes += size
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name=f"group-commit-{self._name}")
+        if not self._writers or self._may_begin_beside(member):
+            self._writers += 1
+            task = asyncio.create_task(self._run(), name=f"group-commit-{self._name}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await future
 
     async def drain(self) -> None:
         """Return when nothing that was submitted is still unwritten."""
-        while self._task is not None and not self._task.done():
-            await asyncio.shield(self._task)
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    def _may_begin_beside(self, member: M) -> bool:
+        """Say whether a member may be written while another flush is under way, rather than gathered for the next."""
+        if self._whose is None or not self._flushing or self._writers >= BESIDE_MAX:
+            return False
+        return self._whose(member) not in self._flushing
 
     async def _run(self) -> None:
+        try:
+            await self._write()
+        finally:
+            self._writers -= 1
+
+    async def _write(self) -> None:
         crowd = 0
         while self._queue:
             if self._gather_seconds and crowd >= CROWD_MIN and len(self._queue) < CROWD_ENOUGH:
                 await asyncio.sleep(self._gather_seconds)
             batch = self._take()
+            if not batch:
+                return  # all that waits is whose members are being written: who writes them goes on with it
             crowd = len(batch)
-            await self._settle(batch)
+            taken = set() if self._whose is None else {self._whose(member) for member, _ in batch}
+            self._flushing |= taken
+            try:
+                await self._settle(batch)
+            finally:
+                self._flushing -= taken
 
     def _take(self) -> list[tuple[M, asyncio.Future[R]]]:
-        """Take the next flush from the queue: the first member, and what fits beside it in the order of arrival."""
+        """Take the next flush from the queue: the first member that may go, and what fits beside it in the order of arrival."""
         batch: list[tuple[M, asyncio.Future[R]]] = []
+        left: list[tuple[M, asyncio.Future[R], int]] = []
         room = self._flush_bytes_max
-        while self._queue and len(batch) < FLUSH_MEMBERS_MAX and (not batch or self._queue[0][2] <= room):
-            member, future, size = self._queue.popleft()
-            self._queue_bytes -= size
-            room -= size
-            batch.append((member, future))
+        while self._queue and len(batch) < FLUSH_MEMBERS_MAX:
+            member, future, size = waiting = self._queue.popleft()
+            if self._whose is not None and self._flushing and self._whose(member) in self._flushing:
+                left.append(waiting)
+            elif batch and size > room:
+                left.append(waiting)
+                break
+            else:
+                self._queue_bytes -= size
+                room -= size
+                batch.append((member, future))
+        self._queue.extendleft(reversed(left))
         return batch
 
     async def _settle(self, batch: list[tuple[M, asyncio.Future[R]]]) -> None:

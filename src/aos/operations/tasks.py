@@ -101,10 +101,16 @@ class Tasks:
         self._take: Take | None = None
         self._taking: set[asyncio.Task[None]] = set()
         self._starts = GroupCommit(
-            self._write_starts, name="start", weigh=lambda member: contents_bytes(member.contents)
+            self._write_starts,
+            name="start",
+            weigh=lambda member: contents_bytes(member.contents),
+            whose=lambda member: member.row.organization_id,
         )
         self._completions = GroupCommit(
-            self._write_completions, name="complete", weigh=lambda member: contents_bytes(member.contents)
+            self._write_completions,
+            name="complete",
+            weigh=lambda member: contents_bytes(member.contents),
+            whose=lambda member: member.row.organization_id,
         )
         self._parkings = GroupCommit(self._write_parkings, name="park")
         self._releases = GroupCommit(self._write_releases, name="release")
