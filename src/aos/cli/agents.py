@@ -17,7 +17,7 @@ from aos.kernel.agents import AgentType
 AGENTS: Final = Collection(
     "/agents",
     "agent",
-    ("name", "type", "status", "department", "owner", "version", "draft_version", "id", "updated_at"),
+    ("name", "type", "status", "presence", "department", "owner", "version", "draft_version", "id", "updated_at"),
     drafted=True,
 )
 

@@ -48,7 +48,7 @@ COLLECTIONS: Final = (
     Collection(
         "/tools",
         "tool",
-        ("name", "effect", "repeat", "result_trust", "transport", "version", "draft_version", "price"),
+        ("name", "effect", "repeat", "result_trust", "transport", "version", "draft_version", "held", "price"),
         drafted=True,
     ),
     Collection(

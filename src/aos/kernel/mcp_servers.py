@@ -75,6 +75,8 @@ class McpTarget:
     permitted: tuple[str, ...] = ()
     """The hosts that may be asked."""
     concurrency: int = CONCURRENCY_USUAL
+    restarts: int = 0
+    """How often somebody had it begun anew: a session of an earlier number is not used."""
 
 
 @dataclass(frozen=True, slots=True)
