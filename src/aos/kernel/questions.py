@@ -77,7 +77,7 @@ class Question:
             text = given.get(field.name, "").replace("\r\n", "\n")
             if text.strip():
                 found[field.name] = _read(field, text, as_json=as_json)
-        return found[""] if "" in found else found or None
+        return found.get("", found or None)
 
     def check_answer(self, value: Json) -> None:
         """Raise InvalidRequest for a value that does not fit the schema."""

@@ -280,7 +280,7 @@ def _detail(row: Mapping[str, Any]) -> AgentDetail:
         for key in row["keys"]
     )
     spec = msgspec.convert({**row["spec"], **columns}, AgentSpec)
-    outside = spec.runtime is not None and spec.runtime.kind is RuntimeKind.WORK
+    outside = spec.runtime is not None and spec.runtime.kind == RuntimeKind.WORK
     return AgentDetail(
         row["id"],
         spec,
