@@ -136,6 +136,14 @@ class Output:
         for hint in error.hints:
             self.err.print(Text(clean(f"  {self.typed(hint)}"), style="dim"))
 
+    def is_past(self, moment: object) -> bool:
+        """Say whether a time of an answer is over; one that cannot be read is."""
+        try:
+            then = datetime.fromisoformat(str(moment))
+        except ValueError:
+            return True
+        return then.tzinfo is None or then <= self._now()
+
     def ago(self, moment: object) -> str:
         """Return how long ago (or in how long) a time of an answer is."""
         try:

@@ -79,6 +79,11 @@ class McpTarget:
     """How often somebody had it begun anew: a session of an earlier number is not used."""
 
 
+def is_permitted_command(command: tuple[str, ...], permitted: Sequence[tuple[str, ...]]) -> bool:
+    """Say whether an operator's list of commands permits one: it begins with the words of an entry."""
+    return any(entry and command[: len(entry)] == entry for entry in permitted)
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One tool as its server offers it; `claims` are the server's hints about it that are true, by name."""
