@@ -245,11 +245,11 @@ def test_the_fleet_shows_which_agent_outside_is_there_and_which_tool_is_held(
     console: Console, browser: Browser
 ) -> None:
     page = console.signed_in(browser, "/console/fleet")
-    expect(page.locator("#agents tr", has_text="courier")).to_contain_text("not connected, last 2 hours ago")
+    expect(page.locator("#agents tr", has_text="courier")).to_contain_text("not connected, last 2 h ago")
     expect(page.locator("#held")).to_contain_text("the schema of search changed")
     expect(page.locator("#held")).to_contain_text("mcp-servers accept notes")
     page.get_by_role("link", name="courier", exact=True).click()
-    expect(page.locator("main")).to_contain_text("It is not connected: it was last here 2 hours ago.")
+    expect(page.locator("main")).to_contain_text("It is not connected: it was last here 2 h ago.")
     page.context.close()
 
 
