@@ -166,7 +166,8 @@ def _write(made: Installation, model: Upstream, systems: Upstream, mail: Mailbox
     """Write the templates as `aos init` does, and one manifest of all, with the servers of the test in the places named."""
     said = made.aos("init", "--template", "finance")
     assert "aos.yaml" in said
-    yaml, whole_of_it = YAML(typ="safe"), {}
+    yaml = YAML(typ="safe")
+    whole_of_it: dict[str, Any] = {}
     for template in Template:
         files = template_files(template)
         for name in files:

@@ -127,8 +127,13 @@ def sales(agent: str, turn: int, opening: str) -> Step:
         tasks = [
             {"id": lead, "agent": "sales", "task": "Answer it", "input": {"lead": lead}} for lead in ("L-1", "L-2")
         ]
-        closing: Step = [("report", {"kind": "kpi", "name": "leads_open", "value": 0})]
-        return ([("sales_list_leads", {})], [("plan", {"tasks": tasks})], closing, "both leads are answered")[turn]
+        leading: list[Step] = [
+            [("sales_list_leads", {})],
+            [("plan", {"tasks": tasks})],
+            [("report", {"kind": "kpi", "name": "leads_open", "value": 0})],
+            "both leads are answered",
+        ]
+        return leading[turn]
     if agent == "sales-observer":
         return [("sales_actions", {}), ("sales_get_customer", {"customer": "elm"})] if not turn else "no discount"
     if agent == "sales-pricer":

@@ -142,8 +142,8 @@ def test_all_of_a_new_company_is_added() -> None:
 
 
 def test_rates_are_told_as_they_are_written() -> None:
-    before = {"aos": 1, "organization": {"currency": "EUR"}}
-    after = {"aos": 1, "organization": {"currency": "EUR", "rates": {"USD": 0.92, "GBP": 1}}}
+    before: dict[str, Any] = {"aos": 1, "organization": {"currency": "EUR"}}
+    after: dict[str, Any] = {"aos": 1, "organization": {"currency": "EUR", "rates": {"USD": 0.92, "GBP": 1}}}
     (first,) = diff(parse_manifest(before), parse_manifest(after), prune=False)
     assert first.detail == "rates: none -> 1 GBP = 1, 1 USD = 0.92"
     (second,) = diff(parse_manifest(after), parse_manifest({**after, "organization": {"rates": {"USD": 0.915}}}))

@@ -250,6 +250,8 @@ def detail(item: Mapping[str, Any], *, times: Callable[[object], str]) -> Render
 def _table_cell(value: object, name: str, times: Callable[[object], str]) -> Text:
     if name.endswith("_at") and value:
         return Text(times(value) or clean(value))
+    if name == "held" and value:
+        return Text("held", style="red")  # why, and since when, stands where the tool is shown by itself
     return cell(value, name)
 
 
