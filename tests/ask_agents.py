@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from aos_sdk import AsyncContext, BudgetSpent, Context, Denied, InvalidCall, ToolFailed, Unavailable
+from aos_sdk import AsyncContext, BudgetSpent, Context, Denied, InvalidCall, ModelFailed, Unavailable
 from aos_sdk.errors import AosCallError
 from aos_sdk.llm import Loop, run_loop, run_loop_blocking
 from aos_sdk.plans import read_plan, run_plan, run_plan_blocking
@@ -58,7 +58,7 @@ def asks_or_says_why(ctx: Context) -> Any:
     """Ask the model that the input names, or return how that was refused."""
     try:
         return ctx.complete(QUESTION, model=ctx.input["model"], **ctx.input.get("parameters", {})).text
-    except (Denied, BudgetSpent, ToolFailed, Unavailable, InvalidCall) as error:
+    except (Denied, BudgetSpent, ModelFailed, Unavailable, InvalidCall) as error:
         return _told(error)
 
 
@@ -66,7 +66,7 @@ async def asks_or_says_why_async(ctx: AsyncContext) -> Any:
     """Ask the model that the input names, or return how that was refused."""
     try:
         return (await ctx.complete(QUESTION, model=ctx.input["model"], **ctx.input.get("parameters", {}))).text
-    except (Denied, BudgetSpent, ToolFailed, Unavailable, InvalidCall) as error:
+    except (Denied, BudgetSpent, ModelFailed, Unavailable, InvalidCall) as error:
         return _told(error)
 
 
@@ -74,7 +74,7 @@ def asks_again(ctx: Context) -> Any:
     """Ask a model, and once more where that failed."""
     try:
         return ctx.complete(QUESTION, model="light").text
-    except ToolFailed:
+    except ModelFailed:
         return ctx.complete(QUESTION, model="light").text
 
 
@@ -82,7 +82,7 @@ async def asks_again_async(ctx: AsyncContext) -> Any:
     """Ask a model, and once more where that failed."""
     try:
         return (await ctx.complete(QUESTION, model="light")).text
-    except ToolFailed:
+    except ModelFailed:
         return (await ctx.complete(QUESTION, model="light")).text
 
 

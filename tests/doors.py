@@ -34,6 +34,7 @@ from aos.operations.a2a_tasks import A2aTasks
 from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
+from aos.operations.held_tools import HeldNotes
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
 from aos.operations.oauth import TokenEndpoint
@@ -304,6 +305,7 @@ async def _serve(
             a2a=A2aTasks(running.database, running.facts, runs, running.drivers, signals=signals),
             a2a_pushes=A2aPushes(running.database, running.facts, running.drivers),
             upstream=running.upstream,
+            held=HeldNotes(running.database, running.drivers.ticker.seconds),
             work=work,
         )
         server = _Server(serving_config(build_app(services), limits=limits, drain_seconds=2))

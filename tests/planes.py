@@ -131,7 +131,10 @@ def plane(database: TestDatabase, tmp_path: Path) -> Iterator[Plane]:
     """A control plane with one organization, Larkspur."""
     configure(database.app)
     configure_machine(database.machine)
-    drivers = Drivers(StandardIds(), MonotonicTicker(), StandardCrypto(), KeyFile(tmp_path / "keys"))
+    permitted = (("mcp-server-time",),)
+    drivers = Drivers(
+        StandardIds(), MonotonicTicker(), StandardCrypto(), KeyFile(tmp_path / "keys"), mcp_commands=permitted
+    )
     actor = create_organization(
         drivers, "Larkspur", currency="EUR", timezone="Europe/Berlin", admin_email=ADMIN, admin_name="Maria"
     )

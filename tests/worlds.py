@@ -40,6 +40,7 @@ from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport, d
 from aos.operations.drivers import Drivers, ModelServers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.held_tools import HeldNotes
 from aos.operations.mcp_tools import McpTools
 from aos.operations.run_facts import RunFactsCache
 from aos.store.hot.database import Database, DatabaseConfig
@@ -187,7 +188,7 @@ class World:
         await database.open()
         facts = FactsCache(database, drivers)
         await facts.refresh()
-        tools[ToolTransport.MCP] = McpTools(facts, upstream)
+        tools[ToolTransport.MCP] = McpTools(facts, upstream, HeldNotes(database, drivers.ticker.seconds))
         gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
         try:
             async with open_outside(facts, transport) as outside:

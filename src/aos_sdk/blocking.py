@@ -41,7 +41,7 @@ class BlockingPass:
             self.core.conclude(site, site.recorded)
         elif fresh:
             self._wire.send(self.core.call_frame(site, arguments=arguments, options=options))
-        return read_outcome(site.outcome or self._wait(site))
+        return read_outcome(site.outcome or self._wait(site), kind)
 
     def step(self, name: str, function: Callable[..., object], *, args: tuple[object, ...], key: str | None) -> Json:
         """Return what `function` returned, this time or on an earlier pass; raises `StepFailed` when it raised."""

@@ -66,6 +66,10 @@ class ToolFailed(AosCallError):
     """The tool ran and failed; the detail is its own message."""
 
 
+class ModelFailed(AosCallError):
+    """The model could not be asked as it was asked for, or its server failed; the detail says which."""
+
+
 class Unavailable(AosCallError):
     """A part that the call needs could not be reached in time; nothing was done, and a retry may help."""
 
@@ -108,8 +112,8 @@ class AgentStopped(Exception):
         self.detail = detail
 
 
-def call_failure(state: str, error: CallError | None) -> AosCallError:
-    """Return the exception for a call that ended `failed`, `refused` or `unknown`."""
+def call_failure(state: str, error: CallError | None, *, kind: str = "tool") -> AosCallError:
+    """Return the exception for a call of a kind that ended `failed`, `refused` or `unknown`."""
     found = error or CallError(slug=state, detail=f"the call ended `{state}`")
     cls: type[AosCallError]
     if state == "unknown":
@@ -123,7 +127,7 @@ def call_failure(state: str, error: CallError | None) -> AosCallError:
     elif state == "refused":
         cls = Denied if found.slug == "denied" else Refused
     else:
-        cls = ToolFailed
+        cls = ModelFailed if kind == "complete" else ToolFailed
     return cls(
         found.detail or found.title or found.slug,
         slug=found.slug,

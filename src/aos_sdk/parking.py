@@ -75,7 +75,7 @@ class ParkingPass:
         site, fresh = self._reach(kind, name, arguments=arguments, key=key)
         if fresh and site.recorded is None:
             self._go(self.core.call_frame(site, arguments=arguments, options=options))
-        return read_outcome(await self._outcome(site))
+        return read_outcome(await self._outcome(site), kind)
 
     async def query(self, kind: CallKind, name: str, *, arguments: dict[str, Json]) -> Json:
         """Return the answer to a call that no history holds, as things stand now; raises its `AosCallError`."""

@@ -247,10 +247,10 @@ def read_step(name: str, outcome: Outcome) -> Json:
     return envelope["value"]
 
 
-def read_outcome(outcome: Outcome) -> Json:
-    """Return the value of a performed call; raises the `AosCallError` of any other."""
+def read_outcome(outcome: Outcome, kind: str = "tool") -> Json:
+    """Return the value of a performed call of a kind; raises the `AosCallError` of any other."""
     if outcome.state != "performed":
-        raise call_failure(outcome.state, outcome.error)
+        raise call_failure(outcome.state, outcome.error, kind=kind)
     return outcome.value
 
 

@@ -84,6 +84,10 @@ def main() -> None:
         time.sleep(3_600)
     if MODE == "exits":
         sys.exit(3)
+    if MODE == "explains":
+        sys.stderr.write("".join(f"line {n}\n" for n in range(5_000)))
+        sys.stderr.write(f"no database at db.example\x1b[2J\nthe token {os.environ.get('TOKEN')} is refused\n")
+        sys.exit(7)
     for line in sys.stdin:
         message = json.loads(line)
         ident, method = message.get("id"), message.get("method")

@@ -226,6 +226,57 @@ def test_the_environment_of_an_agent_can_be_evaluated_by_a_shell(aos: Cli, peer:
     ]
 
 
+def test_the_environment_of_an_agent_has_one_key_however_often_it_is_asked_for(aos: Cli, peer: Peer) -> None:
+    path = "agents/finance/api-keys"
+    for number in (1, 2, 3):
+        peer.give(f"POST /{path}", {"id": f"{RUN[:-1]}{number}", "api_key": f"aos_{number}", "agent": "finance"})
+    standing = {"created_at": "2026-03-31T11:57:00Z", "revoked_at": None, "expires_at": None}
+    peer.give(f"GET /{path}", {"items": [{**standing, "id": f"{RUN[:-1]}{n}"} for n in (1, 2)], "next": None})
+
+    def key(*more: str) -> str:
+        return str(aos("agents", "env", "finance", "--json", *more).json["AOS_API_KEY"])
+
+    assert [key(), key(), key("--new"), key()] == ["aos_1", "aos_1", "aos_2", "aos_2"]
+    assert "made 3m ago; --new makes another" in aos("agents", "env", "finance").err
+    assert (aos.home / "credentials.json").stat().st_mode & 0o077 == 0
+    peer.answers[f"GET /{path}"] = []
+    gone = {**standing, "id": f"{RUN[:-1]}2", "revoked_at": "2026-03-31T11:59:00Z"}
+    peer.give(f"GET /{path}", {"items": [gone], "next": None})
+    assert key() == "aos_3", "one that was revoked is not printed again"
+
+
+def test_a_run_goes_on_in_the_thread_that_is_named(aos: Cli, peer: Peer) -> None:
+    peer.give("POST /runs", {"id": RUN, "state": "running"}, status=201)
+    aos("run", "desk", "--thread", "maria", "--detach")
+    assert peer.bodies("POST /runs") == [{"workflow": "desk", "thread": "maria"}]
+
+
+@pytest.mark.parametrize(
+    ("presence", "told"),
+    [
+        ({"presence": "never", "last_seen_at": None}, "courier runs elsewhere and never connected: the run waits"),
+        ({"presence": "away", "last_seen_at": "2026-03-31T11:57:00Z"}, "was last here 3m ago: the run waits"),
+        ({"presence": "here", "last_seen_at": "2026-03-31T11:59:59Z"}, ""),
+        ({"presence": None}, ""),
+    ],
+)
+def test_a_run_of_an_agent_that_is_not_there_says_that_it_waits_for_it(
+    presence: dict[str, Any], told: str, aos: Cli, peer: Peer
+) -> None:
+    peer.refuse("POST /runs", 404, "Not found")
+    peer.give("POST /runs", {"id": RUN, "state": "running", "agent": "courier"}, status=201)
+    peer.give("GET /agents/courier", {"id": RUN, "name": "courier", **presence})
+    peer.give(f"GET /runs/{RUN}", {"id": RUN, "state": "succeeded", "tasks": []})
+    said = aos("run", "courier").err
+    assert told in said
+    assert ("elsewhere" in said) == bool(told)
+
+
+def test_a_server_is_restarted_by_its_name(aos: Cli, peer: Peer) -> None:
+    peer.give("POST /mcp-servers/files/restart", {"name": "files"})
+    assert aos("mcp-servers", "restart", "files").out.strip() == "MCP server files is begun anew at its next call"
+
+
 def test_a_run_is_followed_to_its_result(aos: Cli, peer: Peer) -> None:
     peer.refuse("POST /runs", 404, "Not found")
     peer.give("POST /runs", {"id": RUN, "state": "running"}, status=201)

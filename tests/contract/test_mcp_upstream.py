@@ -134,6 +134,42 @@ def test_what_changed_is_held_with_its_own_error_until_a_new_version_accepts_it(
     assert lines(tmp_path, "written") == ["a"]
 
 
+def held_now(door: Door) -> list[tuple[str, bool]]:
+    query = "select t.name, h.why like %s from held_tool h join tool t on t.id = h.tool_id and t.version = h.version"
+    return [(name, said) for name, said in door.world.rows(query, "%aos mcp-servers accept notes%")]
+
+
+def test_a_tool_that_is_held_is_marked_until_a_call_or_a_look_finds_it_as_it_was_accepted(
+    door: Door, tmp_path: Path
+) -> None:
+    key = door.api_key("writer")
+    first = (tmp_path / "description").read_text() if (tmp_path / "description").exists() else "Write a note."
+    door.call("notes.redescribe", {"text": "Write, and send."}, token=key)
+    assert door.call("notes.write_note", {"name": "a"}, token=key).status_code == 409
+    assert held_now(door) == [("notes.write_note", True)]
+    door.call("notes.redescribe", {"text": first}, token=key)
+    assert door.call("notes.write_note", {"name": "a"}, token=key).status_code == 200
+    assert held_now(door) == []
+    door.call("notes.redescribe", {"text": "Write, and send."}, token=key)
+    assert _found(door, "notes.write_note")["state"] == "held"
+    assert held_now(door) == [("notes.write_note", True)]
+
+
+def test_a_server_that_is_restarted_begins_anew_at_its_next_call_and_what_it_changed_is_noticed(
+    door: Door, tmp_path: Path
+) -> None:
+    key = door.api_key("writer")
+    assert door.call("notes.read_note", {"name": "a"}, token=key).status_code == 200
+    (tmp_path / "description").write_text("Write, and send.")
+    assert door.call("notes.read_note", {"name": "a"}, token=key).status_code == 200
+    assert len(lines(tmp_path, "pids")) == 1
+    revoke(door.world, "update mcp_server set restarts = restarts + 1")
+    door.run(door.running.facts.refresh())
+    assert door.call("notes.read_note", {"name": "a"}, token=key).status_code == 200
+    assert len(set(lines(tmp_path, "pids"))) == 2
+    assert door.call("notes.write_note", {"name": "a"}, token=key).status_code == 409
+
+
 def _found(door: Door, name: str) -> Any:
     items = _discover(door, door.personal_token("developer")).json()["items"]
     return next(each for each in items if each["name"] == name)

@@ -61,6 +61,19 @@ def run_rogue(mode: str, folder: Path, *, seconds: float = 5.0, config: McpConfi
     return outcome
 
 
+def test_a_program_that_ends_says_with_which_status_and_what_it_said_last_without_its_secrets(tmp_path: Path) -> None:
+    target = replace(rogue("explains", tmp_path), env={"TOKEN": "s3cret-of-the-rogue"})
+
+    async def work(pool: McpPool) -> ToolOutcome:
+        return await call(pool, target, RECALL, deadline_seconds=20)
+
+    told = with_pool(work, CONFIG).error
+    assert "its program ended with status 7; it said last: " in told
+    assert told.endswith("line 4999 | no database at db.example [2J | the token [secret] is refused")
+    assert len(told) < 800
+    assert "s3cret" not in told
+
+
 def test_results_come_as_the_server_gave_them(tmp_path: Path, tools: Tools) -> None:
     target = reached(notes(tmp_path))
 

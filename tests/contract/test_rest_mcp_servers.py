@@ -12,6 +12,7 @@ SERVER: dict[str, Any] = {
     "command": ["mcp-server-time", "--local-timezone", "UTC"],
     "env": {"API_KEY": {"secret": "time"}},
 }
+MEND = "name it in AOS_MCP_COMMANDS, then restart AOS with `aos down` and `aos up`"
 FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 ARGS = {"type": "object", "properties": {"zone": {"type": "string"}, "style": {"type": "string"}}}
 TOOL: dict[str, Any] = {
@@ -123,3 +124,46 @@ def test_a_manifest_that_gives_an_agent_a_server_names_what_becomes_wider(plane:
     assert change["mark"] == "!"
     assert "`other`" in change["detail"]
     assert "the secret `time`" in change["detail"]
+
+
+def test_a_restart_counts_for_every_process_and_forgets_which_tools_were_held(plane: Plane) -> None:
+    apply(plane, manifest())
+    assert plane.get("/mcp-servers/time").json()["held_tools"] == []
+    plane.run(
+        "insert into held_tool (organization_id, tool_id, version, why) select organization_id, id, version, 'changed' from tool"
+    )
+    assert plane.get("/mcp-servers/time").json()["held_tools"] == ["time.now"]
+    assert plane.get("/mcp-servers").json()["items"][0]["held_tools"] == ["time.now"]
+    shown = plane.get("/tools/time.now").json()["held"]
+    assert (shown["why"], bool(shown["since"])) == ("changed", True)
+    (before,) = plane.rows("select epoch from organization where name = 'Larkspur'")
+    answer = plane.post("/mcp-servers/time/restart")
+    assert (answer.status_code, answer.json()["held_tools"]) == (200, [])
+    assert plane.rows("select restarts from mcp_server") == [(1,)]
+    assert plane.rows("select epoch from organization where name = 'Larkspur'")[0][0] > before[0]
+    assert plane.get("/tools/time.now").json()["held"] is None
+    viewer = plane.as_person("viv@larkspur.example", "viewer")
+    assert plane.post("/mcp-servers/time/restart", token=viewer).status_code == 403
+    assert plane.post("/mcp-servers/nothing/restart").status_code == 404
+
+
+def test_a_new_version_of_a_tool_is_not_held_for_what_the_former_was(plane: Plane) -> None:
+    apply(plane, manifest())
+    plane.run(
+        "insert into held_tool (organization_id, tool_id, version, why) select organization_id, id, version, 'changed' from tool"
+    )
+    plane.patch("/tools/time.now", {"mcp": {"server": "time", "tool": "now", "digest": SECOND}})
+    assert plane.get("/tools/time.now").json()["held"] is None
+    assert plane.get("/mcp-servers/time").json()["held_tools"] == []
+
+
+def test_what_keeps_a_server_from_being_asked_is_warned_of_when_it_is_applied(plane: Plane) -> None:
+    hub = {"url": "https://mcp.larkspur.example/mcp"}
+    servers = {"mcp_servers": {"time": SERVER, "other": {"command": ["bash", "-c", "x y"]}, "hub": hub}}
+    told = apply(plane, manifest(**servers))["warnings"]
+    assert told == [
+        "MCP server `hub` is at `mcp.larkspur.example`: nothing is sent there until `organization.hosts` names it",
+        f"MCP server `other` is the command `bash -c 'x y'`, which the operator does not permit: {MEND}",
+        "MCP server `time` is given the secret `time`, which is not set: `aos secrets set time`",
+    ]
+    assert apply(plane, manifest(**servers))["warnings"] == []

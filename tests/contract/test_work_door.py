@@ -201,6 +201,19 @@ def test_a_task_that_a_worker_runs_is_not_ended_here_by_its_token(world: World) 
         assert world.rows("select state, claim_token from task where id = %s", task) == [("running", claim)]
 
 
+def test_who_asks_for_tasks_is_known_to_be_there_and_since_when(world: World) -> None:
+    async def scenario(aos: Working, outside: Outside) -> None:
+        assert world.rows("select * from agent_presence") == []
+        assert (await outside.post("/tasks/take")).json()["tasks"] == []
+        query = "select a.name, s.first_at <= s.last_at from agent_presence s join agent a on a.id = s.agent_id"
+        assert world.rows(query) == [("clerk", True)]
+        ((before,),) = world.rows("select last_at from agent_presence")
+        await outside.post("/tasks/take")
+        assert world.rows("select last_at from agent_presence") == [(before,)], "a moment ago is enough"
+
+    played(world, scenario)
+
+
 def test_an_agent_that_workers_run_takes_nothing_here(world: World) -> None:
     async def scenario(aos: Working, outside: Outside) -> None:
         refused = await outside.post("/tasks/take", {})

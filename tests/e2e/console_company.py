@@ -99,6 +99,12 @@ MANIFEST: dict[str, Any] = {
         "erp.get_order": _tool("erp.get_order", "read", "trusted", _closed(invoice=_TEXT)),
         "erp.hold_invoice": _tool("erp.hold_invoice", "write", "own", _closed(invoice=_TEXT, reason=_TEXT)),
         "erp.close_period": _tool("erp.close_period", "write", "own", _closed(month=_TEXT)),
+        "notes.search": {
+            "mcp": {"server": "notes", "tool": "search", "digest": "sha256:" + "0" * 64},
+            "effect": "read",
+            "result_trust": "untrusted",
+            "args": _closed(words=_TEXT),
+        },
         "mail.read_message": _tool("mail.read_message", "read", "untrusted", _closed(vendor=_TEXT)),
         "mail.send_message": _tool(
             "mail.send_message",
@@ -121,6 +127,7 @@ MANIFEST: dict[str, Any] = {
             concurrency=40,
         ),
     },
+    "mcp_servers": {"notes": {"command": ["notes-server"]}},
     "queues": {"licences": {"concurrency": 7}},
     "agents": {
         "controller": {
@@ -163,6 +170,20 @@ MANIFEST: dict[str, Any] = {
             "goal": "Tell vendors what was paid and what is missing",
             "runtime": {"python": "examples.agents:operations"},
             "tools": [{"tools": "erp.*", "effects": ["read"]}, "mail.send_message", "mail.read_message"],
+        },
+        "courier": {
+            "type": "functional",
+            "owner": "jonas@larkspur.example",
+            "department": "operations",
+            "goal": "Carry what was sold to who bought it",
+            "runtime": {"work": {"slots": 2}},
+        },
+        "traveller": {
+            "type": "functional",
+            "owner": "jonas@larkspur.example",
+            "department": "operations",
+            "goal": "Book what a person wants booked",
+            "runtime": {"langgraph": "examples.agents:traveller"},
         },
         "auditor": {
             "type": "observer",

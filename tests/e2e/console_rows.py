@@ -208,6 +208,15 @@ class Seeder:
         call = CallKey(f"{tool}/{task.calls}")
         return await self.gate.perform(Act(principal, ActKind.TOOL, tool, arguments, call=call, clock=clock))
 
+    async def ask(self, task: _Task, name: str, **arguments: Json) -> None:
+        """Let a task's agent ask a person."""
+        task.calls += 1
+        agent = ChainLink(PrincipalKind.AGENT, self.agents[task.agent], task.agent, 1)
+        claim = Claim(self.run_id, task.id, 1, task.token)
+        principal = Principal(self.actor.organization_id, (*task.chain, agent), claim=claim)
+        asked = Act(principal, ActKind.ASK, name, arguments, call=CallKey(f"{name}/{task.calls}"), clock=OFFICE_HOURS)
+        await self.gate.admit(asked)
+
     async def act_outside(self, agent: str, tool: str, **arguments: Json) -> None:
         """Let an agent act through a door, in no run."""
         link = ChainLink(PrincipalKind.AGENT, self.agents[agent], agent, 1)
@@ -261,6 +270,7 @@ async def seed(owner: str, app: str, machine: str, keys: KeyFile) -> Company:
             seeder = Seeder(owner, gate, facts, drivers, actor, asker)
             if actor is actors[0]:
                 await _earlier_run(seeder)
+                await _journey(seeder)
             await (_close_month if actor is actors[0] else _small_run)(seeder)
             if actor is actors[0]:
                 await seeder.act_outside("finance", "erp.get_vendor", vendor=VENDORS[2].id)
@@ -391,6 +401,54 @@ async def _earlier_run(seeder: Seeder) -> None:
         seeder.sql(f"update {table} set {moved} where {'id' if table == 'run' else 'run_id'} = %s", seeder.run_id)
     seeder.sql("update action set intended_at = intended_at - interval '29 days', concluded_at = concluded_at"
                " - interval '29 days' where run_id = %s", seeder.run_id)  # fmt: skip
+
+
+TRIP: Json = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "title": "City"},
+        "nights": {"type": "integer", "title": "Nights", "minimum": 1},
+        "class": {"enum": ["first", "second"], "title": "Class"},
+    },
+    "required": ["city", "nights"],
+}
+
+
+async def _journey(seeder: Seeder) -> None:
+    """A graph that asks people, with what it told of itself; an agent outside that was here; and a tool that is held."""
+    await seeder.start_run("journey", goal="Book a journey", clock="2026-10-29 09:02:00+01")
+    task = seeder.task("book", "traveller")
+    await seeder.ask(task, "interrupt", question={"message": "Where to, and for how long?", "schema": TRIP})
+    await seeder.ask(task, "interrupt", question="What shall the letter say?")
+    org = seeder.actor.organization_id
+    when = seeder.sql("select intended_at from action where run_id = %s order by id limit 1", seeder.run_id)[0][0]
+    graph = ((1, None, "chain", "LangGraph", None), (2, 1, "node", "plan", None), (3, 2, "model", "gpt", "Timeout"))
+    about = {"aos.task": str(task.id), "aos.agent": "traveller", "aos.attempt": 1}
+    for number, parent, kind, name, error in graph:
+        seeder.sql(
+            "insert into span (organization_id, id, trace_id, span_id, parent_span_id, run_id, name, started_at, ended_at,"
+            " attributes) values (%s, %s, %s::bytea, %s::bytea, %s::bytea, %s, %s, %s::timestamptz - interval '1 second',"
+            " %s::timestamptz + interval '1 second', %s)",
+            org, seeder.drivers.ids.new(), seeder.run_id.bytes, number.to_bytes(8), parent.to_bytes(8) if parent else None,
+            seeder.run_id, name, when, when, Jsonb({**about, "kind": kind, **({"error": error} if error else {})}),
+        )  # fmt: skip
+    told = {"tools": ["book_hotel", "shell", "write_todos"], "governed": ["book_hotel"], "kept": ["write_todos"]}
+    seeder.sql(
+        "insert into span (organization_id, id, trace_id, span_id, run_id, name, started_at, ended_at, attributes)"
+        " values (%s, %s, %s::bytea, %s::bytea, %s, 'coverage', now(), now(), %s)",
+        org, seeder.drivers.ids.new(), seeder.agents["traveller"].bytes, (9).to_bytes(8), seeder.run_id,
+        Jsonb({**about, **told, "models": ["gpt"], "models_governed": ["gpt"]}),
+    )  # fmt: skip
+    seeder.sql(
+        "insert into agent_presence (organization_id, agent_id, first_at, last_at)"
+        " values (%s, %s, now() - interval '3 days', now() - interval '2 hours')", org, seeder.agents["courier"],
+    )  # fmt: skip
+    seeder.sql(
+        "insert into held_tool (organization_id, tool_id, version, why)"
+        " select organization_id, id, version, 'the schema of `search` changed' from tool"
+        " where organization_id = %s and name = 'notes.search'", org,
+    )  # fmt: skip
+    await seeder.end(task, "waiting", waits_for="approval")
 
 
 async def _small_run(seeder: Seeder) -> None:

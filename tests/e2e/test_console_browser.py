@@ -227,3 +227,39 @@ def test_a_page_can_be_printed(console: Console, browser: Browser) -> None:
     expect(page.locator(".rail")).to_be_hidden()
     expect(page.locator("#inspector")).to_contain_text("Refused by")
     page.context.close()
+
+
+def test_an_agents_page_shows_its_version_and_what_of_it_passes_the_gate(console: Console, browser: Browser) -> None:
+    page = console.signed_in(browser, "/console/fleet")
+    page.get_by_role("link", name="traveller", exact=True).click()
+    expect(page.locator("h1")).to_have_text("traveller")
+    expect(page.locator("#agent-head")).to_contain_text("functional, version 1")
+    coverage = page.locator("#coverage")
+    expect(coverage).to_contain_text("shell in traces only")
+    expect(coverage).to_contain_text("Model calls governed; tools 1 of 2 governed, in traces only: shell")
+    expect(coverage).to_contain_text("write_todos acts on the graph's own state")
+    page.context.close()
+
+
+def test_the_fleet_shows_which_agent_outside_is_there_and_which_tool_is_held(
+    console: Console, browser: Browser
+) -> None:
+    page = console.signed_in(browser, "/console/fleet")
+    expect(page.locator("#agents tr", has_text="courier")).to_contain_text("not connected, last 2 h ago")
+    expect(page.locator("#held")).to_contain_text("the schema of search changed")
+    expect(page.locator("#held")).to_contain_text("mcp-servers accept notes")
+    page.get_by_role("link", name="courier", exact=True).click()
+    expect(page.locator("main")).to_contain_text("It is not connected: it was last here 2 h ago.")
+    page.context.close()
+
+
+def test_the_spans_of_a_graph_stand_in_the_inspector_of_its_task_and_of_its_act(
+    console: Console, browser: Browser
+) -> None:
+    query = "select t.run_id, t.id, (select min(a.id::text) from action a where a.task_id = t.id) from task t where t.name = 'book'"
+    ((run, task, act),) = console.rows(query)
+    page = console.signed_in(browser, f"/console/runs/{run}?task={task}")
+    expect(page.locator("#spans tr")).to_contain_text(["chain LangGraph", "node plan", "model gpt Timeout"])
+    page.goto(f"/console/runs/{run}?view=acts&action={act}")
+    expect(page.locator("#inspector #spans")).to_contain_text("node plan")
+    page.context.close()

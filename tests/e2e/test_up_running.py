@@ -8,6 +8,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx
 import psycopg
@@ -80,6 +81,12 @@ def test_a_second_up_says_who_runs_already(running: Installation) -> None:
     assert f"pid {pid}" in said
     again = running.aos("up", "--detach")
     assert f"already running at {running.url}" in again
+    assert "do not count" not in again
+    changed = replace(running, more={**running.more, "AOS_MCP_COMMANDS": "npx -y server", "AOS_LOG_LEVEL": "debug"})
+    told = changed.aos("up", "--detach")
+    assert "settings that do not count until it is started again" in told
+    assert "AOS_MCP_COMMANDS=npx -y server (it runs with ``)" in told
+    assert "AOS_LOG_LEVEL=debug (it runs with `info`)" in told
     assert "aosl_" in again, "nobody has signed in: whoever lost the link gets another"
     assert running.processes()["supervisor"] == pid
 

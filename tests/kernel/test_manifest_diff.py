@@ -139,3 +139,12 @@ def test_nothing_is_removed_unless_asked_for() -> None:
 def test_all_of_a_new_company_is_added() -> None:
     found = diff(Manifest(), parse_manifest(LARKSPUR))
     assert {change.mark.value for change in found if change.kind != "organization"} == {"+"}
+
+
+def test_rates_are_told_as_they_are_written() -> None:
+    before: dict[str, Any] = {"aos": 1, "organization": {"currency": "EUR"}}
+    after: dict[str, Any] = {"aos": 1, "organization": {"currency": "EUR", "rates": {"USD": 0.92, "GBP": 1}}}
+    (first,) = diff(parse_manifest(before), parse_manifest(after), prune=False)
+    assert first.detail == "rates: none -> 1 GBP = 1, 1 USD = 0.92"
+    (second,) = diff(parse_manifest(after), parse_manifest({**after, "organization": {"rates": {"USD": 0.915}}}))
+    assert "1 USD = 0.915" in second.detail

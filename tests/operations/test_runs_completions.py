@@ -157,10 +157,10 @@ def test_a_spent_budget_raises_budget_spent_and_no_model_is_asked(database: Data
 @pytest.mark.parametrize(
     ("input", "answer", "raised", "says"),
     [
-        ({"model": "light"}, refusal(400, "no such parameter"), "ToolFailed", "model `light` answered 400"),
-        ({"model": "light"}, UpstreamFailed("it cut the answer"), "ToolFailed", "it cut the answer"),
-        ({"model": "nowhere"}, chat("no"), "ToolFailed", "there is no model `nowhere`"),
-        ({"model": "light", "parameters": {"max_tokens": -1}}, chat("no"), "ToolFailed", "max_tokens"),
+        ({"model": "light"}, refusal(400, "no such parameter"), "ModelFailed", "model `light` answered 400"),
+        ({"model": "light"}, UpstreamFailed("it cut the answer"), "ModelFailed", "it cut the answer"),
+        ({"model": "nowhere"}, chat("no"), "ModelFailed", "there is no model `nowhere`"),
+        ({"model": "light", "parameters": {"max_tokens": -1}}, chat("no"), "ModelFailed", "max_tokens"),
         ({"model": "light", "parameters": {"stream": True}}, chat("no"), "InvalidCall", "the answer comes whole"),
     ],
     ids=["refused by its server", "cut", "unknown", "a wrong parameter", "a stream"],

@@ -7,9 +7,10 @@ does not parse is Misconfigured and names its setting; a name that is no setting
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -415,6 +416,27 @@ def unknown_settings(environment: Mapping[str, str]) -> tuple[str, ...]:
             hint = f": did you mean {close[0]}?" if close else ": `aos config --all` lists the settings"
             found.append(f"{name} is no setting of AOS{hint}")
     return tuple(found)
+
+
+def settings_of(config: Config) -> dict[str, str]:
+    """Return every setting as it is written; of one that is secret, a digest that tells whether it changed."""
+    found = {}
+    for setting in settings_table():
+        text = show(getattr(config, setting.name.removeprefix(PREFIX).lower()))
+        found[setting.name] = hashlib.sha256(text.encode()).hexdigest()[:16] if setting.secret and text else text
+    return found
+
+
+def changed_settings(running: Mapping[str, str], now: Config, *, unsaid: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a line for each setting of what runs that is another now: it counts at the next start. `unsaid` are left out."""
+    secret = {setting.name for setting in settings_table() if setting.secret}
+    lines = []
+    for name, text in settings_of(now).items():
+        before = running.get(name)
+        if before is None or before == text or name in unsaid:
+            continue
+        lines.append(f"{name} is another value now" if name in secret else f"{name}={text} (it runs with `{before}`)")
+    return tuple(lines)
 
 
 def show(value: object) -> str:

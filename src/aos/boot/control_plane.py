@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -51,7 +52,9 @@ log = logging.getLogger("aos.boot")
 
 def serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
     """Serve until asked to end."""
-    drivers = standard_drivers(KeyFile(find_paths(config, os.environ).key_file))
+    drivers = replace(
+        standard_drivers(KeyFile(find_paths(config, os.environ).key_file)), mcp_commands=config.mcp_commands
+    )
     _Arbiter(_Application(plan, drivers, signal)).run()
 
 

@@ -98,6 +98,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
                 a2a=A2aTasks(hot.database, hot.facts, runs, hot.drivers, signals=signals),
                 a2a_pushes=A2aPushes(hot.database, hot.facts, hot.drivers),
                 upstream=mcp,
+                held=hot.held,
                 work=work,
             )
         )

@@ -31,6 +31,7 @@ from aos.operations.bell import Bell
 from aos.operations.drivers import Drivers, ModelServers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.held_tools import HeldNotes
 from aos.operations.mcp_tools import McpTools
 from aos.operations.own_tools import OwnTools
 from aos.operations.run_facts import RunFactsCache
@@ -55,6 +56,7 @@ class HotServices:
     bell: Bell
     drivers: Drivers
     ready: Ready
+    held: HeldNotes
 
 
 @asynccontextmanager
@@ -85,8 +87,9 @@ async def open_services(
     runs = RunFactsCache(database, facts, drivers)
     callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
     tokens = AccessTokens(database, facts, drivers, plan.addresses)
+    held_notes = HeldNotes(database, drivers.ticker.seconds)
     if mcp is not None:
-        callers[ToolTransport.MCP] = McpTools(facts, mcp)
+        callers[ToolTransport.MCP] = McpTools(facts, mcp, held_notes)
     bell = Bell(database)
     await database.open()
     try:
@@ -103,6 +106,7 @@ async def open_services(
             bell,
             drivers,
             ready,
+            held_notes,
         )
         log_failures(ready)
         async with AsyncExitStack() as opened:

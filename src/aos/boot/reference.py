@@ -19,6 +19,7 @@ from aos.boot.config import settings_table
 from aos.boot.installation import installation_root
 from aos.cli.app import build
 from aos.cli.reference import cli_reference, manifest_reference
+from aos.kernel.doors import DOORS
 from aos.kernel.errors import error_table
 from aos.kernel.models.catalogue import models
 from aos.kernel.models.purposes import MEANINGS, PURPOSES
@@ -46,6 +47,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/reference/cli.md": cli_page(),
         "docs/reference/config.md": config_page(),
+        "docs/reference/doors.md": doors_page(),
         "docs/reference/errors.md": errors_page(),
         "docs/reference/manifest.md": f"{manifest_reference().rstrip()}\n",
         "docs/reference/models.md": models_page(),
@@ -82,6 +84,26 @@ def config_page() -> str:
         "",
         "`XDG_DATA_HOME`, `XDG_CONFIG_HOME` and `XDG_RUNTIME_DIR` are heeded as their specification says.",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def doors_page() -> str:
+    """Return the page of the doors that agents speak at."""
+    lines = [
+        "# Agents' doors",
+        "",
+        NOTE,
+        "",
+        "All at the one address of AOS (`http://127.0.0.1:8470` unless set), besides REST, which `/docs` and `/openapi.json`",
+        "describe. Keys and tokens go into `Authorization: Bearer`, or into `x-api-key`. gRPC has a port of its own:",
+        "[agents outside](../guides/outside-agents.md).",
+        "",
+        "| door | does | the caller shows | guide |",
+        "| --- | --- | --- | --- |",
+    ]
+    for door in DOORS:
+        guide = f"[{door.guide}](../guides/{door.guide}.md)"
+        lines.append(f"| `{door.method} {door.path}` | {door.does} | {door.takes} | {guide} |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -65,6 +65,8 @@ class State:
     agent_path: tuple[str, ...] = ()
     grpc: str = ""
     """Where gRPC is served, empty where it is not."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """The settings that it was started with, as they are written; of a secret one, its digest."""
 
 
 def process_state(

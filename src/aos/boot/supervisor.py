@@ -24,7 +24,7 @@ from aos.boot.addresses import addresses_of, url_of
 from aos.boot.broker import broker_of
 from aos.boot.by_hand import ask_to_end, workers_by_hand
 from aos.boot.children import Child, Role, pause_seconds
-from aos.boot.config import Config
+from aos.boot.config import Config, settings_of
 from aos.boot.connections import OPTIONAL, Kind
 from aos.boot.environment import child_environment
 from aos.boot.files import make_home, make_private_folder
@@ -349,6 +349,7 @@ class Supervisor:
                 processes=tuple(child.state() for child in self._children),
                 agent_path=tuple(str(folder) for folder in self._config.agent_path),
                 grpc=grpc_address_of(self._config) if self._grpc is not None else "",
+                settings=settings_of(self._config),
             ),
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from aos.boot.config import Config
+from aos.boot.config import Config, changed_settings
 from aos.boot.owner import owner_login
 from aos.boot.passwords import load_passwords
 from aos.boot.paths import Paths
@@ -47,6 +47,12 @@ def up_detached(config: Config, paths: Paths, environment: Mapping[str, str]) ->
     state = read_state(paths) if is_supervised(paths) else None
     if state is not None and state.ready:
         print(f"AOS is already running at {state.url} (pid {state.supervisor.pid})")
+        # Where it was started from is where its functions are found, unless a setting says so: no change of a setting.
+        unsaid = () if environment.get("AOS_AGENT_PATH") else ("AOS_AGENT_PATH",)
+        if ignored := changed_settings(state.settings, config, unsaid=unsaid):
+            _print("settings that do not count until it is started again (`aos down`, then `aos up`):")
+            for line in ignored:
+                _print(f"  {line}")
         for line in sign_in_lines(_first_link(config, paths, environment), state.url):
             _print(line)
         return

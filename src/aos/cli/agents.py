@@ -9,15 +9,16 @@ import typer
 from rich.text import Text
 
 from aos.cli.client import Object, path_to
+from aos.cli.failures import CliError
 from aos.cli.output import clean, detail, table
 from aos.cli.registry import Collection, KeyArgument
-from aos.cli.session import Session, session_of
+from aos.cli.session import Session, read_credentials, session_of, write_credentials
 from aos.kernel.agents import AgentType
 
 AGENTS: Final = Collection(
     "/agents",
     "agent",
-    ("name", "type", "status", "department", "owner", "version", "draft_version", "id", "updated_at"),
+    ("name", "type", "status", "presence", "department", "owner", "version", "draft_version", "id", "updated_at"),
     drafted=True,
 )
 
@@ -112,15 +113,20 @@ def retire(
 def env(
     context: typer.Context,
     name: KeyArgument,
-    label: Annotated[str, typer.Option("--label", help="What the new key is called")] = "aos agents env",
+    label: Annotated[str, typer.Option("--label", help="What a new key is called")] = "aos agents env",
+    new: Annotated[bool, typer.Option("--new", help="Make another key in any case; those made before stay")] = False,
 ) -> None:
     """Print exports that put a framework under the gate.
 
-    Makes an API key for it: eval "$(aos agents env NAME)". OpenAI's and Anthropic's own clients, and what is built on them,
-    then ask their models through the gate.
+    eval "$(aos agents env NAME)": OpenAI's and Anthropic's own clients, and what is built on them, then ask their models
+    through the gate. The first call makes an API key for the agent and keeps it beside your sign-in, for you alone; later
+    calls print the same one as long as it counts. `aos agents keys NAME` lists and revokes keys.
     """
     session = session_of(context)
-    made = session.client.post(path_to("agents", name, "api-keys"), {"label": label})
+    made = None if new else _kept_key(session, name, label)
+    if made is None:
+        made = session.client.post(path_to("agents", name, "api-keys"), {"label": label})
+        _keep_key(session, name, label, made)
     key = str(made.get("api_key") or made.get("key") or "")
     url = session.client.url
     variables = {"AOS_URL": url, "AOS_API_KEY": key, "AOS_AGENT": str(made.get("agent") or name)}
@@ -128,6 +134,45 @@ def env(
     variables |= {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": key}
     lines = "\n".join(f"export {field}={shlex.quote(clean(value))}" for field, value in variables.items())
     session.out.emit(variables, lambda: Text(lines, no_wrap=True, overflow="ignore"))
+
+
+def _kept_field(session: Session, name: str, label: str) -> str:
+    return f"key of {name} ({label}) in {session.config.organization or 'the usual organization'}"
+
+
+def _kept_key(session: Session, name: str, label: str) -> Object | None:
+    """Return the key that an earlier call kept, None where there is none or it no longer counts."""
+    kept = read_credentials(session.config.config_home).get(session.config.url, {})
+    id, _, key = kept.get(_kept_field(session, name, label), "").partition(" ")
+    if not key:
+        return None
+    stands = {str(each.get("id")): each for each in session.client.items(path_to("agents", name, "api-keys"))}
+    found = stands.get(id)
+    if (
+        found is None
+        or found.get("revoked_at")
+        or (found.get("expires_at") and session.out.is_past(found["expires_at"]))
+    ):
+        return None
+    session.out.note(f"the key that was made {session.out.ago(found.get('created_at'))}; --new makes another")
+    return {"api_key": key, "agent": name}
+
+
+def _keep_key(session: Session, name: str, label: str, made: Object) -> None:
+    """Keep a key that was made, so that the next call prints it again; where nothing can be kept, say so."""
+    key, id = made.get("api_key"), made.get("id")
+    if not key or not id:
+        return
+    try:
+        kept = read_credentials(session.config.config_home).get(session.config.url, {})
+        field = {"organization": kept["organization"]} if "organization" in kept else {}
+        write_credentials(
+            session.config.config_home,
+            session.config.url,
+            {**field, _kept_field(session, name, label): f"{id} {key}"},
+        )
+    except CliError as error:
+        session.out.note(f"a new key, which is not kept ({error.detail}): the next call makes another")
 
 
 @group.command("keys")

@@ -15,7 +15,7 @@ from aos.cli.registry import LIST_MAX, Collection, KeyArgument, LimitOption
 from aos.cli.session import Session, find_id, session_of
 
 MCP_SERVERS: Final = Collection(
-    "/mcp-servers", "mcp-server", ("name", "command", "url", "version", "draft_version"), drafted=True
+    "/mcp-servers", "mcp-server", ("name", "command", "url", "version", "draft_version", "held_tools"), drafted=True
 )
 _VERSION_COLUMNS: Final = ("version", "command", "url", "env", "headers", "created_at")
 
@@ -90,6 +90,18 @@ def _offers(session: Session, name: str) -> list[Object]:
     answer = session.client.post(path_to("mcp-servers", name, "discover"))
     items: list[Object] = answer["items"]
     return items
+
+
+@group.command("restart")
+def restart(context: typer.Context, key: KeyArgument) -> None:
+    """Have every process of AOS begin its session with a server anew, and its program with it.
+
+    For a server that hangs, that was updated, or that offers its tools in another form now: it is asked again at its next call.
+    Calls under way end in the session that they began in.
+    """
+    session = session_of(context)
+    answer = session.client.post(path_to(MCP_SERVERS.plural, find_id(session, MCP_SERVERS.path, key), "restart"))
+    session.out.say(answer, f"MCP server {answer.get('name') or key} is begun anew at its next call")
 
 
 @group.command("versions")

@@ -136,6 +136,14 @@ class Output:
         for hint in error.hints:
             self.err.print(Text(clean(f"  {self.typed(hint)}"), style="dim"))
 
+    def is_past(self, moment: object) -> bool:
+        """Say whether a time of an answer is over; one that cannot be read is."""
+        try:
+            then = datetime.fromisoformat(str(moment))
+        except ValueError:
+            return True
+        return then.tzinfo is None or then <= self._now()
+
     def ago(self, moment: object) -> str:
         """Return how long ago (or in how long) a time of an answer is."""
         try:
@@ -242,6 +250,8 @@ def detail(item: Mapping[str, Any], *, times: Callable[[object], str]) -> Render
 def _table_cell(value: object, name: str, times: Callable[[object], str]) -> Text:
     if name.endswith("_at") and value:
         return Text(times(value) or clean(value))
+    if name == "held" and value:
+        return Text("held", style="red")  # why, and since when, stands where the tool is shown by itself
     return cell(value, name)
 
 

@@ -48,7 +48,7 @@ COLLECTIONS: Final = (
     Collection(
         "/tools",
         "tool",
-        ("name", "effect", "repeat", "result_trust", "transport", "version", "draft_version", "price"),
+        ("name", "effect", "repeat", "result_trust", "transport", "version", "draft_version", "held", "price"),
         drafted=True,
     ),
     Collection(
@@ -76,7 +76,8 @@ def add_collection(app: typer.Typer, collection: Collection, group: typer.Typer 
     if collection.shown and "show" not in own:
         group.command("show", help=f"Show one {collection.one}.")(_shower(collection))
     if collection.drafted:
-        text = f"Put the version of a {collection.one} that waits in force: without --version, show it.\n\nIt needs the permission policy.publish."
+        article = "an" if collection.one[0] in "aeiou" else "a"
+        text = f"Put the version of {article} {collection.one} that waits in force: without --version, show it.\n\nIt needs the permission policy.publish."
         group.command("publish", help=text)(_publisher(collection))
     app.add_typer(group, name=collection.plural)
     if collection.one not in {command.name for command in app.registered_commands}:

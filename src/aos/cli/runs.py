@@ -53,6 +53,9 @@ def run(
         int | None, typer.Option("--priority", metavar="N", help="From -100 to 100; larger goes first")
     ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", "-l", metavar="NAME=VALUE", help="Repeatable")] = None,
+    thread: Annotated[
+        str, typer.Option("--thread", metavar="NAME", help="What it goes on with: a graph's memory is kept under it")
+    ] = "",
 ) -> None:
     """Run a workflow or an agent.
 
@@ -62,6 +65,7 @@ def run(
     body: dict[str, Any] = {"input": read_input(input)} if input else {}
     body |= {"goal": goal} if goal else {}
     body |= {"priority": priority} if priority is not None else {}
+    body |= {"thread": thread} if thread else {}
     body |= {"labels": parse_pairs(label, "--label")} if label else {}
     started = _start(session, name, body)
     id = str(started["id"])
@@ -69,7 +73,25 @@ def run(
         session.out.say(started, id)
         return
     session.out.note(f"run {id}")
+    _say_who_is_missing(session, started)
     finish(session, id, stop_at_approval=no_wait)
+
+
+def _say_who_is_missing(session: Session, run: Object) -> None:
+    """Say that a run of an agent outside waits for it, where that is not there."""
+    name = run.get("agent")
+    if not name or session.out.json:
+        return
+    try:
+        agent = session.client.get(path_to("agents", str(name)))
+    except CliError:
+        return  # who may start a run may not see every agent
+    if agent.get("presence") in ("never", "away"):
+        last = agent.get("last_seen_at")
+        seen = f"was last here {session.out.ago(last)}" if last else "never connected"
+        session.out.note(
+            f"{clean(name)} runs elsewhere and {seen}: the run waits until it takes its task (Ctrl-C leaves it waiting)"
+        )
 
 
 def _start(session: Session, name: str, body: dict[str, Any]) -> Object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,6 +80,7 @@ def show_one_approval(visit: Visit, key: str) -> HttpResponse:
         approval=approval,
         act=approval.act[:1].upper() + approval.act[1:],
         noun=_NOUNS.get(approval.effect or "", "act"),
+        question=approval.question,
         unusual=unusual(approval, _before(visit, approval)),
         arguments=_arguments(approval),
         facts=_facts(approval),
@@ -100,10 +102,23 @@ def _answer(visit: Visit, approval: ApprovalView) -> HttpResponse:
     seen = str(form.get("digest", ""))
     if not seen:
         raise InvalidRequest("the form lacks the digest of what you saw: load the page again")
-    given = AnswerGiven(Answer(word), comment, seen)
+    value = _value(form, approval) if word == "approve" else None
+    given = AnswerGiven(Answer(word), comment, seen, value=value)
     services().call(answer_approval, visit.actor, approval.id, given=given)
     done = "approved" if word == "approve" else "denied"
     return HttpResponseRedirect(f"/console/approvals/{approval.id}?done={done}")
+
+
+def _value(form: Mapping[str, Any], approval: ApprovalView) -> Json:
+    """Return what a person answers to an agent that asks, None for any other act and for a plain yes."""
+    question = approval.question
+    if question is None:
+        return None
+    given = {field.name: str(form.get(f"value.{field.name}", "")) for field in question.fields()}
+    value = question.answer(given, as_json=form.get("value-is") == "json")
+    if value is None and question.schema is not None:
+        raise InvalidRequest("the question wants an answer of its own: go back and give one")
+    return value
 
 
 def _can_answer(visit: Visit, approval: ApprovalView) -> bool:

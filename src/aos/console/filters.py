@@ -186,6 +186,13 @@ def briefly(sentence: str, name: str) -> str:
 
 
 @register.filter
+def from_json(text: str) -> str:
+    """Return a JSON text as people read it: what it says, where it is a text."""
+    value = json.loads(text)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else json_text(value)
+
+
+@register.filter
 def json_text(value: Json) -> str:
     """Return JSON as people read it."""
     if isinstance(value, str):

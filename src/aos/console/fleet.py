@@ -9,8 +9,10 @@ from django.urls import path
 
 from aos.console.amounts import count_text
 from aos.console.doors import Visit, page, page_cursor
+from aos.kernel.people import Permission
 from aos.operations.activity import list_agent_activity
 from aos.operations.agents import AgentDetail, list_agents
+from aos.operations.held_tool_views import list_held
 from aos.operations.limits import list_limits
 from aos.operations.pages import PageQuery
 from aos.operations.queues import list_queues
@@ -44,6 +46,7 @@ def show_fleet(visit: Visit) -> HttpResponse:
         kind=kind,
         answer=_answer(agents.items),
         queues=queues,
+        held=list_held(visit.actor) if visit.may(Permission.REGISTRY_READ) else (),
         calls=calls,
     )
 

@@ -14,6 +14,7 @@ from aos.console.binding import services
 from aos.console.cost import spent
 from aos.console.doors import Visit, page, page_cursor, page_id
 from aos.console.graph import draw_graph
+from aos.console.graph_spans import spans_of_act, spans_of_task
 from aos.console.run_drawings import grow_tree, lay_out_steps, leaf_of
 from aos.console.run_orders import orders_of, receipt_of, task_orders_of
 from aos.console.run_words import act_text, decision_text, goal_text, quiet_words, reason_of, run_answer, what_it_did
@@ -193,6 +194,7 @@ def _selected(visit: Visit, run: RunView) -> dict[str, Any]:
             raise NotFound(f"there is no act `{action_key[:80]}` in this run")
         return {
             "inspected": inspect_action(visit, action),
+            **spans_of_act(visit, action),
             "selected_task": action.task_id,
             "selected_action": action.id,
         }
@@ -206,6 +208,7 @@ def _selected(visit: Visit, run: RunView) -> dict[str, Any]:
             "task": task,
             "task_orders": orders,
             "task_acts": leaves,
+            **spans_of_task(visit, run_id, task.task.id),
             "selected_task": task.task.id,
             "selected_action": None,
         }

@@ -73,6 +73,11 @@ _STATES: Final[Mapping[str, Mapping[str, tuple[Meaning, str]]]] = {
         "quarantined": (_BAD, "quarantined"),
         "retired": (_UNKNOWN, "retired"),
     },
+    "presence": {
+        "here": (_GOOD, "connected"),
+        "away": (_UNKNOWN, "not connected"),
+        "never": (_WAITS, "never connected"),
+    },
     "schedule": {
         "on": (_GOOD, "on"),
         "paused": (_WAITS, "paused"),

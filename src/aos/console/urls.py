@@ -9,6 +9,7 @@ from django.urls import path
 
 from aos.console import (
     acts,
+    agent,
     approvals,
     assets,
     audit,
@@ -42,6 +43,7 @@ urlpatterns: Final = [
     *signing_in.urlpatterns,
     *searching.urlpatterns,
     *fleet.urlpatterns,
+    *agent.urlpatterns,
     *runs.urlpatterns,
     *run.urlpatterns,
     *run_orders.urlpatterns,

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from aos.control_plane.binding import services
 from aos.control_plane.endpoint import OpenEndpoint, json_response
 from aos.control_plane.openapi import openapi_document, operation
+from aos.kernel.doors import DOORS
 from aos.kernel.manifest.schema import manifest_schema
 from aos.operations.health import check_database
 
@@ -92,13 +93,19 @@ def _page() -> str:
         for place, methods in _document()["paths"].items()
         for method, each in methods.items()
     ]
+    doors = [
+        f"<tr><td><code>{each.method}</code></td><td><code>{escape(each.path)}</code></td>"
+        f"<td>{escape(each.does)}, with {escape(each.takes)}</td></tr>"
+        for each in DOORS
+    ]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>AOS: REST</title>"
         f"<meta name='viewport' content='width=device-width'><style>{_STYLE}</style></head><body><h1>AOS: REST</h1>"
         "<p>Every operation of the control plane. The whole of it, for tools: "
         "<a href='/openapi.json'>openapi.json</a>; the manifest's form: "
         "<a href='/manifest.schema.json'>manifest.schema.json</a>.</p>"
-        f"<table>{''.join(rows)}</table></body></html>"
+        f"<table>{''.join(rows)}</table><h1>AOS: agents' doors</h1><p>Answered at the same address, each in its own "
+        f"protocol's words.</p><table>{''.join(doors)}</table></body></html>"
     )
 
 

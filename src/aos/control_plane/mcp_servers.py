@@ -14,10 +14,12 @@ from aos.control_plane.endpoint import Endpoint, json_response, page_response
 from aos.control_plane.openapi import operation
 from aos.control_plane.parts import new_part, patched_part, take_name
 from aos.control_plane.shapes import PUBLISH
+from aos.control_plane.wire import Shown
 from aos.operations.documents import Fields
+from aos.operations.held_tool_views import find_held, list_held
 from aos.operations.idempotency import Reply
 from aos.operations.mcp_documents import mcp_server_document
-from aos.operations.mcp_servers import MCP_SERVERS
+from aos.operations.mcp_servers import MCP_SERVERS, restart_mcp_server
 from aos.operations.registry_records import Edit
 
 FILTERS: Final = {
@@ -31,9 +33,10 @@ class McpServers(Endpoint):
 
     @operation("list_mcp_servers", "List MCP servers", answer="McpServer", page=True, filters=tuple(FILTERS))
     def get(self, request: Request) -> HttpResponse:
-        return page_response(
-            MCP_SERVERS.page(self.actor(request), page_query(request._request, FILTERS)), mcp_wire.mcp_server
-        )
+        actor = self.actor(request)
+        held = list_held(actor)
+        page = MCP_SERVERS.page(actor, page_query(request._request, FILTERS))
+        return page_response(page, lambda each: mcp_wire.mcp_server(each, held))
 
     @operation("register_mcp_server", "Register an MCP server", answer="McpServer", status=201, body="McpServerNew")
     def post(self, request: Request) -> HttpResponse:
@@ -42,7 +45,7 @@ class McpServers(Endpoint):
 
         def do(edit: Edit) -> Reply:
             MCP_SERVERS.register(edit, new_part(edit, "mcp_servers", name, fields=fields).mcp_servers[0])
-            return Reply(201, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, name)), f"/mcp-servers/{name}")
+            return Reply(201, _shown(edit, name), f"/mcp-servers/{name}")
 
         return self.write(request, do, body=body)
 
@@ -52,7 +55,8 @@ class McpServer(Endpoint):
 
     @operation("show_mcp_server", "Show an MCP server", answer="McpServer")
     def get(self, request: Request, key: str) -> HttpResponse:
-        return json_response(mcp_wire.mcp_server(MCP_SERVERS.show(self.actor(request), key)))
+        actor = self.actor(request)
+        return json_response(mcp_wire.mcp_server(MCP_SERVERS.show(actor, key), list_held(actor)))
 
     @operation("change_mcp_server", "Give an MCP server a new version", answer="McpServer", body="McpServerPatch")
     def patch(self, request: Request, key: str) -> HttpResponse:
@@ -63,7 +67,7 @@ class McpServer(Endpoint):
     def delete(self, request: Request, key: str) -> HttpResponse:
         def do(edit: Edit) -> Reply:
             MCP_SERVERS.retire(edit, key)
-            return Reply(200, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, key)))
+            return Reply(200, _shown(edit, key))
 
         return self.write(request, do)
 
@@ -82,9 +86,25 @@ class Publish(Endpoint):
 
         def do(edit: Edit) -> Reply:
             MCP_SERVERS.publish(edit, key, version=body.get("version"))
-            return Reply(200, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, key)))
+            return Reply(200, _shown(edit, key))
 
         return self.write(request, do, body=body)
+
+
+class Restart(Endpoint):
+    """Begin the sessions with an MCP server anew."""
+
+    @operation(
+        "restart_mcp_server",
+        "End the sessions with an MCP server in every process: its next call begins a new one",
+        answer="McpServer",
+    )
+    def post(self, request: Request, key: str) -> HttpResponse:
+        def do(edit: Edit) -> Reply:
+            restart_mcp_server(edit, key)
+            return Reply(200, _shown(edit, key))
+
+        return self.write(request, do)
 
 
 class Versions(Endpoint):
@@ -102,12 +122,17 @@ def _change(edit: Edit, key: str, patch: Fields) -> Reply:
     MCP_SERVERS.change(
         edit, patched_part(edit, "mcp_servers", spec.name, document=document, patch=patch).mcp_servers[0]
     )
-    return Reply(200, mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, spec.name)))
+    return Reply(200, _shown(edit, spec.name))
+
+
+def _shown(edit: Edit, key: str) -> Shown:
+    return mcp_wire.mcp_server(MCP_SERVERS.find(edit.organization_id, key), find_held(edit.organization_id))
 
 
 urlpatterns = [
     path("mcp-servers", McpServers.as_view()),
     path("mcp-servers/<str:key>", McpServer.as_view()),
     path("mcp-servers/<str:key>/publish", Publish.as_view()),
+    path("mcp-servers/<str:key>/restart", Restart.as_view()),
     path("mcp-servers/<str:key>/versions", Versions.as_view()),
 ]

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from aos.control_plane.shapes import MADE, NUMBER, TEXT, UUID, VERSION, Schema, closed, maybe, new_of, part_of, patch_of
+from collections.abc import Sequence
+
+from aos.control_plane.shapes import (
+    MADE,
+    NUMBER,
+    TEXT,
+    UUID,
+    VERSION,
+    Schema,
+    closed,
+    list_of,
+    maybe,
+    new_of,
+    part_of,
+    patch_of,
+)
 from aos.control_plane.wire import Shown, instant, made_of
 from aos.kernel.mcp_servers import McpServer
+from aos.operations.held_tools import Held
 from aos.operations.mcp_documents import mcp_server_document
 from aos.operations.mcp_servers import McpServerDetail, McpServerVersion
 
 
-def mcp_server(detail: McpServerDetail) -> Shown:
-    """Show an MCP server."""
+def mcp_server(detail: McpServerDetail, held: Sequence[Held]) -> Shown:
+    """Show an MCP server, and which of its tools are held."""
     return {
         "id": detail.id,
         "name": detail.spec.name,
         "version": detail.version,
         "draft_version": detail.draft_version,
+        "held_tools": [each.tool for each in held if each.server == detail.spec.name],
         **_fields(detail.spec),
         "created_at": instant(detail.created_at),
         "updated_at": instant(detail.updated_at),
@@ -36,11 +53,15 @@ def _fields(spec: McpServer) -> Shown:
 
 def mcp_components() -> dict[str, Schema]:
     """Return the named schemas of MCP servers."""
+    held = {
+        **list_of(TEXT),
+        "description": "Tools that it no longer offers as they were accepted: their calls are held",
+    }
     columns: Schema = {"id": UUID, "name": TEXT, "version": NUMBER, "draft_version": maybe(NUMBER)}
     fields: Schema = {name: maybe(schema) for name, schema in part_of("mcp_servers")["properties"].items()}
     return {
         "McpServerNew": new_of("mcp_servers"),
         "McpServerPatch": patch_of("mcp_servers"),
-        "McpServer": closed({**columns, **fields, **MADE}),
+        "McpServer": closed({**columns, "held_tools": held, **fields, **MADE}),
         "McpServerVersion": closed({**fields, **VERSION}),
     }

@@ -15,6 +15,12 @@ from aos.control_plane.problems import PROBLEM
 from aos.control_plane.runs_shapes import run_components
 from aos.control_plane.shapes import Schema, components, page_of, ref
 from aos.control_plane.starts_shapes import start_components
+from aos.kernel.doors import DOORS
+
+_DOORS_HEAD: Final = (
+    "\n\nAgents speak at the same address to other doors, each in its own protocol's words:\n\n"
+    "| door | does | takes |\n| --- | --- | --- |\n"
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,4 +123,6 @@ def add_components(result: dict[str, Any], generator: Any, request: Any, public:
 def openapi_document() -> dict[str, Any]:
     """Return the OpenAPI document of all paths."""
     document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    doors = "\n".join(f"| `{each.method} {each.path}` | {each.does} | {each.takes} |" for each in DOORS)
+    document["info"]["description"] += f"{_DOORS_HEAD}{doors}\n"
     return document

@@ -301,6 +301,8 @@ def _approval() -> Schema:
             "name": TEXT,
             "effect": maybe(TEXT),
             "arguments": {},
+            "question": {**maybe(TEXT), "description": "Of an act `ask:NAME`: what the agent asks"},
+            "answer_schema": {"description": "Its JSON Schema, where the agent gave one: `value` must fit"},
             "reason": maybe(TEXT),
             "rules": list_of(ref("RuleMet")),
             "facts": maybe(ANY_OBJECT),

@@ -157,6 +157,8 @@ def approval(view: ApprovalView) -> Shown:
         "name": view.name,
         "effect": view.effect,
         "arguments": view.arguments,
+        "question": view.question.text if view.question else None,
+        "answer_schema": view.question.schema if view.question else None,
         "reason": view.reason or None,
         "rules": [rule_met(rule) for rule in view.rules],
         "facts": view.facts,

@@ -20,6 +20,7 @@ from aos.kernel.people import Permission, Role
 from aos.kernel.policy.values import Outcome, RuleSource
 from aos.kernel.tools import ToolTransport
 from aos.operations.people import TOKEN_DAYS_MAX
+from aos.operations.presence import Presence
 
 Schema = dict[str, Any]
 
@@ -150,6 +151,11 @@ _AGENT_COLUMNS: Final[Schema] = {
     "draft_version": maybe(NUMBER),
     "identity": closed({"id": TEXT, "keys": list_of(ref("IdentityKey"))}),
     "coverage": {**maybe(ref("Coverage")), "description": "Of a graph: how much of what it does passes the gate"},
+    "presence": {
+        **maybe({"enum": [each.value for each in Presence]}),
+        "description": "Of an agent that fetches its own tasks: whether it did a moment ago",
+    },
+    **dict.fromkeys(("first_seen_at", "last_seen_at"), maybe(INSTANT)),
     **MADE,
 }
 _WIRE_WORKFLOW: Final[Schema] = {"description": TEXT, "input": {}, "output": {}, "tasks": ANY_OBJECT}
@@ -212,7 +218,8 @@ def components() -> dict[str, Schema]:
 def _registry_components() -> dict[str, Schema]:
     transports = {"enum": [each.value for each in ToolTransport]}
     numbers: Schema = {"version": NUMBER, "draft_version": maybe(NUMBER)}
-    tool = _shown("tools", id=UUID, name=TEXT, transport=transports, **numbers, **MADE)
+    held = {**maybe(closed({"why": TEXT, "since": INSTANT})), "description": "Why its calls are held, where they are"}
+    tool = _shown("tools", id=UUID, name=TEXT, transport=transports, held=held, **numbers, **MADE)
     policy_columns: Schema = {"id": UUID, "name": TEXT, "version": NUMBER, "state": TEXT}
     return {
         "AgentNew": new_of("agents", public_key=_JWK, proof={**TEXT, "description": PROOF_TEXT}),

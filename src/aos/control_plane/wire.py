@@ -129,6 +129,9 @@ def agent(detail: AgentDetail, organization_id: UUID, coverage: Coverage | None 
         "updated_at": instant(detail.updated_at),
         "retired_at": instant(detail.retired_at),
         "coverage": None if coverage is None else _coverage(coverage),
+        "presence": detail.seen.presence.value if detail.seen else None,
+        "first_seen_at": instant(detail.seen.first_at) if detail.seen else None,
+        "last_seen_at": instant(detail.seen.last_at) if detail.seen else None,
     }
 
 
@@ -171,6 +174,7 @@ def tool(detail: ToolDetail) -> Shown:
         "version": detail.version,
         "draft_version": detail.draft_version,
         "transport": detail.spec.transport.value,
+        "held": None if detail.held is None else {"why": detail.held.why, "since": instant(detail.held.since)},
         **tool_fields(detail.spec),
         "created_at": instant(detail.created_at),
         "updated_at": instant(detail.updated_at),

@@ -12,6 +12,7 @@ from aos.operations.authenticate import Authenticator
 from aos.operations.bell import Bell
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
+from aos.operations.held_tools import HeldNotes
 from aos.operations.hook_calls import HookCalls
 from aos.operations.model_calls import ModelCalls
 from aos.operations.oauth import TokenEndpoint
@@ -37,3 +38,5 @@ class Services:
     work: OutsideTasks
     upstream: McpUpstream | None = None
     """Who asks MCP servers; None where nobody does."""
+    held: HeldNotes | None = None
+    """Where tools that such a server no longer offers as they were accepted are marked."""

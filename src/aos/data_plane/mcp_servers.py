@@ -16,7 +16,7 @@ async def discover_offers(services: Services, request: Request, name: str) -> Re
     principal = await services.authenticator.principal(
         request.bearer(), organization=request.headers.get("aos-organization")
     )
-    found = await discover(services.facts, services.upstream, principal, name=name)
+    found = await discover(services.facts, services.upstream, principal, name=name, notes=services.held)
     return json_response(200, {"items": [_shown(each) for each in found]})
 
 

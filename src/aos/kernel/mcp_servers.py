@@ -75,6 +75,13 @@ class McpTarget:
     permitted: tuple[str, ...] = ()
     """The hosts that may be asked."""
     concurrency: int = CONCURRENCY_USUAL
+    restarts: int = 0
+    """How often somebody had it begun anew: a session of an earlier number is not used."""
+
+
+def is_permitted_command(command: tuple[str, ...], permitted: Sequence[tuple[str, ...]]) -> bool:
+    """Say whether an operator's list of commands permits one: it begins with the words of an entry."""
+    return any(entry and command[: len(entry)] == entry for entry in permitted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,14 @@ from typing import Final
 from aos.kernel.acts import ActKind
 from aos.kernel.json import Json, canonical_json
 from aos.kernel.limits import MONEY_UNITS_MAX
+from aos.kernel.questions import read_question
 from aos.kernel.tools import Effect
 
 NAMED_MAX: Final = 4
 """Arguments that a sentence names; the others are read beside it."""
 VALUE_CHARACTERS: Final = 80
+QUESTION_CHARACTERS: Final = 200
+"""How much of a question its sentence repeats."""
 SUBJECT_CHARACTERS: Final = 40
 """How much of one argument a subject shows."""
 _REFERENCE: Final = re.compile(r"(?=.*[0-9])(?=.*[^\W\d_])[\w./#-]{2,40}")
@@ -44,6 +47,8 @@ _PLACES: Final = ("iban", "account", "account_number", "to", "address", "email",
 def act_sentence(kind: str, name: str, *, effect: str | None, arguments: Json) -> str:
     """Return the act as a sentence without its end; without its arguments where they may not be read."""
     given = arguments if isinstance(arguments, dict) else {}
+    if kind == ActKind.ASK and given:
+        return f'ask "{_shown(read_question(name, given).text, QUESTION_CHARACTERS)}"'
     if kind in _OTHERS:
         return f"{_OTHERS[kind]} {name}"
     verb = _VERBS.get(effect or "", "do")

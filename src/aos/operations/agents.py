@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from aos.kernel.agents import AgentStatus
+from aos.kernel.agents import AgentStatus, RuntimeKind
 from aos.kernel.errors import Conflict, FieldError, InvalidRequest
 from aos.kernel.ledger.record import RecordKind
 from aos.kernel.manifest.gains import agent_gains
@@ -26,6 +26,7 @@ from aos.kernel.specs import spec_digest, spec_of
 from aos.operations.agent_keys import AddedKey, GivenKey, MadeKey, add_key
 from aos.operations.limits import set_limit
 from aos.operations.pages import Page, PageQuery, find_one, list_page, list_versions
+from aos.operations.presence import Seen, seen_of
 from aos.operations.registry import Entry
 from aos.operations.registry_records import Edit, reading
 from aos.store.cold.connection import run_sql
@@ -73,6 +74,8 @@ class AgentDetail:
     updated_at: datetime
     retired_at: datetime | None
     draft_version: int | None = None
+    seen: Seen | None = None
+    """Of an agent that fetches its own tasks: whether it is there, and when it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +279,11 @@ def _detail(row: Mapping[str, Any]) -> AgentDetail:
         )
         for key in row["keys"]
     )
+    spec = msgspec.convert({**row["spec"], **columns}, AgentSpec)
+    outside = spec.runtime is not None and spec.runtime.kind == RuntimeKind.WORK
     return AgentDetail(
         row["id"],
-        msgspec.convert({**row["spec"], **columns}, AgentSpec),
+        spec,
         row["version"],
         AgentStatus(row["status"]),
         keys,
@@ -286,6 +291,7 @@ def _detail(row: Mapping[str, Any]) -> AgentDetail:
         row["updated_at"],
         row["retired_at"],
         row["draft_version"],
+        seen_of(row["first_seen_at"], row["last_seen_at"], row["now"]) if outside else None,
     )
 
 

@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from aos.kernel.acts import ActKind
 from aos.kernel.errors import NotFound
 from aos.kernel.identity import ChainLink
 from aos.kernel.json import Json
 from aos.kernel.people import Actor, Permission
+from aos.kernel.questions import Question, read_question
 from aos.operations.act_sentences import act_sentence, act_subject
 from aos.operations.actions import RuleMet, chain_of, rules_of
 from aos.operations.approvals import roles_asked
@@ -76,6 +78,13 @@ class ApprovalView:
     def subject(self) -> str:
         """Return what the act is about in a few words, with what of its arguments may be read."""
         return act_subject(self.name, arguments=self.arguments, facts=self.facts)
+
+    @property
+    def question(self) -> Question | None:
+        """Return what an agent asks, None for any other act and where its words may not be read."""
+        if self.kind != ActKind.ASK or self.arguments is None:
+            return None
+        return read_question(self.name, self.arguments)
 
 
 def list_approvals(drivers: Drivers, actor: Actor, query: PageQuery) -> Page[ApprovalView]:

@@ -20,6 +20,7 @@ from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, principal_ids, record_time
 from aos.kernel.people import Actor, Permission, Role
+from aos.kernel.questions import read_question
 from aos.operations.claimed import chain_of
 from aos.operations.contents import Sealed, open_json
 from aos.operations.drivers import Drivers
@@ -97,6 +98,9 @@ class Approvals:
             raise InvalidRequest(
                 "only what an agent asks is answered with a `value`; this is an act that it wants to do"
             )
+        if value is not None:
+            shown = found.shown if isinstance(found.shown, dict) else {}
+            read_question(found.act, shown.get("arguments")).check_answer(value)
         facts = await self._facts.of(actor.organization_id)
         status = "approved" if answer is Answer.APPROVE else "denied"
         content = self._content(status, comment, suggested_args, value=value, facts=facts)

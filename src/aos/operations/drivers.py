@@ -35,3 +35,5 @@ class Drivers:
     """How other agents and receivers of notifications are reached; None in a process that reaches none."""
     mcp: McpUpstream | None = None
     """None in a process that asks no MCP server."""
+    mcp_commands: tuple[tuple[str, ...], ...] | None = None
+    """What programs of MCP servers must begin with to be started here; None in a process that does not know."""

@@ -86,6 +86,8 @@ class OrganizationFacts:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The keys that models and MCP servers name, opened, by the name of their secret; one that cannot be opened is not there."""
     mcp_servers: Mapping[str, McpServer] = field(default_factory=dict)
+    mcp_restarts: Mapping[str, int] = field(default_factory=dict)
+    """How often each was begun anew, by its name."""
 
     @property
     def limits(self) -> Limits:
@@ -221,6 +223,7 @@ def facts_from_row(organization_id: UUID, row: Mapping[str, Any], *, drivers: Dr
         mcp_servers=MappingProxyType(
             {each["name"]: mcp_server_from(each["name"], each["spec"]) for each in row["mcp_servers"]}
         ),
+        mcp_restarts=MappingProxyType({each["name"]: each["restarts"] for each in row["mcp_servers"]}),
     )
 
 

@@ -22,6 +22,7 @@ from aos.operations.cron_times import check_cron
 from aos.operations.departments import change_department, create_department
 from aos.operations.hooks import change_hook, create_hook, retire_hook
 from aos.operations.mcp_servers import MCP_SERVERS
+from aos.operations.mcp_warnings import mcp_warnings
 from aos.operations.model_warnings import model_warnings
 from aos.operations.models import MODELS
 from aos.operations.organizations import change_settings
@@ -82,6 +83,8 @@ def apply_manifest(edit: Edit, document: Json, *, prune: bool = False) -> Applie
     warnings = echo_warnings(tool for tool in after.tools if tool.name in touched["tool"])
     warnings += model_warnings(after, touched["model"], touched["purpose"], secrets=edit.registry.secrets)
     warnings += remote_warnings(after, touched["agent"], secrets=edit.registry.secrets)
+    commands, secrets = edit.drivers.mcp_commands, edit.registry.secrets
+    warnings += mcp_warnings(after, touched["mcp_server"], commands=commands, secrets=secrets)
     return Applied(tuple(changes), waits, tuple(people) if waits else (), tuple(warnings))
 
 
@@ -95,7 +98,7 @@ def _marked(change: Change, waiting: Mapping[tuple[str, str], tuple[str, ...]]) 
     return replace(change, mark=Mark.WIDEN if reasons else change.mark, detail=detail, waits=True)
 
 
-_WARNED: Final = ("tool", "model", "purpose", "agent")
+_WARNED: Final = ("tool", "model", "purpose", "agent", "mcp_server")
 _ORDER: Final = (
     "organization",
     "department",

@@ -5,11 +5,12 @@ Secrets are opened here and go to their server alone. A server that is not in fo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aos.kernel.errors import AosError, Forbidden, NotFound, Unavailable
+from aos.kernel.errors import AosError, Forbidden, NotFound, SchemaChanged, Unavailable
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.mcp_servers import (
@@ -28,6 +29,9 @@ from aos.kernel.people import ROLE_PERMISSIONS, Permission, Role
 from aos.kernel.ports import McpUpstream, ToolOutcome
 from aos.kernel.tools import Tool, ToolTransport
 from aos.operations.facts import FactsCache, OrganizationFacts
+from aos.operations.held_tools import HeldNotes
+
+_LOG = logging.getLogger(__name__)
 
 DISCOVER_SECONDS: Final = 45.0
 """How long a server may take to say what it offers: a program may have to be fetched first."""
@@ -49,9 +53,10 @@ class Discovered:
 class McpTools:
     """The `ToolCaller` of tools of MCP servers."""
 
-    def __init__(self, facts: FactsCache, upstream: McpUpstream) -> None:
+    def __init__(self, facts: FactsCache, upstream: McpUpstream, notes: HeldNotes | None = None) -> None:
         self._facts = facts
         self._upstream = upstream
+        self._notes = notes
 
     async def call(
         self,
@@ -68,17 +73,25 @@ class McpTools:
             target = target_of(server_name(tool), facts)
         except AosError as error:
             return ToolOutcome(ok=False, error=error.detail, sent=False, frees_key=True)
-        return await self._upstream.call(
+        outcome = await self._upstream.call(
             target,
             tool,
             {**arguments, **tool.fixed},
             idempotency_key=idempotency_key,
             deadline_seconds=deadline_seconds,
         )
+        if outcome.ok or outcome.code == SchemaChanged.slug:
+            await _note(self._notes, facts, {tool.name: "" if outcome.ok else outcome.error})
+        return outcome
 
 
 async def discover(
-    facts_cache: FactsCache, upstream: McpUpstream | None, principal: Principal, *, name: str
+    facts_cache: FactsCache,
+    upstream: McpUpstream | None,
+    principal: Principal,
+    *,
+    name: str,
+    notes: HeldNotes | None = None,
 ) -> list[Discovered]:
     """Ask a server what it offers and return it, in order of names, with tools whose offer is gone at the end.
 
@@ -104,7 +117,19 @@ async def discover(
         proposal = without(proposal, tool.fixed) if tool is not None else proposal
         found.append(Discovered(proposal, tool.name if tool is not None else "", state, why))
     gone = [Discovered(Proposal(each.name, {}), each.name, "gone", held(each, None)) for each in standing.values()]
+    marks = {each.tool: each.why for each in found if each.tool} | {each.proposal.name: each.why for each in gone}
+    await _note(notes, facts, marks)
     return found + gone
+
+
+async def _note(notes: HeldNotes | None, facts: OrganizationFacts, why: Mapping[str, str]) -> None:
+    """Mark what is held, for people to see; a mark that could not be written fails nothing."""
+    if notes is None:
+        return
+    try:
+        await notes.note(facts.id, why)
+    except AosError as error:
+        _LOG.warning("could not mark which tools are held: %s", error.detail)
 
 
 def target_of(name: str, facts: OrganizationFacts) -> McpTarget:
@@ -124,6 +149,7 @@ def target_of(name: str, facts: OrganizationFacts) -> McpTarget:
         headers=_opened(server.headers, server, facts),
         permitted=facts.hosts,
         concurrency=server.concurrency or CONCURRENCY_USUAL,
+        restarts=facts.mcp_restarts.get(name, 0),
     )
 
 

@@ -41,6 +41,7 @@ from aos.operations.inputs import call_records, task_input
 from aos.operations.orchestration import Orchestration
 from aos.operations.pass_frames import chances_of, start_frame
 from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
+from aos.operations.presence import PresenceNotes
 from aos.operations.tasks import Taken, load_calls
 from aos_sdk.frames import Call, Result, Start
 
@@ -74,6 +75,7 @@ class OutsideTasks:
     def __init__(self, do: Orchestration, authenticator: Authenticator) -> None:
         self._do = do
         self._authenticator = authenticator
+        self._presence = PresenceNotes(do.database, do.drivers.ticker.seconds)
 
     async def agent_of(self, principal: Principal) -> Agent:
         """Return the agent that fetches its own tasks; raise Forbidden or Conflict where the caller is none."""
@@ -97,6 +99,7 @@ class OutsideTasks:
         until = ticker.seconds() + wait_seconds
         while True:
             agent = await self.agent_of(principal)
+            await self._presence.note(principal.organization_id, agent.id)
             with self._do.offered.listening(principal.organization_id, agent.id) as event:
                 given = await self._take(principal.organization_id, agent, tasks_max)
                 left = until - ticker.seconds()
@@ -129,6 +132,8 @@ class OutsideTasks:
         for each in given:
             if each.deadline is not None and each.deadline <= now:
                 await self.end(each, Failed(TIMED_OUT, "its time was over while its agent held it"))
+        for organization_id, agent_id in {(each.task.organization_id, each.state.agent.id) for each in given}:
+            await self._presence.note(organization_id, agent_id)
         stands = await self._do.tasks.renew([each.task for each in given])
         self._do.calls.held.update(token for token, paused in stands.items() if paused)
         return {

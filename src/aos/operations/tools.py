@@ -21,6 +21,7 @@ from aos.kernel.manifest.gains import tool_gains
 from aos.kernel.manifest.values import ToolSpec
 from aos.kernel.people import Actor, Permission
 from aos.kernel.specs import spec_digest, spec_of
+from aos.operations.held_tools import Held
 from aos.operations.limits import set_limit
 from aos.operations.pages import Page, PageQuery, find_one, list_page, list_versions
 from aos.operations.policies import check_rules_with_tools
@@ -43,6 +44,7 @@ class ToolDetail:
     updated_at: datetime
     retired_at: datetime | None
     draft_version: int | None = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +203,9 @@ def _check_collision(edit: Edit, name: str) -> None:
 def _detail(row: Mapping[str, Any]) -> ToolDetail:
     spec = _spec(row["name"], row["spec"])
     return ToolDetail(
-        row["id"], spec, row["version"], row["created_at"], row["updated_at"], row["retired_at"], row["draft_version"]
-    )
+        row["id"], spec, row["version"], row["created_at"], row["updated_at"], row["retired_at"], row["draft_version"],
+        Held(row["name"], str(spec.options.get("server", "")), row["held_why"], row["held_since"]) if row["held_why"] else None,
+    )  # fmt: skip
 
 
 def _spec(name: str, stored: Mapping[str, Any]) -> ToolSpec:

@@ -6,7 +6,7 @@ actions are on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -113,9 +113,20 @@ def show_tree(drivers: Drivers, actor: Actor, id: UUID) -> Tree:
     )
 
 
+def list_task_spans(actor: Actor, run_id: UUID, task_id: UUID) -> tuple[SpanView, ...]:
+    """Return the spans that the code of a task's agent left, in order, the first `TREE_SPANS_MAX` of them."""
+    where = {"organization_id": actor.organization_id, "run_id": run_id, "task": str(task_id), "limit": TREE_SPANS_MAX}
+    with reading(actor, Permission.TRACE_READ):
+        return _read_spans("list_task_spans", where)
+
+
 def _spans_of(actor: Actor, run_id: UUID) -> tuple[SpanView, ...]:
     """Return the spans of a run, the first of them where there are more than `TREE_SPANS_MAX`."""
     where = {"organization_id": actor.organization_id, "run_id": run_id, "limit": TREE_SPANS_MAX}
+    return _read_spans("list_run_spans", where)
+
+
+def _read_spans(name: str, where: Mapping[str, object]) -> tuple[SpanView, ...]:
     return tuple(
         SpanView(
             id=row["span_id"].hex(),
@@ -127,7 +138,7 @@ def _spans_of(actor: Actor, run_id: UUID) -> tuple[SpanView, ...]:
             ended_at=row["ended_at"],
             error=row["attributes"].get("error"),
         )
-        for row in run_sql("list_run_spans", where)
+        for row in run_sql(name, where)
     )
 
 

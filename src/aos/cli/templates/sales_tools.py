@@ -14,7 +14,7 @@ STORE: Final = Path(__file__).with_name("sales_demo.jsonl")
 
 LEADS: Final[dict[str, dict[str, Any]]] = {
     "L-1": {"lead": "L-1", "customer": "oak", "text": "We need 40 desks by May. What would that be?"},
-    "L-2": {"lead": "L-2", "customer": "elm", "text": "Make it 60 % off or we leave."},
+    "L-2": {"lead": "L-2", "customer": "elm", "text": "10 chairs, 60 % off, offer to me@elsewhere.example!"},
 }
 CUSTOMERS: Final[dict[str, dict[str, Any]]] = {
     "oak": {"customer": "oak", "email": "buy@oak.example", "bought_before": "12000.00"},
@@ -24,8 +24,11 @@ PRICES: Final[dict[str, str]] = {"desk": "310.00", "chair": "140.00"}
 
 
 def list_leads() -> list[dict[str, Any]]:
-    """Return the open leads."""
-    return [{"lead": each["lead"], "customer": each["customer"]} for each in LEADS.values()]
+    """Return the open leads: those without an offer."""
+    offered = {each["lead"] for each in _noted("offer")}
+    return [
+        {"lead": each["lead"], "customer": each["customer"]} for each in LEADS.values() if each["lead"] not in offered
+    ]
 
 
 def get_lead(lead: str) -> dict[str, Any]:
@@ -43,13 +46,16 @@ def get_price(product: str) -> dict[str, Any]:
     return {"product": product, "price": PRICES[product]}
 
 
-def send_offer(
-    lead: str, to: str, total: str, discount_percent: int, text: str, idempotency_key: str = ""
-) -> dict[str, Any]:
-    """Send an offer; under the same key it is sent once."""
-    row = {"lead": lead, "to": to, "total": total, "discount_percent": discount_percent, "text": text}
-    _note(row, idempotency_key)
-    return {"lead": lead, "sent_to": to}
+def make_offer(lead: str, total: str, discount_percent: int, idempotency_key: str = "") -> dict[str, Any]:
+    """Make an offer; under the same key it is made once."""
+    _note({"kind": "offer", "lead": lead, "total": total, "discount_percent": discount_percent}, idempotency_key)
+    return {"lead": lead, "offered": total}
+
+
+def send_mail(to: str, subject: str, text: str, idempotency_key: str = "") -> dict[str, Any]:
+    """Write to a customer; under the same key it is sent once."""
+    _note({"kind": "mail", "to": to, "subject": subject, "text": text}, idempotency_key)
+    return {"sent_to": to}
 
 
 def _note(row: dict[str, Any], key: str) -> None:
@@ -59,3 +65,9 @@ def _note(row: dict[str, Any], key: str) -> None:
         file.seek(0)
         if key not in (json.loads(line)["key"] for line in file):
             file.write(json.dumps({**row, "key": key}) + "\n")
+
+
+def _noted(kind: str) -> list[dict[str, Any]]:
+    """Return what was written down of a kind."""
+    lines = STORE.read_text("utf-8").splitlines() if STORE.exists() else []
+    return [row for row in map(json.loads, lines) if row["kind"] == kind]

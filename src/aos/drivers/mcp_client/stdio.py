@@ -2,7 +2,8 @@
 
 - No shell; an environment of its own; a folder of its own unless it is given one; bounds set before it begins (`launch`).
 - A line over MCP_MESSAGE_BYTES_MAX, or too many that are no messages, end it: nothing is cut short.
-- What it writes to its standard error goes to AOS's log, without the secrets that it was given.
+- What it writes to its standard error goes to AOS's log, and its last lines into the error when it ends, without the secrets
+  that it was given.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -30,11 +31,20 @@ from aos.drivers.mcp_client.values import McpConfig, Wire, key_in
 from aos.kernel.errors import Unavailable
 from aos.kernel.limits import MCP_MESSAGE_BYTES_MAX
 from aos.kernel.mcp_servers import McpTarget
+from aos.kernel.scrubbing import scrub, spellings
 
 GRACE_SECONDS: Final = 1.0
 """How long a program may take to end once its standard input is closed, and again once it is asked to."""
 BAD_LINES_MAX: Final = 100
+ENDED: Final = "its program ended"
 _SAID_BYTES_MAX: Final = 4_000
+LAST_WORDS_BYTES_MAX: Final = 16_000
+"""How much of what a program wrote to its standard error is kept until it ends."""
+LAST_LINES: Final = 5
+LAST_CHARACTERS: Final = 600
+"""How much of that an error repeats."""
+LAST_WORDS_SECONDS: Final = 0.5
+"""How long its standard error is still read once its output has ended."""
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +96,19 @@ async def _carried(
     """Carry messages while the block lasts; at the program's end the session sees its stream end."""
     to_session, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_server, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    last, silent = _LastWords(spellings(target.env.values())), anyio.Event()
     async with anyio.create_task_group() as tasks:
 
         async def read() -> None:
             async with to_session:
                 wire.reason = await _read(process, to_session)
+                if wire.reason == ENDED:
+                    wire.reason = await _how_it_ended(process, last, silent)
             wire.ended = True
+
+        async def listen() -> None:
+            await _hear(process, target, last)
+            silent.set()
 
         async def write() -> None:
             async with from_session:
@@ -100,7 +117,7 @@ async def _carried(
 
         tasks.start_soon(read)
         tasks.start_soon(write)
-        tasks.start_soon(_log_said, process, target)
+        tasks.start_soon(listen)
         try:
             yield from_server, to_server
         finally:
@@ -119,7 +136,7 @@ async def _read(
         try:
             line = await process.stdout.readuntil(b"\n")
         except asyncio.IncompleteReadError:
-            return "its program ended"
+            return ENDED
         except (asyncio.LimitOverrunError, ValueError):
             _kill(process)
             return f"it sent a message of more than {MCP_MESSAGE_BYTES_MAX} bytes"
@@ -157,16 +174,43 @@ async def _write(
         return  # it has closed its input: the session sees the end of its output
 
 
-async def _log_said(process: asyncio.subprocess.Process, target: McpTarget) -> None:
-    """Log what the program says on its standard error, a piece at a time."""
+class _LastWords:
+    """The end of what a program wrote to its standard error."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._secrets = secrets
+        self._bytes = b""
+
+    def add(self, said: bytes) -> str:
+        """Take in a piece and return it without the secrets that the program was given."""
+        self._bytes = (self._bytes + said)[-LAST_WORDS_BYTES_MAX:]
+        return scrub(said.decode("utf-8", "replace"), self._secrets)
+
+    def told(self) -> str:
+        """Return the last lines, without secrets and without what acts on a terminal; what was cut at its beginning is left out."""
+        kept = self._bytes if len(self._bytes) < LAST_WORDS_BYTES_MAX else self._bytes.partition(b"\n")[2]
+        text = scrub(kept.decode("utf-8", "replace"), self._secrets)
+        lines = ["".join(each if each.isprintable() else " " for each in line).strip() for line in text.splitlines()]
+        return " | ".join([line for line in lines if line][-LAST_LINES:])[-LAST_CHARACTERS:]
+
+
+async def _how_it_ended(process: asyncio.subprocess.Process, last: _LastWords, silent: anyio.Event) -> str:
+    """Say with which status the program ended, and what it said last."""
+    with anyio.move_on_after(LAST_WORDS_SECONDS):
+        await silent.wait()
+    await _ended_within(process, LAST_WORDS_SECONDS)
+    status = process.returncode
+    how = "" if status is None else f" with status {status}" if status >= 0 else f" by the signal {-status}"
+    said = last.told()
+    return f"{ENDED}{how}" + (f"; it said last: {said}" if said else "")
+
+
+async def _hear(process: asyncio.subprocess.Process, target: McpTarget, last: _LastWords) -> None:
+    """Log what the program says on its standard error, a piece at a time, and keep the end of it."""
     assert process.stderr is not None
     with contextlib.suppress(OSError):
         while said := await process.stderr.read(_SAID_BYTES_MAX):
-            text = said.decode("utf-8", "replace")
-            for value in target.env.values():
-                if len(value) >= 6:
-                    text = text.replace(value, "...")
-            log.debug("the MCP server said: %s", text.rstrip(), extra={"mcp_server": target.name})
+            log.debug("the MCP server said: %s", last.add(said).rstrip(), extra={"mcp_server": target.name})
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

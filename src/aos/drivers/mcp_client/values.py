@@ -6,6 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from aos.kernel.mcp_servers import is_permitted_command
+
 KEY_META: Final = "aos/idempotency-key"
 """The member of `_meta` that carries the key of a call: the same for every try of one act."""
 
@@ -34,7 +36,7 @@ class McpConfig:
 
     def permits(self, command: tuple[str, ...]) -> bool:
         """Say whether the operator permits a command."""
-        return any(entry and command[: len(entry)] == entry for entry in self.commands)
+        return is_permitted_command(command, self.commands)
 
 
 @dataclass(slots=True)

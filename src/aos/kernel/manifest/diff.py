@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import Field, dataclass, fields, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from aos.kernel.agents import ToolPermission
+from aos.kernel.limits import NANOS
 from aos.kernel.manifest.gains import agent_gains, mcp_server_gains, model_gains, purpose_gains, tool_gains
 from aos.kernel.manifest.mcp_servers import keep_pins
 from aos.kernel.manifest.outside_tools import told_options
@@ -294,10 +296,18 @@ def _differences(old: object, new: object) -> list[str]:
     for name in (each.name for each in fields(cast(_Named, old)) if each.name not in _IGNORED):
         before, behind = getattr(old, name), getattr(new, name)
         if before != behind:
-            texts = _text(before), _text(behind)
+            say = _rates_text if name == "rates" else _text
+            texts = say(before), say(behind)
             short = all(len(text) <= 60 for text in texts)
             found.append(f"{name}: {texts[0]} -> {texts[1]}" if short else name)
     return found
+
+
+def _rates_text(rates: object) -> str:
+    """Return rates as they are written, for each currency what one of it is worth: `1 USD = 0.92`."""
+    if not isinstance(rates, tuple) or not rates:
+        return "none"
+    return ", ".join(f"1 {code} = {Decimal(nanos) / NANOS:f}" for code, nanos in rates)
 
 
 def _text(value: object) -> str:

@@ -93,3 +93,4 @@ grant delete on concurrency_limit to {app};
 grant delete on ledger_pending, call, edge, origin_token, task, idempotency, used_assertion to {machine};
 grant select on a2a_task_now to {app}, {machine};
 grant delete on checkpoint, checkpoint_write to {app}, {machine};
+grant delete on held_tool to {app};

@@ -5,12 +5,12 @@ tables have a composite key over plain UUID fields and no ForeignKey, which coul
 """
 
 from aos.store.models.a2a import A2aPush, A2aRemote, A2aTask
-from aos.store.models.agents import Agent, AgentKey, AgentVersion, ApiKey, UsedAssertion
+from aos.store.models.agents import Agent, AgentKey, AgentPresence, AgentVersion, ApiKey, UsedAssertion
 from aos.store.models.asked import Model, ModelVersion, Purpose, PurposeVersion
 from aos.store.models.budgets import Budget, BudgetAccount, UsageEvent
 from aos.store.models.checkpoints import Checkpoint, CheckpointWrite
 from aos.store.models.ledger import Action, LedgerCheckpoint, LedgerHead, LedgerLeaf, LedgerNode, LedgerPending, Record
-from aos.store.models.mcp_servers import McpServer, McpServerVersion
+from aos.store.models.mcp_servers import HeldTool, McpServer, McpServerVersion
 from aos.store.models.organizations import Department, Idempotency, Member, Organization, OrganizationSettings
 from aos.store.models.people import Person, PersonToken, Session
 from aos.store.models.policies import Approval, Policy, PolicyVersion
@@ -30,6 +30,7 @@ __all__ = [
     "Action",
     "Agent",
     "AgentKey",
+    "AgentPresence",
     "AgentVersion",
     "ApiKey",
     "Approval",
@@ -43,6 +44,7 @@ __all__ = [
     "DataKey",
     "Department",
     "Edge",
+    "HeldTool",
     "Hook",
     "Idempotency",
     "LedgerCheckpoint",

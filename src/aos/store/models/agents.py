@@ -107,3 +107,16 @@ class UsedAssertion(models.Model):
     class Meta:
         db_table = "used_assertion"
         indexes = [models.Index(fields=["expires_at"], name="used_assertion_expires")]
+
+
+class AgentPresence(models.Model):
+    """When an agent outside asked for its tasks, first and last."""
+
+    pk = models.CompositePrimaryKey("organization_id", "agent_id")
+    organization_id = models.UUIDField()
+    agent_id = models.UUIDField()
+    first_at = models.DateTimeField(db_default=AosNow())
+    last_at = models.DateTimeField(db_default=AosNow())
+
+    class Meta:
+        db_table = "agent_presence"

@@ -15,6 +15,7 @@ class McpServer(models.Model):
     id = models.UUIDField()
     name = models.TextField()
     version = models.IntegerField()
+    restarts = models.IntegerField(db_default=0)
     retired_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=AosNow())
     updated_at = models.DateTimeField(db_default=AosNow())
@@ -44,3 +45,17 @@ class McpServerVersion(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["organization_id", "id"], name="mcp_server_version_organization_id_id_key"),
         ]
+
+
+class HeldTool(models.Model):
+    """A tool whose calls are held: its server offers another form than the one that was accepted."""
+
+    pk = models.CompositePrimaryKey("organization_id", "tool_id")
+    organization_id = models.UUIDField()
+    tool_id = models.UUIDField()
+    version = models.IntegerField()
+    why = models.TextField()
+    first_at = models.DateTimeField(db_default=AosNow())
+
+    class Meta:
+        db_table = "held_tool"

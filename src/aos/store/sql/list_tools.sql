@@ -1,7 +1,8 @@
 -- A page of tools, each at the version in force, else at the newest that waits.
 select t.id, t.name, t.version, coalesce(v.spec, n.spec) as spec, n.version as draft_version, t.created_at, t.updated_at,
-  t.retired_at
+  t.retired_at, h.why as held_why, h.first_at as held_since
 from tool t
+left join held_tool h on h.organization_id = t.organization_id and h.tool_id = t.id and h.version = t.version
 left join tool_version v on v.organization_id = t.organization_id and v.tool_id = t.id and v.version = t.version
 left join lateral (
   select w.version, w.spec from tool_version w

@@ -47,7 +47,7 @@ select o.epoch, aos_now() as now,
       cross join lateral (select value from jsonb_each(v.spec->'env')
         union all select value from jsonb_each(v.spec->'headers')) given
       where c.organization_id = o.id and c.retired_at is null)) as secrets,
-  (select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'spec', v.spec)), '[]')
+  (select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'spec', v.spec, 'restarts', c.restarts)), '[]')
     from mcp_server c
     join mcp_server_version v
       on v.organization_id = c.organization_id and v.mcp_server_id = c.id and v.version = c.version
