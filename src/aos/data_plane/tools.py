@@ -22,6 +22,7 @@ from aos.kernel.errors import (
     OutcomeUnknown,
     SchemaChanged,
     ToolFailed,
+    Unavailable,
 )
 from aos.kernel.json import Json, depth
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
@@ -29,7 +30,7 @@ from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:/@*-]+")
 """What a name in the ledger may be made of; a call of a well-formed name that no tool has is refused and recorded."""
 _FIELDS: Final = frozenset({"arguments", "approval_id"})
-_FAILURES: Final[dict[str, type[AosError]]] = {"schema-changed": SchemaChanged}
+_FAILURES: Final[dict[str, type[AosError]]] = {"schema-changed": SchemaChanged, "unavailable": Unavailable}
 _REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "invalid-request": InvalidRequest}
 
 
