@@ -167,6 +167,36 @@ def test_a_killed_agents_task_comes_again_and_its_late_answer_is_refused(world: 
     played(world, scenario)
 
 
+def test_streams_that_are_gone_take_no_task_away_from_one_that_is_there(world: World) -> None:
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        for gone in [await opened(peer, key) for _ in range(8)]:
+            gone.call.cancel()
+        stream = await opened(peer, key)
+        run_id = await aos.start("job", input={"n": 1})
+        await stream.returned(await stream.next("start"), "at once")
+        assert (await aos.ended(run_id))["output"] == "at once"
+        assert aos.rows("select claims from task") == [{"claims": 0}], "no lease was waited out"
+        await stream.close()
+
+    played(world, scenario)
+
+
+def test_a_task_whose_stream_ends_before_it_is_sent_comes_again_at_once(world: World) -> None:
+    flow = WorkflowSpec("job", tasks=tuple(TaskSpec(f"t{n}", "clerk", input="x" * 900_000) for n in range(3)))
+
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        deaf = await opened(peer, key)  # three large tasks are more than a stream holds that is not read
+        await aos.start("job")
+        await aos.until("select 1 from task where state = 'running' having count(*) = 3")
+        deaf.call.cancel()
+        stream = await opened(peer, key)
+        await stream.next("start")
+        assert aos.rows("select max(claims) as claims from task") == [{"claims": 0}], "no lease was waited out"
+        stream.call.cancel()
+
+    played(world, scenario, flow)
+
+
 def test_a_token_counts_on_whichever_stream_and_process_it_arrives(world: World) -> None:
     """The agent's connection breaks, not the agent: it goes on through another process."""
     add_workflow(world, one_task("clerk"))

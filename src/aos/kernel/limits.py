@@ -113,6 +113,8 @@ TOOL_ANSWER_BYTES_MAX: Final = 1_000_000
 """Largest answer of a tool that is an HTTP request."""
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""
+A2A_TASKS_WALKED_MAX: Final = 1_000
+"""Tasks of an A2A client that one page looks at, and among which `totalSize` counts."""
 AUTHORIZE_BATCH_MAX: Final = 256
 """Acts that one AuthorizeBatch decides on."""
 GRPC_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024

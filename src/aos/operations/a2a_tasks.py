@@ -22,6 +22,7 @@ from aos.kernel.agents import Agent, AgentStatus
 from aos.kernel.errors import Conflict, Forbidden, IdempotencyMismatch, NotFound
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import Json, canonical_json
+from aos.kernel.limits import A2A_TASKS_WALKED_MAX
 from aos.kernel.origins import Source
 from aos.operations.a2a_messages import Incoming, read_incoming
 from aos.operations.contents import DataKeys, open_json
@@ -133,7 +134,11 @@ class A2aTasks:
         state: TaskState | None = None,
         changed_after: datetime | None = None,
     ) -> A2aPage:
-        """Return a page of the principal's tasks at an agent."""
+        """Return a page of the principal's tasks at an agent.
+
+        A page looks at A2A_TASKS_WALKED_MAX tasks at most: one that is to find few among many may have fewer than `limit`,
+        even none, and yet a next one.
+        """
         facts = await self._facts.of(principal.organization_id)
         params = {
             "organization_id": facts.id,
@@ -144,13 +149,17 @@ class A2aTasks:
             "changed_after": changed_after,
             "before_id": before,
             "limit": limit + 1,
+            "walk": A2A_TASKS_WALKED_MAX,
         }
         async with self._database.app(facts.id) as transaction:
             rows = await transaction.run("page_a2a_tasks", params)
-            shown = rows[:limit]
+            found = [row for row in rows if row["id"] is not None]
+            shown = found[:limit]
             opened = await self._open(transaction, shown, facts.data_keys)
         tasks = tuple(_task(row, opened) for row in shown)
-        return A2aPage(tasks, rows[0]["tasks_total"] if rows else 0, tasks[-1].id if len(rows) > limit else None)
+        return A2aPage(
+            tasks, rows[0]["tasks_total"], before=tasks[-1].id if len(found) > limit else rows[0]["walked_to"]
+        )
 
     async def cancel(self, principal: Principal, agent: Agent, task_id: UUID) -> A2aTask:
         """Cancel a task and its run; raise NotFound, Conflict where it has ended."""

@@ -108,6 +108,10 @@ class OutsideTasks:
                 except TimeoutError:
                     pass
 
+    def give_back(self, given: Sequence[Given]) -> None:
+        """Give back tasks that were taken and did not reach their agent: at once, uncounted."""
+        self._do.offered.give_back([each.task for each in given])
+
     async def held(self, token: str) -> Given:
         """Return the task of a token while its claim stands; raise Unauthenticated, StaleClaim, or Forbidden for a worker's."""
         said = await self._authenticator.task_token(token)
@@ -183,7 +187,11 @@ class OutsideTasks:
         if agent.status is not AgentStatus.RUNNING:
             return []
         taken = await self._do.offered.take(organization_id, agent.id, tasks_max)
-        found = [await self._given(each, agent) for each in taken]
+        try:
+            found = [await self._given(each, agent) for each in taken]
+        except BaseException:
+            self._do.offered.give_back([each.task for each in taken])
+            raise
         return [each for each in found if each is not None]
 
     async def _given(self, taken: Taken, agent: Agent) -> Given | None:

@@ -78,6 +78,7 @@ class WorkStreams:
         finally:
             for job in (*jobs, *stream.answering):
                 job.cancel()
+            services.work.give_back(list(stream.leaving.values()))
             await asyncio.gather(*jobs, *stream.answering, return_exceptions=True)
 
 
@@ -109,11 +110,15 @@ class _Stream:
     out: asyncio.Queue[aos_pb2.WorkResponse | None] = field(default_factory=asyncio.Queue)
     sent: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: dict[int, Given] = field(default_factory=dict)
+    """Tasks that the agent has not been sent yet, by the message that completes them."""
+    last: aos_pb2.WorkResponse | None = None
     calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_IN_FLIGHT_MAX))
 
     async def next(self) -> aos_pb2.WorkResponse | None:
-        """Return the next message to send, None at the end."""
-        message = await self.out.get()
+        """Return the next message to send, None at the end; who asks has sent the one before."""
+        self.leaving.pop(id(self.last), None)
+        message = self.last = await self.out.get()
         self.sent.set()
         return message
 
@@ -243,11 +248,14 @@ class _Stream:
                 self.room.clear()
                 free = self.slots - len(self.held)
                 work = asyncio.create_task(self._take(free) if free > 0 else self._wait_for_room())
-                await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    work.cancel()
-                    await asyncio.gather(work, return_exceptions=True)
-                else:
+                try:
+                    await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    # Also where the stream ends: what it takes then would reach nobody and wait out its lease.
+                    if not work.done():
+                        work.cancel()
+                        await asyncio.gather(work, return_exceptions=True)
+                if not work.cancelled():
                     work.result()
             goaway = aos_pb2.Goaway(reason="this process ends; connect again for more tasks")
             self.out.put_nowait(aos_pb2.WorkResponse(goaway=goaway))
@@ -266,7 +274,9 @@ class _Stream:
             return
         for each in given:
             self.held[each.start.token] = each
-            for message in start_messages(each):
+            messages = list(start_messages(each))
+            self.leaving[id(messages[-1])] = each
+            for message in messages:
                 self.out.put_nowait(message)
 
     async def _wait_for_room(self) -> None:
