@@ -167,6 +167,34 @@ def test_a_killed_agents_task_comes_again_and_its_late_answer_is_refused(world: 
     played(world, scenario)
 
 
+def test_who_asks_for_a_refused_act_again_and_again_is_ended_on_whichever_stream(world: World) -> None:
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        first, second = await opened(peer, key), await opened(peer, key)
+        run_id = await aos.start("job", input={"n": 1})
+        ready, _ = await asyncio.wait(
+            [asyncio.create_task(each.next("start")) for each in (first, second)],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        start = ready.pop().result()
+        streams = [await opened(peer, key, slots=1) for _ in range(2)]
+        for n in range(4):
+            refused = await streams[n % 2].tool(start, "payments.refund", PAY)
+            assert (refused.state, refused.error.slug) == ("refused", "denied")
+        last = await streams[0].tool(start, "payments.refund", PAY)
+        assert (last.state, last.error.slug) == ("failed", "refused-again")
+        assert (await streams[0].next("cancel")).task_id == start.task_id
+        assert (await aos.ended(run_id))["state"] == "failed"
+        assert aos.rows("select state, error_code, attempt from task") == [
+            {"state": "failed", "error_code": "refused-again", "attempt": 1}
+        ]
+        await aos.check_books()
+        for each in (first, second, *streams):
+            each.call.cancel()
+
+    job = one_task("clerk", input={"n": "${input.n}"}, retry=RetrySpec(attempts=3))
+    played(world, scenario, job)
+
+
 def test_streams_that_are_gone_take_no_task_away_from_one_that_is_there(world: World) -> None:
     async def scenario(aos: Working, peer: Peer, key: str) -> None:
         for gone in [await opened(peer, key) for _ in range(8)]:

@@ -64,7 +64,7 @@ async def call_tool(services: Services, request: aos_pb2.CallToolRequest, contex
         idempotency_key=key_of(request.idempotency_key),
         approval_id=uuid_of(request.approval_id, "/approval_id"),
     )
-    done = await services.gate.perform(act)
+    done = await services.work.perform(act)
     if isinstance(done, Recorded) and done.state is ActionState.PERFORMED:
         value = _encode(done.value)
         return aos_pb2.CallToolResponse(action_id=str(done.action_id), value=value, replayed=done.replayed)

@@ -22,7 +22,7 @@ from aos.data_plane.grpc.binding import GrpcServices
 from aos.data_plane.grpc.requests import principal_of, wrong
 from aos.data_plane.grpc.statuses import Context
 from aos.data_plane.grpc.work_frames import call_of, end_of, result_message, start_messages
-from aos.kernel.errors import AosError, Denied, StaleClaim, Unavailable
+from aos.kernel.errors import AosError, Denied, RefusedAgain, StaleClaim, Unavailable
 from aos.kernel.identity import Principal
 from aos.kernel.limits import LEASE_SECONDS
 from aos.operations.outside_tasks import Given, slots_of
@@ -183,13 +183,18 @@ class _Stream:
                 self._cancel(each.start.task_id, "it was taken away, cancelled, or its time was over")
 
     async def _call(self, asked: aos_pb2.Call) -> None:
-        task_id = ""
+        task_id, given = "", None
         try:
             given = await self._given(asked.token)
             task_id = given.start.task_id
             call = call_of(given, asked, self.counts.setdefault(given.task.id, {}))
             result = await self.services.work.answer(given, call)
             self.out.put_nowait(result_message(given, result))
+        except RefusedAgain as error:
+            self._not_answered(task_id, asked.call_id, error)
+            if given is not None:
+                self._drop(given)
+                self._cancel(task_id, error.detail)
         except AosError as error:
             self._not_answered(task_id, asked.call_id, error)
 

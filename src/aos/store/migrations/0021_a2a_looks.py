@@ -1,4 +1,4 @@
-"""What a look at A2A tasks costs."""
+"""What looks at A2A tasks and at refusals cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aos.store.schema_files import run_files
 
 
 class Migration(migrations.Migration):
-    """One column, two indexes and a view."""
+    """One column, three indexes and a view."""
 
     dependencies = [("store", "0017_checkpoints")]
     operations = [

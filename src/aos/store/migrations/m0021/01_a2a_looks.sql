@@ -1,7 +1,9 @@
--- What a look at A2A tasks costs: notifications are looked at less often while nothing changes, pages are read by key.
+-- What a look costs: notifications are looked at less often while nothing changes, pages of A2A tasks and refusals of a task
+-- are read by key.
 alter table a2a_push add column quiet integer not null default 0;  -- looks in a row at which nothing had changed
 create index a2a_task_sender on a2a_task (organization_id, principal_id, agent_id, id);
 create index approval_waits on approval (organization_id, task_id) where status = 'pending' and task_id is not null;
+create index action_refused on action (organization_id, task_id) where state = 'refused' and task_id is not null;
 
 -- Each task with the phase that it is in now; `aos.kernel.a2a` says what a phase is to a client. Rows are seen by who asks.
 -- Approvals are found by their tasks, not among all that wait.

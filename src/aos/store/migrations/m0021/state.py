@@ -11,6 +11,14 @@ OPERATIONS = [
         index=models.Index(fields=["organization_id", "principal_id", "agent_id", "id"], name="a2a_task_sender"),
     ),
     migrations.AddIndex(
+        model_name="action",
+        index=models.Index(
+            fields=["organization_id", "task_id"],
+            name="action_refused",
+            condition=models.Q(state="refused", task_id__isnull=False),
+        ),
+    ),
+    migrations.AddIndex(
         model_name="approval",
         index=models.Index(
             fields=["organization_id", "task_id"],
