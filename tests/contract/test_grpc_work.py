@@ -307,6 +307,32 @@ def test_a_task_whose_time_is_over_is_taken_from_its_agent(world: World) -> None
     played(world, scenario, flow)
 
 
+def test_neither_a_call_nor_an_answer_counts_once_the_attempts_time_is_over(world: World) -> None:
+    flow = one_task("clerk", timeout_seconds=60.0, retry=RetrySpec(2, 0.01, 0.01))
+
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        stream = await opened(peer, key)
+        run_id = await aos.start("job")
+        for attempt in range(2):
+            start = await stream.next("start")
+            world.rows("update task set ready_at = ready_at - interval '61 seconds'")
+            other = await opened(peer, key, slots=1)
+            if attempt == 0:
+                late = await other.tool(start, "payments.create", PAY)
+                assert (late.state, late.error.slug) == ("failed", "deadline-exceeded")
+            else:
+                closed = await other.returned(start, "late")
+                assert closed.error.slug == "deadline-exceeded"
+            other.call.cancel()
+        run = await aos.ended(run_id)
+        assert (run["state"], aos.tasks(run_id)["work"]["error_code"]) == ("failed", "timed-out")
+        assert aos.running.caller.calls == []
+        await aos.check_books()
+        stream.call.cancel()
+
+    played(world, scenario, flow)
+
+
 @pytest.mark.parametrize(("final", "attempts"), [(False, 2), (True, 1)])
 def test_a_failure_is_attempted_again_unless_it_is_final(world: World, final: bool, attempts: int) -> None:
     flow = one_task("clerk", retry=RetrySpec(2, 0.01, 0.01))

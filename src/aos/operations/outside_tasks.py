@@ -8,6 +8,7 @@ same verdict, the same writes. A token whose claim is gone is `stale-claim`, and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from uuid import UUID
 
 from aos.kernel.acts import Act, Pending, Recorded, Refused
 from aos.kernel.agents import Agent, AgentStatus, RuntimeKind
-from aos.kernel.errors import AosError, Conflict, Forbidden, RefusedAgain, StaleClaim
+from aos.kernel.errors import AosError, Conflict, DeadlineExceeded, Forbidden, RefusedAgain, StaleClaim
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.limits import REFUSALS_ALIKE_MAX, WORK_SLOTS_DEFAULT
 from aos.kernel.workflow.passes import (
@@ -135,10 +136,9 @@ class OutsideTasks:
 
     async def renew(self, given: Sequence[Given]) -> dict[UUID, Renewed]:
         """Renew the leases of tasks held; return those that stand by the tasks' ids. One whose time is over is ended first."""
-        now = self._do.facts.now()
         for each in given:
-            if each.deadline is not None and each.deadline <= now:
-                await self.end(each, Failed(TIMED_OUT, "its time was over while its agent held it"))
+            with contextlib.suppress(DeadlineExceeded):
+                await self._end_late(each)
         stands = await self._do.tasks.renew([each.task for each in given])
         self._do.calls.held.update(token for token, paused in stands.items() if paused)
         return {
@@ -148,8 +148,10 @@ class OutsideTasks:
     async def answer(self, given: Given, call: Call) -> Result:
         """Answer one call for a task, as a worker does; raises what `Calls.answer` raises.
 
-        One that is refused as often as it may be ends the task, as it does at a worker: RefusedAgain.
+        One that is refused as often as it may be ends the task, as it does at a worker: RefusedAgain. So does one that comes
+        once the attempt's time is over: DeadlineExceeded.
         """
+        await self._end_late(given)
         try:
             result = await self._do.calls.answer(given.state, call)
         except RefusedAgain as error:
@@ -191,11 +193,23 @@ class OutsideTasks:
         """End the pass of a task; raise StaleClaim where its claim is gone.
 
         `reached` are the calls that the pass came to: without it what it left out is not judged. A suspended pass waits for
-        what its calls in this process wait for, or comes again at once.
+        what its calls in this process wait for, or comes again at once. What comes once the attempt's time is over is not
+        taken, as a worker takes nothing then: the pass ends as timed out, and DeadlineExceeded is raised.
         """
-        task = given.task
+        await self._end_late(given)
+        await self._end(given, end, reached=reached)
+
+    async def _end_late(self, given: Given) -> None:
+        """End a task whose time is over, and raise DeadlineExceeded then."""
+        if given.deadline is None or self._do.facts.now() < given.deadline:
+            return
+        await self._end(given, Failed(TIMED_OUT, "its time was over while its agent held it"))
+        told = f"the time of task `{given.task.label}` was over at {given.deadline.isoformat()}"
+        raise DeadlineExceeded(f"{told}: what comes after that is not taken")
+
+    async def _end(self, given: Given, end: PassEnd, *, reached: Sequence[tuple[str, int]] | None = None) -> None:
+        task, now = given.task, self._do.facts.now()
         facts = await self._do.facts.of(task.organization_id)
-        now = self._do.facts.now()
         pass_ms = max(0, round((now - task.claimed_at).total_seconds() * 1_000))
         divergent = [] if reached is None else await self._divergent(task, reached)
         verdict = judge_pass(end, chances_of(task, facts, now), claims=task.claims, divergent=divergent)

@@ -22,7 +22,7 @@ from aos.data_plane.grpc.binding import GrpcServices
 from aos.data_plane.grpc.requests import principal_of, wrong
 from aos.data_plane.grpc.statuses import Context
 from aos.data_plane.grpc.work_frames import call_of, end_of, result_message, start_messages
-from aos.kernel.errors import AosError, Denied, RefusedAgain, StaleClaim, Unavailable
+from aos.kernel.errors import AosError, DeadlineExceeded, Denied, RefusedAgain, StaleClaim, Unavailable
 from aos.kernel.identity import Principal
 from aos.kernel.limits import LEASE_SECONDS
 from aos.operations.outside_tasks import Given, slots_of
@@ -190,7 +190,7 @@ class _Stream:
             call = call_of(given, asked, self.counts.setdefault(given.task.id, {}))
             result = await self.services.work.answer(given, call)
             self.out.put_nowait(result_message(given, result))
-        except RefusedAgain as error:
+        except (DeadlineExceeded, RefusedAgain) as error:  # its task has ended
             self._not_answered(task_id, asked.call_id, error)
             if given is not None:
                 self._drop(given)
