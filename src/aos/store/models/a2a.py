@@ -76,6 +76,7 @@ class A2aRemote(models.Model):
     tries = models.IntegerField(db_default=0)
     next_at = models.DateTimeField(db_default=AosNow())
     created_at = models.DateTimeField(db_default=AosNow())
+    attempt = models.IntegerField(null=True)
 
     class Meta:
         db_table = "a2a_remote"

@@ -39,4 +39,7 @@ left join lateral (
         and c.kind = 'signal' and c.name = 'message' and c.state = 'waiting' and c.attempt = x.attempt) as signalled
   from task k
   where k.organization_id = t.organization_id and k.run_id = t.run_id
-) w on r.state = 'running'
+) w on r.state = 'running';
+
+-- A message whose fate is in doubt is sent again by the next attempt, under the same id: so the row says whose it is now.
+alter table a2a_remote add column attempt integer;  -- null: that of its message_id

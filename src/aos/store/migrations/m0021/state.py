@@ -6,6 +6,7 @@ from django.db import migrations, models
 
 OPERATIONS = [
     migrations.AddField(model_name="a2apush", name="quiet", field=models.IntegerField(db_default=0)),
+    migrations.AddField(model_name="a2aremote", name="attempt", field=models.IntegerField(null=True)),
     migrations.AddIndex(
         model_name="a2atask",
         index=models.Index(fields=["organization_id", "principal_id", "agent_id", "id"], name="a2a_task_sender"),
