@@ -424,6 +424,38 @@ def test_a_bad_call_is_answered_and_the_stream_goes_on(world: World) -> None:
     played(world, scenario)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "arguments"),
+    [
+        ("step", "a\0b", 1),
+        ("tool", "a\0b", {}),
+        ("tool", "payments.create", {**PAY, "iban": "a\0b"}),
+        ("spawn", "other", {"input": 1, "name": "a\0b"}),
+        ("spawn", "a\0b", {"input": 1}),
+        ("signal", "a\0b", {}),
+        ("timer", "x", {"seconds": 10**30}),
+        ("report", "note", {"fields": {"code": "a\0b"}}),
+        ("complete", "a\0b", {"messages": []}),
+        ("ask", "a\0b", {"question": "a\0b"}),
+    ],
+)
+def test_a_call_of_what_no_column_holds_is_the_callers_fault_and_holds_up_nothing(
+    world: World, kind: str, name: str, arguments: Any
+) -> None:
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        stream = await opened(peer, key)
+        await aos.start("job", input={"n": 1})
+        start = await stream.next("start")
+        call = aos_pb2.Call(token=start.token, kind=kind, name=name, arguments=json.dumps(arguments).encode())
+        await stream.send(call=call)
+        result = await stream.next("result")
+        assert result.error.slug not in ("internal", "unavailable"), result
+        assert not (await stream.returned(start, "done")).HasField("error")
+        await stream.close()
+
+    played(world, scenario)
+
+
 def test_another_agents_token_says_nothing_on_this_stream(world: World) -> None:
     async def scenario(aos: Working, peer: Peer, key: str) -> None:
         stream, other = await opened(peer, key), await opened(peer, api_key(world, "other"))
