@@ -32,6 +32,7 @@ from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import Runs, RunStarted
 from aos.operations.signals import SignalRequest, Signals
+from aos.operations.threads import own_thread
 from aos.store.hot.database import AppTransaction, Database, Row
 from aos.store.rows import ContentRow, rows_json
 
@@ -220,7 +221,7 @@ class A2aTasks:
             input=incoming.input,
             goal=incoming.goal,
             labels=incoming.labels,
-            thread=_thread(principal, context_id),
+            thread=own_thread(principal, context_id),
             budget=incoming.budget,
             idempotency_key=f"a2a:{agent.id}:{incoming.message_id}",
             origin=_source(principal),
@@ -301,12 +302,6 @@ class _Row:
     incoming: Incoming
     id: UUID
     context_id: str
-
-
-def _thread(principal: Principal, context_id: str) -> str:
-    """Return the thread of a context: a program's is its own, whatever names others give theirs."""
-    person = principal.actor.kind is PrincipalKind.PERSON
-    return context_id if person else f"{principal.actor.name}:{context_id}"
 
 
 async def load_task(
