@@ -195,6 +195,23 @@ def test_who_asks_for_a_refused_act_again_and_again_is_ended_on_whichever_stream
     played(world, scenario, job)
 
 
+def test_one_organizations_streams_leave_calls_for_the_others(world: World) -> None:
+    add_workflow(world, one_task("clerk"))
+
+    async def main() -> None:
+        key = api_key(world, "clerk")
+        async with working(world) as aos, serving(aos, calls_max=8) as peer:
+            streams = [await opened(peer, key) for _ in range(4)]
+            refused = await peer.work(key).ended_with()
+            assert (refused.code, refused.slug) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "rate-limited")
+            await streams.pop().close()
+            streams.append(await opened(peer, key))
+            for each in streams:
+                each.call.cancel()
+
+    asyncio.run(main())
+
+
 def test_streams_that_are_gone_take_no_task_away_from_one_that_is_there(world: World) -> None:
     async def scenario(aos: Working, peer: Peer, key: str) -> None:
         for gone in [await opened(peer, key) for _ in range(8)]:

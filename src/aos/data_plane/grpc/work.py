@@ -5,14 +5,17 @@ Rules a reader must not break:
 - A stream holds as many tasks as it has slots, and answers as many calls at once as a pass may have under way; what is
   beyond is not read, so that the sender waits; neither is what comes while the agent leaves answers unread.
 - Only a `Beat` renews leases. A stream that is cut takes nothing with it: the leases run out, and the tasks come again.
+- An organization has no more streams open at a process than calls are left there for all.
 - The caller's credential is looked at again for every message and every take: a revoked key ends the stream.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -22,7 +25,8 @@ from aos.data_plane.grpc.binding import GrpcServices
 from aos.data_plane.grpc.requests import principal_of, wrong
 from aos.data_plane.grpc.statuses import Context
 from aos.data_plane.grpc.work_frames import call_of, end_of, result_message, start_messages
-from aos.kernel.errors import AosError, DeadlineExceeded, Denied, RefusedAgain, StaleClaim, Unavailable
+from aos.kernel.agents import Agent
+from aos.kernel.errors import AosError, DeadlineExceeded, Denied, RateLimited, RefusedAgain, StaleClaim, Unavailable
 from aos.kernel.identity import Principal
 from aos.kernel.limits import LEASE_SECONDS
 from aos.operations.outside_tasks import Given, slots_of
@@ -43,8 +47,10 @@ AWAY_SECONDS: Final = 1.0
 class WorkStreams:
     """The Work streams of one server."""
 
-    def __init__(self, services: GrpcServices) -> None:
+    def __init__(self, services: GrpcServices, *, calls_max: int) -> None:
         self._services = services
+        self._calls_max = calls_max
+        self._open: Counter[UUID] = Counter()
         self._ending = asyncio.Event()
 
     def end(self) -> None:
@@ -57,6 +63,35 @@ class WorkStreams:
         """Serve one stream, until either side ends it."""
         principal = await principal_of(services, context)
         agent = await services.work.agent_of(principal)
+        with self._counted(principal.organization_id):
+            async with contextlib.aclosing(self._served(services, requests, context, principal, agent=agent)) as served:
+                async for message in served:
+                    yield message
+
+    @contextlib.contextmanager
+    def _counted(self, organization_id: UUID) -> Iterator[None]:
+        """Count a stream while it is open; raise RateLimited where its organization leaves too little for the others."""
+        own, left = self._open[organization_id], self._calls_max - self._open.total()
+        if own >= left:
+            raise RateLimited(
+                f"{own} Work streams of the organization are open at this process already: try again later"
+            )
+        self._open[organization_id] += 1
+        try:
+            yield
+        finally:
+            self._open[organization_id] -= 1
+            self._open += Counter()  # forgets who has none
+
+    async def _served(
+        self,
+        services: GrpcServices,
+        requests: AsyncIterator[aos_pb2.WorkRequest],
+        context: Context,
+        principal: Principal,
+        *,
+        agent: Agent,
+    ) -> AsyncGenerator[aos_pb2.WorkResponse, None]:
         hello = await _hello(requests)
         most = slots_of(agent)
         slots = min(hello.slots or most, most)
