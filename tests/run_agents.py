@@ -200,6 +200,7 @@ async def keeps_under_endless_names(ctx: AsyncContext) -> Any:
 
 async def leads_reviews(ctx: AsyncContext) -> Any:
     """Have an agent elsewhere review what the input says."""
-    handle = await ctx.spawn("reviews", ctx.input)
+    budget = ctx.input.get("budget") if isinstance(ctx.input, dict) else None
+    handle = await ctx.spawn("reviews", ctx.input, budget=budget)
     (result,) = await ctx.gather([handle])
     return result

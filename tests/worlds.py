@@ -35,6 +35,7 @@ from aos.kernel.models.values import Model, Purpose
 from aos.kernel.money import Money
 from aos.kernel.policy.values import Rule
 from aos.kernel.ports import ModelTransport, ToolCaller, ToolOutcome
+from aos.kernel.private_hosts import LOOPBACK, read_private_hosts
 from aos.kernel.specs import spec_digest, spec_of
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport, default_repeat
 from aos.operations.drivers import Drivers, ModelServers
@@ -49,6 +50,7 @@ from tests.databases import watching
 from tests.folders import new_folder
 
 IDS = StandardIds()
+THIS_MACHINE = read_private_hosts(LOOPBACK)
 MCP = McpConfig(commands=((sys.executable,),))
 PAYMENT_SCHEMA: Json = {
     "type": "object",
@@ -169,7 +171,7 @@ class World:
         self, caller: ToolCaller | None = None, *, dsn: str | None = None, models: ModelTransport | None = None
     ) -> AsyncIterator[Running]:
         """Run a gate in this process; `dsn` replaces the machine login (for a test's own clock), `models` answers for models."""
-        used, transport = caller or Caller(), ModelHttp()
+        used, transport = caller or Caller(), ModelHttp(private=THIS_MACHINE)
         upstream = McpPool(self.mcp, transport)
         tools: dict[ToolTransport, ToolCaller] = {ToolTransport.PYTHON: used}
         drivers = Drivers(
@@ -191,7 +193,7 @@ class World:
         tools[ToolTransport.MCP] = McpTools(facts, upstream, HeldNotes(database, drivers.ticker.seconds))
         gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
         try:
-            async with open_outside(facts, transport) as outside:
+            async with open_outside(facts, transport, THIS_MACHINE) as outside:
                 tools.update(outside)
                 yield Running(database, facts, gate, drivers, used, upstream)
                 await gate.drain()

@@ -23,6 +23,7 @@ from aos.data_plane.grpc import aos_pb2
 from aos.data_plane.grpc.binding import GrpcServices
 from aos.data_plane.grpc.server import GrpcServer, Tls
 from aos.kernel.agents import Agent, Runtime
+from aos.kernel.limits import GRPC_CALLS_MAX
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
 from aos.operations.authenticate import Authenticator
 from aos.operations.authorizations import Authorizations
@@ -219,6 +220,7 @@ async def serving(
     tls: Tls | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     options: Sequence[tuple[str, Any]] = (),
+    calls_max: int = GRPC_CALLS_MAX,
 ) -> AsyncIterator[Peer]:
     """Serve gRPC beside the world's worker; the epochs are kept fresh."""
     running = aos.running
@@ -232,7 +234,7 @@ async def serving(
         do.runs,
         OutsideTasks(do, authenticator),
     )
-    server = GrpcServer(services)
+    server = GrpcServer(services, calls_max=calls_max)
     port = await server.start("127.0.0.1:0", tls)
     address = f"localhost:{port}" if tls is not None else f"127.0.0.1:{port}"
     if credentials is not None:

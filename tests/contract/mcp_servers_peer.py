@@ -19,7 +19,7 @@ from aos.kernel.mcp_servers import McpServer, McpTarget, Offer, proposed_tools, 
 from aos.kernel.ports import McpUpstream, ToolOutcome
 from aos.kernel.tools import Effect, Tool, ToolTransport
 from tests.doors import START_SECONDS, until
-from tests.worlds import tool
+from tests.worlds import THIS_MACHINE, tool
 
 HERE = Path(__file__).parent
 CONFIG = McpConfig(commands=((sys.executable,),), backoff_seconds=0.01)
@@ -79,7 +79,7 @@ def with_pool(work: Any, config: McpConfig = CONFIG) -> Any:
     """Run `work` with a pool of sessions, and close it."""
 
     async def main() -> Any:
-        transport = ModelHttp()
+        transport = ModelHttp(private=THIS_MACHINE)
         pool = McpPool(config, transport)
         try:
             return await work(pool)

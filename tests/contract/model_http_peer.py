@@ -13,6 +13,7 @@ import uvloop
 
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.ports import UpstreamRequest
+from tests.worlds import THIS_MACHINE
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -124,12 +125,17 @@ async def _read_request(reader: asyncio.StreamReader) -> bytes:
     return head + await reader.readexactly(int(lengths[0]) if lengths else 0)
 
 
+def to_this_machine() -> ModelHttp:
+    """Return a client that may reach servers of this machine."""
+    return ModelHttp(private=THIS_MACHINE)
+
+
 def with_peer(
     loop: str,
     test: Callable[[Peer, ModelHttp], Coroutine[Any, Any, None]],
     *,
     answer: Answering = whole,
-    http: Callable[[], ModelHttp] = ModelHttp,
+    http: Callable[[], ModelHttp] = to_this_machine,
 ) -> None:
     """Run a test with a server and a client in a fresh event loop; both are closed whatever happens."""
 

@@ -211,6 +211,29 @@ def test_several_turns_share_a_context_and_its_tasks_are_listed_by_it(served: Se
     assert len(served.world.rows("select distinct thread from run")) == 2
 
 
+def test_a_page_looks_at_so_many_tasks_at_most_and_goes_on_where_it_stopped(served: Served) -> None:
+    async def work(client: Client) -> str:
+        return (await send(client, text("the first of many"))).id
+
+    first = served.speak("echo", work)
+    served.world.rows(
+        "insert into a2a_task (organization_id, id, agent_id, principal_id, context_id, message_id, message_content_id, ended)"
+        " select organization_id, ('ffffffff-ffff-7fff-bfff-' || lpad(to_hex(n), 12, '0'))::uuid, agent_id, principal_id,"
+        " 'many', n::text, message_content_id, 'withdrawn' from a2a_task cross join generate_series(1, 1500) n returning 1"
+    )
+
+    async def look(client: Client) -> None:
+        completed = TaskState.TASK_STATE_COMPLETED
+        none = await client.list_tasks(ListTasksRequest(status=completed))
+        assert (list(none.tasks), none.total_size, bool(none.next_page_token)) == ([], 0, True)
+        then = await client.list_tasks(ListTasksRequest(status=completed, page_token=none.next_page_token))
+        assert ([task.id for task in then.tasks], then.next_page_token) == ([first], "")
+        page = await client.list_tasks(ListTasksRequest(page_size=10))
+        assert (len(page.tasks), page.total_size) == (10, 1_000)
+
+    served.speak("echo", look)
+
+
 @BOTH
 def test_a_task_of_somebody_else_is_not_found(served: Served, database: Database, binding: Any) -> None:
     task = served.speak("naps", lambda client: send(client, data({"seconds": 600}), return_immediately=True))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from aos.kernel.agents import Agent, AgentType, Runtime
 from aos.kernel.money import Money
-from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
+from aos.kernel.workflow.spec import RetrySpec, TaskSpec, WorkflowSpec
 from aos.operations.remote_agents import NotSent, RemoteAgents, RemoteFailed, card_digest
 from aos.workers.worker import WorkerConfig
 from tests.contract.a2a_elsewhere import Elsewhere, drip, elsewhere, task
@@ -120,6 +121,59 @@ def test_another_agent_delegates_to_it_like_to_any_other(database: Database) -> 
             assert run["output"] == {"verdict": "fine"}
 
         story(company(database, far), work)
+
+
+def test_an_agent_elsewhere_is_told_of_its_tasks_own_budget(database: Database) -> None:
+    with elsewhere(lambda method, params: DONE) as far:
+
+        async def work(aos: Working) -> None:
+            run = await aos.ended(await aos.start(agent="leads_reviews", input={"budget": "0.25 EUR"}))
+            assert run["state"] == "succeeded"
+
+        story(company(database, far), work)
+        assert far.heard[-1].body["params"]["metadata"]["aos/budget-left"] == {"amount": "0.25", "currency": "EUR"}
+
+
+@pytest.mark.parametrize("kind", ["a2a", "http"])
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_only_what_was_answered_is_sent_again_as_another_message(database: Database, kind: str, in_doubt: bool) -> None:
+    sent: list[str] = []
+
+    def first(handler: BaseHTTPRequestHandler) -> bool:
+        """Take a task twice and go away without a word, or say that it failed; take it then."""
+        if handler.command == "GET":
+            return False
+        body = far.heard[-1].body
+        sent.append(body["params"]["message"]["messageId"] if kind == "a2a" else handler.headers["idempotency-key"])
+        if len(sent) < 3 and in_doubt:
+            handler.close_connection = True
+            return True
+        far.status = 200 if len(sent) == 3 or kind == "a2a" else 500
+        return False
+
+    def answer(method: str, params: dict[str, Any]) -> Any:
+        return DONE if len(sent) == 3 else {"result": {"task": task("FAILED", said="no")}}
+
+    with elsewhere(answer) as far:
+        far.raw = first
+        world = company(database, far, kind=kind)
+        add_workflow(world, WorkflowSpec("flow", (TaskSpec("review", "reviews", retry=RetrySpec(3, 0.01, 0.01)),)))
+
+        async def work(aos: Working) -> None:
+            run = await aos.ended(await aos.start("flow"))
+            assert run["state"] == "succeeded", (
+                sent,
+                [
+                    (t["state"], t["error_code"], t["attempt"], aos.content(t["error_content_id"]))
+                    for t in aos.tasks(run["id"]).values()
+                ],
+            )
+            ident = aos.tasks(run["id"])["review"]["id"]
+            numbers = (1, 1, 1) if in_doubt else (1, 2, 3)
+            assert sent == [f"{ident}-{number}" for number in numbers]
+            await aos.until("select 1 from a2a_remote having bool_and(ended_at is not null)")
+
+        story(world, work)
 
 
 def test_a_task_whose_worker_stops_while_it_is_sent_is_the_same_message_to_the_far_side(database: Database) -> None:

@@ -118,6 +118,21 @@ def test_a_receiver_whose_notification_was_taken_by_a_worker_that_died_is_told_b
     until(lambda: len(receiver.heard) > heard)
 
 
+def test_a_task_at_which_nothing_changes_is_looked_at_less_and_less(served: Served, receiver: Elsewhere) -> None:
+    push = TaskPushNotificationConfig(url=receiver.url)
+
+    async def work(client: Client) -> Task:
+        return await send(client, data({"seconds": 600}), return_immediately=True, task_push_notification_config=push)
+
+    served.speak("naps", work)
+    rested = "select 1 from a2a_push where quiet >= 3 and next_at > aos_now() + interval '1.5 s'"
+    until(lambda: served.world.rows(rested) != [])
+    assert served.world.rows("update a2a_push set quiet = 1000000 returning next_at < aos_now() + interval '6 s'") == [
+        (True,)
+    ]
+    until(lambda: served.world.rows("select quiet from a2a_push") == [(1_000_001,)])
+
+
 def test_a_receiver_that_drips_its_answer_holds_up_nobody(database: Database, receiver: Elsewhere) -> None:
     receiver.raw = drip
     agents = [run_agent("echo"), agent("caller", delegates=("echo",), runtime=None)]

@@ -27,7 +27,7 @@ from aos.kernel.ports import ToolOutcome
 from tests.contract.outside_peer import done, kept, outside_world, perform, tools_of, with_gate
 from tests.contract.test_model_http_addresses import certificate
 from tests.databases import Database
-from tests.worlds import Running, World
+from tests.worlds import THIS_MACHINE, Running, World
 
 LETTER = {"to": "maria@larkspur.example", "subject": "März, 3 × 2", "text": "Grüße\n.\nend\n"}
 
@@ -229,7 +229,7 @@ def test_starttls_asks_for_the_hosts_own_name_before_anything_is_said(tmp_path: 
         return AuthResult(success=True)
 
     async def sent(port: int) -> ToolOutcome:
-        mailer = SmtpMailer(ListedAddresses(), ssl.create_default_context(cafile=str(cert)))
+        mailer = SmtpMailer(ListedAddresses(THIS_MACHINE), ssl.create_default_context(cafile=str(cert)))
         server = MailServer("localhost", port, Tls.STARTTLS, "clerk", "pw-of-the-clerk", ("localhost",))
         letter = Letter(
             "c@x.example", ("m@x.example",), (), "s", "t", "<1@x.example>", datetime(2026, 3, 31, tzinfo=UTC)

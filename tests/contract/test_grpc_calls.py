@@ -293,12 +293,13 @@ def test_a_run_starts_once_under_its_key_and_its_words_are_no_persons(world: Wor
     async def scenario(aos: Working, peer: Peer, key: str) -> None:
         request = aos_pb2.StartRunRequest(
             workflow="job", input=b'{"iban": "DE89370400440532013000"}', goal="pay", labels={"month": "1"},
-            idempotency_key="k",
+            idempotency_key="k", thread="maria",
         )  # fmt: skip
         first, again = [await peer.call("StartRun", request, key) for _ in range(2)]
         assert (first.run_id, first.replayed) == (again.run_id, False)
         assert again.replayed
-        ((run),) = aos.rows("select id, labels from run")
+        ((run),) = aos.rows("select id, labels, thread from run")
+        assert run["thread"] == "finance:maria", "no agent reads on in a person's thread by knowing its name"
         assert (str(run["id"]), run["labels"]) == (first.run_id, {"month": "1"})
         assert {row["origin"] for row in aos.rows("select origin from origin_token")} == {"untrusted"}
         person = await peer.call("StartRun", aos_pb2.StartRunRequest(agent="clerk"), personal_token(world, "operator"))

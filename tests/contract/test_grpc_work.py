@@ -167,6 +167,81 @@ def test_a_killed_agents_task_comes_again_and_its_late_answer_is_refused(world: 
     played(world, scenario)
 
 
+def test_who_asks_for_a_refused_act_again_and_again_is_ended_on_whichever_stream(world: World) -> None:
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        first, second = await opened(peer, key), await opened(peer, key)
+        run_id = await aos.start("job", input={"n": 1})
+        ready, _ = await asyncio.wait(
+            [asyncio.create_task(each.next("start")) for each in (first, second)],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        start = ready.pop().result()
+        streams = [await opened(peer, key, slots=1) for _ in range(2)]
+        for n in range(4):
+            refused = await streams[n % 2].tool(start, "payments.refund", PAY)
+            assert (refused.state, refused.error.slug) == ("refused", "denied")
+        last = await streams[0].tool(start, "payments.refund", PAY)
+        assert (last.state, last.error.slug) == ("failed", "refused-again")
+        assert (await streams[0].next("cancel")).task_id == start.task_id
+        assert (await aos.ended(run_id))["state"] == "failed"
+        assert aos.rows("select state, error_code, attempt from task") == [
+            {"state": "failed", "error_code": "refused-again", "attempt": 1}
+        ]
+        await aos.check_books()
+        for each in (first, second, *streams):
+            each.call.cancel()
+
+    job = one_task("clerk", input={"n": "${input.n}"}, retry=RetrySpec(attempts=3))
+    played(world, scenario, job)
+
+
+def test_one_organizations_streams_leave_calls_for_the_others(world: World) -> None:
+    add_workflow(world, one_task("clerk"))
+
+    async def main() -> None:
+        key = api_key(world, "clerk")
+        async with working(world) as aos, serving(aos, calls_max=8) as peer:
+            streams = [await opened(peer, key) for _ in range(4)]
+            refused = await peer.work(key).ended_with()
+            assert (refused.code, refused.slug) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "rate-limited")
+            await streams.pop().close()
+            streams.append(await opened(peer, key))
+            for each in streams:
+                each.call.cancel()
+
+    asyncio.run(main())
+
+
+def test_streams_that_are_gone_take_no_task_away_from_one_that_is_there(world: World) -> None:
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        for gone in [await opened(peer, key) for _ in range(8)]:
+            gone.call.cancel()
+        stream = await opened(peer, key)
+        run_id = await aos.start("job", input={"n": 1})
+        await stream.returned(await stream.next("start"), "at once")
+        assert (await aos.ended(run_id))["output"] == "at once"
+        assert aos.rows("select claims from task") == [{"claims": 0}], "no lease was waited out"
+        await stream.close()
+
+    played(world, scenario)
+
+
+def test_a_task_whose_stream_ends_before_it_is_sent_comes_again_at_once(world: World) -> None:
+    flow = WorkflowSpec("job", tasks=tuple(TaskSpec(f"t{n}", "clerk", input="x" * 900_000) for n in range(3)))
+
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        deaf = await opened(peer, key)  # three large tasks are more than a stream holds that is not read
+        await aos.start("job")
+        await aos.until("select 1 from task where state = 'running' having count(*) = 3")
+        deaf.call.cancel()
+        stream = await opened(peer, key)
+        await stream.next("start")
+        assert aos.rows("select max(claims) as claims from task") == [{"claims": 0}], "no lease was waited out"
+        stream.call.cancel()
+
+    played(world, scenario, flow)
+
+
 def test_a_token_counts_on_whichever_stream_and_process_it_arrives(world: World) -> None:
     """The agent's connection breaks, not the agent: it goes on through another process."""
     add_workflow(world, one_task("clerk"))
@@ -245,6 +320,32 @@ def test_a_task_whose_time_is_over_is_taken_from_its_agent(world: World) -> None
         run = await aos.ended(run_id)
         assert (run["state"], aos.tasks(run_id)["work"]["error_code"]) == ("failed", "timed-out")
         await asyncio.gather(stream.close(), other.close())
+
+    played(world, scenario, flow)
+
+
+def test_neither_a_call_nor_an_answer_counts_once_the_attempts_time_is_over(world: World) -> None:
+    flow = one_task("clerk", timeout_seconds=60.0, retry=RetrySpec(2, 0.01, 0.01))
+
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        stream = await opened(peer, key)
+        run_id = await aos.start("job")
+        for attempt in range(2):
+            start = await stream.next("start")
+            world.rows("update task set ready_at = ready_at - interval '61 seconds'")
+            other = await opened(peer, key, slots=1)
+            if attempt == 0:
+                late = await other.tool(start, "payments.create", PAY)
+                assert (late.state, late.error.slug) == ("failed", "deadline-exceeded")
+            else:
+                closed = await other.returned(start, "late")
+                assert closed.error.slug == "deadline-exceeded"
+            other.call.cancel()
+        run = await aos.ended(run_id)
+        assert (run["state"], aos.tasks(run_id)["work"]["error_code"]) == ("failed", "timed-out")
+        assert aos.running.caller.calls == []
+        await aos.check_books()
+        stream.call.cancel()
 
     played(world, scenario, flow)
 
@@ -335,6 +436,38 @@ def test_a_bad_call_is_answered_and_the_stream_goes_on(world: World) -> None:
         assert (await stream.next("closed")).error.slug == "invalid-request"
         unknown = await stream.tool(start, "payments.refund", {})
         assert (unknown.state, unknown.error.slug) == ("refused", "denied")
+        await stream.close()
+
+    played(world, scenario)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "arguments"),
+    [
+        ("step", "a\0b", 1),
+        ("tool", "a\0b", {}),
+        ("tool", "payments.create", {**PAY, "iban": "a\0b"}),
+        ("spawn", "other", {"input": 1, "name": "a\0b"}),
+        ("spawn", "a\0b", {"input": 1}),
+        ("signal", "a\0b", {}),
+        ("timer", "x", {"seconds": 10**30}),
+        ("report", "note", {"fields": {"code": "a\0b"}}),
+        ("complete", "a\0b", {"messages": []}),
+        ("ask", "a\0b", {"question": "a\0b"}),
+    ],
+)
+def test_a_call_of_what_no_column_holds_is_the_callers_fault_and_holds_up_nothing(
+    world: World, kind: str, name: str, arguments: Any
+) -> None:
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        stream = await opened(peer, key)
+        await aos.start("job", input={"n": 1})
+        start = await stream.next("start")
+        call = aos_pb2.Call(token=start.token, kind=kind, name=name, arguments=json.dumps(arguments).encode())
+        await stream.send(call=call)
+        result = await stream.next("result")
+        assert result.error.slug not in ("internal", "unavailable"), result
+        assert not (await stream.returned(start, "done")).HasField("error")
         await stream.close()
 
     played(world, scenario)

@@ -21,6 +21,7 @@ from aos.drivers.local_model.requests import OUTPUT_TOKENS_MAX
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import UpstreamFailed
 from aos.kernel.ports import UpstreamAnswer, UpstreamRequest
+from tests.worlds import THIS_MACHINE
 
 KEY = "the-key"
 HELLO: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
@@ -106,7 +107,7 @@ async def opened(engine: Any, *, slots: int = 2, waiting_max: int = 3) -> AsyncI
     server = Server(serving_config(door, limits=Limits(), drain_seconds=1))
     listening = listen_near()
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    http = ModelHttp()
+    http = ModelHttp(private=THIS_MACHINE)
     try:
         while not server.started:
             await asyncio.sleep(0.01)

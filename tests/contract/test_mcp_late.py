@@ -11,6 +11,7 @@ from aos.boot.mcp_servers import LateMcp
 from aos.drivers.model_http.transport import ModelHttp
 from aos.kernel.ports import ToolOutcome
 from tests.contract.mcp_servers_peer import CONFIG, call, notes, offered, reached, tools_of
+from tests.worlds import THIS_MACHINE
 
 LOADED = "import sys, aos.boot.data_plane, aos.boot.worker, aos.boot.grpc; print('mcp.client' in sys.modules)"
 
@@ -25,7 +26,7 @@ def test_the_first_calls_together_load_it_once_and_are_answered(tmp_path: Path) 
     tools = tools_of("notes", offered(target))
 
     async def story() -> list[ToolOutcome]:
-        transport = ModelHttp()
+        transport = ModelHttp(private=THIS_MACHINE)
         late = LateMcp(CONFIG, transport)
         try:
             return await asyncio.gather(

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 
+from aos.boot.config import settings_table
 from aos.drivers.mcp_client.pool import McpPool
 from aos.drivers.mcp_client.values import McpConfig
 from aos.kernel.errors import Unavailable
+from aos.kernel.limits import MCP_SERVERS_MAX
 from aos.kernel.mcp_servers import McpServer, McpTarget
 from aos.kernel.ports import ToolOutcome
 from aos.kernel.tools import Tool
@@ -93,16 +98,22 @@ def test_results_come_as_the_server_gave_them(tmp_path: Path, tools: Tools) -> N
 
 def test_a_program_finds_nothing_around_it_but_what_it_was_given(tmp_path: Path, tools: Tools) -> None:
     target = reached(notes(tmp_path, env={"NOTES_TOKEN": "s3cret"}))
-    os.environ["AOS_TEST_SECRET"] = "not for it"
+    settings = {each.name: "not for it" for each in settings_table()}
+    around_aos = {**settings, "AOS_TEST_SECRET": "not for it", "OPENAI_API_KEY": "nor this"}
+    before = {name: os.environ.get(name) for name in around_aos}
+    os.environ.update(around_aos)
 
     async def work(pool: McpPool) -> ToolOutcome:
         return await call(pool, target, tools["around"])
 
     try:
-        around = with_pool(work).value
+        around = with_pool(work, replace(CONFIG, zone="Europe/Berlin")).value
     finally:
-        del os.environ["AOS_TEST_SECRET"]
-    assert around["variables"] == ["HOME", "LANG", "NOTES_TOKEN", "PATH"]
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+    assert around["variables"] == ["HOME", "LANG", "NOTES_TOKEN", "PATH", "TMPDIR", "TZ"]
     assert around["token"] == "s3cret"
     assert not Path(around["folder"]).exists(), "its folder goes when it ends"
 
@@ -305,6 +316,40 @@ def test_a_program_holds_no_more_memory_than_it_may(tmp_path: Path) -> None:
     assert free.value == {"held": 400_000_000}
     bounded = run_rogue("eats", tmp_path, config=replace(CONFIG, memory_bytes_max=200_000_000))
     assert (bounded.unknown, "before it answered" in bounded.error) == (True, True)
+
+
+def test_one_organization_leaves_room_for_the_others_and_is_told_when_it_has_too_many() -> None:
+    greedy, modest, late = uuid4(), uuid4(), uuid4()
+
+    async def work(pool: McpPool) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:  # takes what comes and never answers
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/mcp"
+
+            def begin(organization_id: UUID, number: int) -> asyncio.Task[ToolOutcome]:
+                target = McpTarget(organization_id, f"s{number}", url=url, permitted=("127.0.0.1",))
+                return asyncio.create_task(call(pool, target, RECALL, deadline_seconds=60))
+
+            at_work = [begin(greedy, number) for number in range(MCP_SERVERS_MAX)]
+            at_work += [begin(modest, number) for number in range(8)]
+            done, left = await asyncio.wait(at_work, timeout=0.1)
+            for each in done:
+                refused = each.result()
+                assert (refused.sent, refused.frees_key, refused.code) == (False, True, "unavailable")
+                assert "32 MCP servers of the organization are at work" in refused.error
+            assert (len(done), len(left)) == (MCP_SERVERS_MAX // 2, MCP_SERVERS_MAX // 2 + 8)
+            for each in left:
+                each.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            # All of them rest now; others come, and who has most gives way.
+            others = [begin(late, number) for number in range(MCP_SERVERS_MAX // 2)]
+            await asyncio.wait(others, timeout=0.1)
+            held = Counter(organization for organization, _ in pool._places)
+            assert held == {greedy: 24, modest: 8, late: 32}
+            for each in others:
+                each.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+    with_pool(work)
 
 
 OWNER = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from cryptography.x509.oid import NameOID
 from aos.drivers.model_http import ModelHttp
 from aos.drivers.model_http.addresses import Listed, is_public, listed, locate, resolve
 from aos.kernel.errors import UpstreamFailed
+from aos.kernel.private_hosts import LOOPBACK, PrivateHosts, read_private_hosts
 from tests.contract.model_http_peer import LOOPS, Peer, peer, with_peer
+from tests.worlds import THIS_MACHINE
 
 PRIVATE = """
 127.0.0.1 127.1.2.3 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 255.255.255.255 224.0.0.1 240.0.0.1
@@ -102,7 +105,7 @@ def test_a_name_that_stands_for_a_private_address_needs_to_be_listed_itself(loop
 @pytest.mark.parametrize("name", ["no-such-name.invalid", "a" * 64 + ".example"])
 def test_a_name_that_cannot_be_resolved_did_nothing(name: str) -> None:
     with pytest.raises(UpstreamFailed, match="cannot be resolved") as caught:
-        asyncio.run(resolve(locate(f"https://{name}/").server, public_only=False))
+        asyncio.run(resolve(locate(f"https://{name}/").server, Listed.ANY, private=PrivateHosts()))
     assert not caught.value.sent
 
 
@@ -150,7 +153,7 @@ def test_a_certificate_counts_for_its_name_alone_and_only_of_a_known_authority(l
     serving.load_cert_chain(cert, key)
 
     async def ask(served: Peer, host: str, tls: ssl.SSLContext | None, size: int = 10) -> bytes:
-        http = ModelHttp(tls)
+        http = ModelHttp(tls, private=THIS_MACHINE)
         try:
             got = b""
             for _ in range(2):
@@ -173,3 +176,38 @@ def test_a_certificate_counts_for_its_name_alone_and_only_of_a_known_authority(l
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(run())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("opened", [(), ("10.0.0.0/8",), ("127.0.0.1:1", "localhost:1")])
+def test_an_organization_alone_opens_no_address_that_is_not_public(loop: str, opened: tuple[str, ...]) -> None:
+    async def test(served: Peer, http: ModelHttp) -> None:
+        for host in ("127.0.0.1", "localhost"):
+            with pytest.raises(UpstreamFailed, match="AOS_PRIVATE_HOSTS") as caught:
+                await http.send(served.request(url=f"http://{host}:{served.port}/", permitted=(host,)))
+            assert not caught.value.sent
+        assert served.connections == 0
+
+    with_peer(loop, test, http=lambda: ModelHttp(private=read_private_hosts(opened)))
+
+
+def test_the_operator_alone_opens_no_host_either_and_both_together_open_it() -> None:
+    async def test(served: Peer, http: ModelHttp) -> None:
+        url = f"http://localhost:{served.port}/"
+        for permitted in ((), ("*",), ("127.0.0.1",)):
+            with pytest.raises(UpstreamFailed):
+                await http.send(served.request(url=url, permitted=permitted))
+        assert served.connections == 0
+        assert (await http.send(served.request(url=url, permitted=("localhost",)))).status == 200
+
+    with_peer("asyncio", test, http=lambda: ModelHttp(private=read_private_hosts(LOOPBACK)))
+
+
+def test_a_connection_of_aos_own_is_not_lent_to_an_organization() -> None:
+    async def test(served: Peer, http: ModelHttp) -> None:
+        assert await (await http.send(replace(served.request(), permitted=(), own=True))).read(at_most=2) == b"{}"
+        with pytest.raises(UpstreamFailed, match="AOS_PRIVATE_HOSTS"):
+            await http.send(served.request())
+        assert served.connections == 1
+
+    with_peer("asyncio", test, http=ModelHttp)

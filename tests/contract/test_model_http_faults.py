@@ -12,6 +12,7 @@ from aos.drivers.model_http.connection import IDLE_SECONDS
 from aos.kernel.errors import UpstreamFailed
 from aos.kernel.ports import UpstreamAnswer
 from tests.contract.model_http_peer import LOOPS, Line, Peer, with_peer
+from tests.worlds import THIS_MACHINE
 
 pytestmark = pytest.mark.parametrize("loop", LOOPS)
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -254,7 +255,7 @@ def test_a_kept_connection_that_the_server_works_on_before_it_dies_is_not_asked_
 
 def test_a_server_that_went_away_after_it_got_a_request_leaves_it_open_whether_it_was_done(loop: str) -> None:
     async def test(peer: Peer, http: ModelHttp) -> None:
-        single = ModelHttp(connections_max=1)
+        single = ModelHttp(private=THIS_MACHINE, connections_max=1)
         try:
             await (await single.send(peer.request())).read(at_most=2)
 
@@ -299,7 +300,7 @@ def test_connections_and_those_who_wait_for_one_are_bounded(loop: str) -> None:
             assert await (await task).read(at_most=2) == b"{}"
         assert peer.connections == 2
 
-    with_peer(loop, test, http=lambda: ModelHttp(connections_max=2, waiting_max=3))
+    with_peer(loop, test, http=lambda: ModelHttp(private=THIS_MACHINE, connections_max=2, waiting_max=3))
 
 
 def test_room_comes_back_after_every_kind_of_end(loop: str) -> None:
@@ -327,7 +328,7 @@ def test_room_comes_back_after_every_kind_of_end(loop: str) -> None:
         for _ in range(3):
             assert not (await fails(http.send(peer.request(url=url)))).sent
 
-    with_peer(loop, test, http=lambda: ModelHttp(connections_max=1))
+    with_peer(loop, test, http=lambda: ModelHttp(private=THIS_MACHINE, connections_max=1))
 
 
 def test_a_server_that_closes_whatever_it_accepts_costs_no_room(loop: str) -> None:
@@ -341,7 +342,7 @@ def test_a_server_that_closes_whatever_it_accepts_costs_no_room(loop: str) -> No
                 failed = await fails(http.send(peer.request(url=url, connect_seconds=2)))
                 assert "within 2 seconds" not in failed.detail
 
-    with_peer(loop, test, http=lambda: ModelHttp(connections_max=1))
+    with_peer(loop, test, http=lambda: ModelHttp(private=THIS_MACHINE, connections_max=1))
 
 
 def test_a_free_connection_is_closed_when_its_time_is_up(loop: str) -> None:

@@ -26,11 +26,11 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def signed_key(plane: Plane, name: str, key: Ed25519PrivateKey) -> dict[str, Any]:
+def signed_key(plane: Plane, name: str, key: Ed25519PrivateKey, *, organization: Any = None) -> dict[str, Any]:
     """Return the two fields of a body that bring a key, made only from what the documentation says."""
     jwk = {"crv": "Ed25519", "kty": "OKP", "x": base64url(key.public_key().public_bytes_raw())}
     thumbprint = base64url(hashlib.sha256(json.dumps(jwk, sort_keys=True, separators=(",", ":")).encode()).digest())
-    challenge = f"aos-agent-registration:{plane.actor.organization_id}:{name}:{thumbprint}"
+    challenge = f"aos-agent-registration:{organization or plane.actor.organization_id}:{name}:{thumbprint}"
     return {"public_key": jwk, "proof": base64url(key.sign(challenge.encode()))}
 
 
@@ -70,6 +70,24 @@ def test_a_given_key_counts_only_with_the_proof_of_its_holder(plane: Plane) -> N
     taken = plane.post("/agents", {**FINANCE, "name": "other", **signed_key(plane, "other", key)})
     assert taken.status_code == 409
     assert plane.get("/agents/other").status_code == 404
+
+
+def test_a_key_that_could_not_tell_two_agents_of_one_name_apart_is_refused(plane: Plane) -> None:
+    key = Ed25519PrivateKey.generate()
+    assert plane.post("/agents", {**FINANCE, **signed_key(plane, "finance", key)}).status_code == 201
+    assert plane.post("/organizations", {"name": "Other"}).status_code == 201
+    ((other,),) = plane.rows("select id from organization where name = 'Other'")
+
+    def bring(name: str, key: Ed25519PrivateKey) -> Any:
+        body = {"name": name, "type": "functional", **signed_key(plane, name, key, organization=other)}
+        return plane.request("POST", "/agents", body, AOS_Organization="Other")
+
+    refused = bring("finance", key)
+    assert (refused.status_code, refused.json()["title"]) == (409, "Conflict")
+    assert "make a key for this one alone" in refused.json()["detail"]
+    assert bring("finance", Ed25519PrivateKey.generate()).status_code == 201
+    assert bring("books", key).status_code == 201
+    assert plane.rows("select count(*) from agent_key where organization_id = %s", other) == [(2,)]
 
 
 def test_a_patch_makes_a_new_version_and_leaves_the_old_one_as_it_was(plane: Plane) -> None:

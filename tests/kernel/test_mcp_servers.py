@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aos.kernel.errors import FieldError
+from aos.kernel.manifest.mcp_servers import read_mcp_server
+from aos.kernel.manifest.parts import Part
 from aos.kernel.mcp_servers import TOOL_NAME_MAX, Offer, held, pin_of, proposed_tools, readable_schema, without
 from aos.kernel.schema import check, check_schema
 from aos.kernel.tools import Effect, Repeat, ResultTrust, Tool, ToolTransport
@@ -148,3 +151,17 @@ def test_arguments_that_a_servers_schema_does_not_name_are_refused_unless_it_can
     assert check({"name": "a", "other": 1}, closed)
     open_, _ = readable_schema({**SCHEMA, "patternProperties": {"^x": {}}})
     assert not check({"name": "a", "xyz": 1}, open_)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    """
+    JDK_JAVA_OPTIONS _JAVA_OPTIONS DOTNET_STARTUP_HOOKS CORECLR_PROFILER_PATH GCONV_PATH OPENSSL_CONF BASH_FUNC_x TMPDIR
+    npm_config_registry YARN_RC_FILENAME DENO_DIR BUN_INSTALL ELECTRON_RUN_AS_NODE SSH_ASKPASS RUSTC_WRAPPER PHP_INI_SCAN_DIR
+    XDG_CONFIG_HOME PROMPT_COMMAND GLIBC_TUNABLES pythonpath aos_kek_file
+    """.split(),
+)
+def test_a_variable_that_makes_programs_load_others_is_refused(variable: str) -> None:
+    notes: list[FieldError] = []
+    read_mcp_server("x", Part({"command": ["x"], "env": {variable: "/tmp/x"}}, "", notes))
+    assert [each.pointer for each in notes] == [f"/env/{variable}"]

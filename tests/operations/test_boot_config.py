@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from aos.boot.addresses import private_hosts_of
 from aos.boot.config import Config, read_config, settings_table, unknown_settings
 from aos.boot.environment import child_environment
 from aos.boot.reference import pages
 from aos.kernel.errors import Misconfigured
+from aos.kernel.private_hosts import LOOPBACK
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +45,7 @@ def test_a_setting_is_read_as_its_type(name: str, text: str, field: str, value: 
         ("AOS_WORKERS", "-1", "AOS_WORKERS cannot be `-1`"),
         ("AOS_ALLOW_RUN_CLOCK", "maybe", "say `true` or `false`"),
         ("AOS_LOG_FORMAT", "xml", "give one of json, text"),
+        ("AOS_PRIVATE_HOSTS", "10.2.0.1/16", "`10.2.0.1/16` opens no host"),
     ],
 )
 def test_a_bad_value_is_refused_by_its_settings_name(name: str, text: str, why: str) -> None:
@@ -83,6 +86,31 @@ def test_no_secret_is_handed_on_or_shown() -> None:
     config = read_config(given)
     assert "hidden" not in repr(config)
     assert "hidden" not in repr(child_environment(config, given, metrics=Path("/m")))
+
+
+@pytest.mark.parametrize(
+    ("given", "opened"),
+    [
+        ({}, LOOPBACK),
+        ({"AOS_HOST": "::1", "AOS_PUBLIC_URL": "http://localhost:8470"}, LOOPBACK),
+        ({"AOS_DATABASE_URL": "postgresql://aos:pw@127.0.0.1:5433/aos"}, LOOPBACK),
+        ({"AOS_DATABASE_URL": "postgresql:///aos?host=/run/postgresql"}, LOOPBACK),
+        ({"AOS_HOST": "0.0.0.0"}, ()),
+        ({"AOS_HOST": "10.0.0.7"}, ()),
+        ({"AOS_PUBLIC_URL": "https://aos.larkspur.example"}, ()),
+        ({"AOS_DATABASE_URL": "postgresql://aos:pw@db.larkspur.example/aos"}, ()),
+        ({"AOS_DATABASE_URL": "host=127.0.0.1,db.larkspur.example dbname=aos"}, ()),
+        ({"AOS_PRIVATE_HOSTS": "none"}, ("none",)),
+        ({"AOS_HOST": "0.0.0.0", "AOS_PRIVATE_HOSTS": "10.2.0.0/16, db.internal:5432"}, ("10.2.0.0/16", "db.internal:5432")),
+    ],
+)  # fmt: skip
+def test_private_hosts_are_this_machine_at_most_unless_the_operator_says_more(
+    given: dict[str, str], opened: tuple[str, ...]
+) -> None:
+    config = read_config(given)
+    assert private_hosts_of(config) == opened
+    handed = read_config(child_environment(config, given, metrics=Path("/m")))
+    assert handed.private_hosts == config.private_hosts
 
 
 def test_every_field_of_the_value_is_a_setting_with_a_meaning() -> None:

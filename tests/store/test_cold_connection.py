@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from uuid_utils.compat import uuid7
 
-from aos.kernel.errors import AosError, Misconfigured, Unavailable
+from aos.kernel.errors import AosError, InvalidRequest, Misconfigured, Unavailable
 from aos.store.cold.connection import configure, deployment, disconnect, run_sql, tenant
 from aos.store.django_settings import DjangoConfig, set_up_django
+from aos.store.hot.database import Database as HotDatabase
+from aos.store.hot.database import DatabaseConfig
 from tests.databases import Database
 from tests.store.sample_rows import World, make_world
 
@@ -173,3 +176,32 @@ def test_a_server_that_is_not_there_is_named_unavailable(cold: Database) -> None
 def test_django_is_set_up_once() -> None:
     with pytest.raises(Misconfigured, match="already set up"):
         set_up_django(DjangoConfig(root_urlconf="another"))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_a_value_that_no_column_holds_is_the_senders_fault(
+    cold: Database, worlds: tuple[World, World], text: str
+) -> None:
+    ours = worlds[0].organization_id
+    with pytest.raises(InvalidRequest, match="none that can be kept"), tenant(ours):
+        Agent.objects.filter(name=text).exists()
+    query = {"name": text, "organization_id": ours, "thumbprint": "x"}
+    with pytest.raises(InvalidRequest, match="none that can be kept"), tenant(ours):
+        run_sql("find_key_elsewhere", query)
+
+    async def hot() -> None:
+        database = HotDatabase(DatabaseConfig(cold.app, cold.machine))
+        await database.open()
+        try:
+            with pytest.raises(InvalidRequest, match="none that can be kept"):
+                await database.read("find_key_elsewhere", query)
+            with pytest.raises(InvalidRequest, match="none that can be kept"):
+                await database.write_in_order(("find_key_elsewhere", query))
+            with pytest.raises(InvalidRequest, match="none that can be kept"):
+                async with database.app(ours) as transaction:
+                    await transaction.run("find_key_elsewhere", query)
+            assert await database.read("load_epochs"), "the connections are in order"
+        finally:
+            await database.close()
+
+    asyncio.run(hot())

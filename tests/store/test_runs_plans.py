@@ -18,8 +18,8 @@ from aos.store.hot.database import Plans, prefer_indexes
 from aos.store.sql_files import sql
 from tests.databases import Database, Server, cloned
 
-LARGE = frozenset({"task", "edge", "approval", "call", "schedule", "idempotency"})
-BY_ONE_COLUMN = frozenset({"task_ready", "task_lease", "task_wake", "approval_expiry", "schedule_due"})
+LARGE = frozenset({"task", "edge", "approval", "call", "schedule", "idempotency", "a2a_task", "a2a_push"})
+BY_ONE_COLUMN = frozenset({"task_ready", "task_lease", "task_wake", "approval_expiry", "schedule_due", "a2a_push_next"})
 """Indexes of few rows, whatever the size of their table: what is ready, claimed, or about to expire."""
 
 STATEMENTS = (
@@ -31,6 +31,7 @@ STATEMENTS = (
     " load_keyed find_open_approval load_outcome start_run load_child_run count_runs_above count_nested_runs"
     " load_runs_to_undo load_ending_runs load_task_budgets open_task_budget"
     " load_due_schedules find_next_due cancel_run set_run_paused set_run_priority list_running_tasks try_task_again"
+    " claim_a2a_pushes page_a2a_tasks load_a2a_task"
     " lock_run_tasks load_nested_runs load_acts_to_undo list_archivable_runs"
 ).split()
 
@@ -57,6 +58,13 @@ insert into schedule (organization_id, id, name, target_kind, target, cron, time
   select '00000000-0000-0000-0000-000000000001', gen_random_uuid(), 's' || n, 'agent', 'a', '0 0 * * *', 'UTC', 'last',
     'skip', '00000000-0000-0000-0000-000000000002', aos_now() + n * interval '1 minute'
   from generate_series(-5, 50000) n;
+insert into agent (organization_id, id, name, type, owner_id, status, version)
+  values ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000003', 'a', 'functional',
+    '00000000-0000-0000-0000-000000000002', 'running', 1);
+insert into a2a_task (organization_id, id, agent_id, principal_id, context_id, message_id, message_content_id, run_id)
+  select organization_id, gen_random_uuid(), '00000000-0000-0000-0000-000000000003', gen_random_uuid(), 'c', id::text, id, id
+  from run cross join generate_series(1, 100) n;
+insert into a2a_push (organization_id, task_id, id, config_content_id) select organization_id, id, 'p', id from a2a_task;
 insert into call (organization_id, task_id, key, attempt, tries, kind, name, state)
   select organization_id, id, 'key', 1, 0, 'tool', 't', 'performed' from task;
 """

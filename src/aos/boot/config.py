@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aos.kernel.errors import Misconfigured
+from aos.kernel.private_hosts import read_private_hosts
 
 PREFIX: Final = "AOS_"
 _META: Final = "setting"
@@ -77,6 +78,12 @@ def _urls(text: str) -> tuple[str, ...]:
         parts = urlsplit(each)
         if parts.scheme not in ("http", "https") or each != f"{parts.scheme}://{parts.netloc}" or "@" in each:
             raise ValueError(f"`{each[:80]}` must be like `https://aos.example.com`, without a path")
+    return found
+
+
+def _private_hosts(text: str) -> tuple[str, ...]:
+    found = _names(text)
+    read_private_hosts(found)
     return found
 
 
@@ -204,6 +211,15 @@ class Config:
             "addresses", _urls, "Addresses under which clients reach AOS where they are not those it listens on (a name, a "
             "proxy, TLS), with a comma between; the first is the issuer of access tokens.",
             shown_default="this machine's own, at AOS_PORT",
+        ),
+    )  # fmt: skip
+    private_hosts: tuple[str, ...] = field(
+        default=(),
+        metadata=_says(
+            "hosts", _private_hosts, "What AOS may reach for organizations though its address is not public, with a comma "
+            "between: networks (`10.2.0.0/16`), addresses and hosts, with or without a port (`db.internal:5432`), or `none`. "
+            "An organization must list the host too, by its own name.",
+            shown_default="this machine (`127.0.0.0/8,::1`) where AOS and its database are reached from it alone, else `none`",
         ),
     )  # fmt: skip
     # --- the work

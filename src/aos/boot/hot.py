@@ -24,6 +24,7 @@ from aos.drivers.key_file import KeyFile
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import AosError
 from aos.kernel.ports import Jwts, KeyEncryption, McpUpstream, ToolCaller
+from aos.kernel.private_hosts import read_private_hosts
 from aos.kernel.tools import ToolTransport
 from aos.operations.access_tokens import AccessTokens
 from aos.operations.authenticate import Authenticator
@@ -111,7 +112,11 @@ async def open_services(
         log_failures(ready)
         async with AsyncExitStack() as opened:
             if models is not None:
-                callers.update(await opened.enter_async_context(open_outside(facts, models.transport)))
+                callers.update(
+                    await opened.enter_async_context(
+                        open_outside(facts, models.transport, read_private_hosts(plan.private_hosts))
+                    )
+                )
             await opened.enter_async_context(_kept_going(services, plan, keeps_fresh=keeps_fresh))
             yield services
     finally:
@@ -144,7 +149,7 @@ def standard_drivers(
 @asynccontextmanager
 async def open_models(plan: Plan) -> AsyncIterator[ModelServers]:
     """Open the connections to models' servers of one process."""
-    transport, local = ModelHttp(), plan.local_model
+    transport, local = ModelHttp(private=read_private_hosts(plan.private_hosts)), plan.local_model
     try:
         yield ModelServers(transport, local.base_url, local.key) if local is not None else ModelServers(transport)
     finally:

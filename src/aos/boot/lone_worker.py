@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from aos.boot.addresses import private_hosts_of
 from aos.boot.broker import broker_of
 from aos.boot.by_hand import announced
 from aos.boot.config import Config
@@ -56,7 +57,10 @@ def run_worker(config: Config, paths: Paths, environment: Mapping[str, str], *, 
     configure_logging(level=config.log_level, form=config.log_format, process=name)
     logins = prepared.app_dsn, prepared.machine_dsn
     local_model = read_local_model(paths)
-    plan = Plan(Kind.WORKER, name, 0, config.host, config.port, *logins, broker=broker, local_model=local_model)
+    plan = Plan(
+        Kind.WORKER, name, 0, config.host, config.port, *logins,
+        broker=broker, local_model=local_model, private_hosts=private_hosts_of(config),
+    )  # fmt: skip
     spare = SpareFolders(paths)
     spare.hold()
     try:

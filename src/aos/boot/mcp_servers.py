@@ -78,6 +78,7 @@ async def open_mcp(config: Config, transport: ModelTransport, environment: Mappi
     settings = McpConfig(
         commands=config.mcp_commands,
         path=environment.get("PATH") or usual.path,
+        zone=environment.get("TZ", ""),
         memory_bytes_max=config.mcp_memory_mb * _MEGABYTE,
     )
     mcp = LateMcp(settings, transport)

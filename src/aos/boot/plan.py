@@ -39,6 +39,8 @@ class Plan:
     local_model: LocalModel | None = None
     addresses: tuple[str, ...] = ()
     """Under which addresses clients reach AOS, the issuer of access tokens first; empty where none are taken."""
+    private_hosts: tuple[str, ...] = ()
+    """What is reached though it is not public, where an organization lists it too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 
-from aos.boot.addresses import addresses_of, url_of
+from aos.boot.addresses import addresses_of, private_hosts_of, url_of
 from aos.boot.broker import broker_of
 from aos.boot.by_hand import ask_to_end, workers_by_hand
 from aos.boot.children import Child, Role, pause_seconds
@@ -171,7 +171,7 @@ class Supervisor:
             listen_fd=role.listening, log=str(role.log),
             broker=broker_of(self._config) if role.kind is Kind.WORKER else "",
             local_model=None if role.kind is Kind.CONTROL_PLANE else self._local_model,
-            addresses=addresses_of(self._config),
+            addresses=addresses_of(self._config), private_hosts=private_hosts_of(self._config),
         )  # fmt: skip
 
     def _wait_until_served(self, deadline: float) -> None:

@@ -88,7 +88,7 @@ async def model_door(services: Services, scope: Scope, receive: Receive, send: S
             size = _bodies.enter(headers)
             call = await _read(services, scope, receive, headers, dialect=dialect)
             async with _while_wanted(receive, at_once=call.asked.stream):
-                answer = await services.models.make(call)
+                answer = await services.work.minded(call.principal, await services.models.make(call))
                 if isinstance(answer, Streamed):
                     started = True
                     await _stream(send, answer)

@@ -22,6 +22,7 @@ from aos.kernel.errors import (
     OutcomeUnknown,
     SchemaChanged,
     ToolFailed,
+    Unavailable,
 )
 from aos.kernel.json import Json, depth
 from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
@@ -29,7 +30,7 @@ from aos.kernel.limits import ARGUMENTS_DEPTH_MAX, NAME_LENGTH_MAX
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9_.:/@*-]+")
 """What a name in the ledger may be made of; a call of a well-formed name that no tool has is refused and recorded."""
 _FIELDS: Final = frozenset({"arguments", "approval_id"})
-_FAILURES: Final[dict[str, type[AosError]]] = {"schema-changed": SchemaChanged}
+_FAILURES: Final[dict[str, type[AosError]]] = {"schema-changed": SchemaChanged, "unavailable": Unavailable}
 _REFUSALS: Final[dict[str, type[AosError]]] = {"budget-spent": BudgetSpent, "invalid-request": InvalidRequest}
 
 
@@ -46,7 +47,7 @@ async def call_tool(services: Services, request: Request, name: str) -> Response
     if key is not None and not (0 < len(key) <= NAME_LENGTH_MAX and key.isprintable()):
         raise InvalidRequest(f"Idempotency-Key must have 1 to {NAME_LENGTH_MAX} printable characters")
     act = Act(principal, ActKind.TOOL, name, arguments, idempotency_key=key, approval_id=approval_id)
-    return answer(await services.gate.perform(act), act)
+    return answer(await services.work.perform(act), act)
 
 
 def answer(done: Recorded | Pending | Refused, act: Act) -> Response:

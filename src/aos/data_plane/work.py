@@ -62,14 +62,19 @@ async def _take(services: Services, request: Request, receive: Receive) -> Respo
     wait = _number(fields, "wait", default=0, at_most=WAIT_SECONDS_MAX, at_least=0)
     taking = asyncio.create_task(services.work.take(principal, most, wait_seconds=wait))
     gone = asyncio.create_task(until_gone(receive))
+    answer = None
     try:
         await asyncio.wait([taking, gone], return_when=asyncio.FIRST_COMPLETED)
-        if not taking.done():
-            raise InvalidRequest("the client went away before a task was there")
-        return json_response(200, {"tasks": [_shown(each) for each in taking.result()], "lease_seconds": LEASE_SECONDS})
+        if gone.done():
+            raise InvalidRequest("the client went away before it was given a task")
+        shown = {"tasks": [_shown(each) for each in taking.result()], "lease_seconds": LEASE_SECONDS}
+        answer = json_response(200, shown)
+        return answer
     finally:
-        taking.cancel()
         gone.cancel()
+        taking.cancel()
+        if answer is None and taking.done() and not taking.cancelled() and taking.exception() is None:
+            services.work.give_back(taking.result())
 
 
 def _shown(given: Given) -> dict[str, Any]:

@@ -108,11 +108,13 @@ MCP_TOOLS_MAX: Final = 1_000
 """How many tools an MCP server may offer; of one that offers more, none is called."""
 MCP_PAGES_MAX: Final = 100
 MCP_SERVERS_MAX: Final = 64
-"""Sessions with MCP servers that one process keeps; the one that rested longest gives way."""
+"""Sessions with MCP servers that one process keeps, of all organizations; one that rests gives way."""
 TOOL_ANSWER_BYTES_MAX: Final = 1_000_000
 """Largest answer of a tool that is an HTTP request."""
 MONEY_UNITS_MAX: Final = 9_200_000_000
 """Largest amount in whole units: beyond it nanos no longer fit 64 bits."""
+A2A_TASKS_WALKED_MAX: Final = 1_000
+"""Tasks of an A2A client that one page looks at, and among which `totalSize` counts."""
 AUTHORIZE_BATCH_MAX: Final = 256
 """Acts that one AuthorizeBatch decides on."""
 GRPC_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024

@@ -147,8 +147,8 @@ class UpstreamRequest:
     """One request to a server: a POST unless it says so, the body whole.
 
     The name in `url` is resolved once; an answer that is private, loopback or link-local is refused unless the host stands
-    in `permitted` (`host` or `host:port`), and so is every other host that does not stand there. A pattern (`*.example.com`,
-    `*`) lets in hosts whose addresses are public. Redirects are not followed.
+    in `permitted` (`host` or `host:port`) and the operator opens it, and so is every other host that does not stand there. A
+    pattern (`*.example.com`, `*`) lets in hosts whose addresses are public. Redirects are not followed.
     """
 
     url: str
@@ -162,6 +162,8 @@ class UpstreamRequest:
     method: str = "POST"
     once: bool = False
     """Whether it must not be sent a second time, not even where a kept connection was closed before any byte of an answer."""
+    own: bool = False
+    """Whether AOS itself gave the address, where it serves itself: neither list is asked. Never for what a manifest names."""
 
 
 class UpstreamAnswer(Protocol):
@@ -228,7 +230,7 @@ class Addresses(Protocol):
         """Return the addresses of a host that stands in `permitted`, resolved now, in order.
 
         Raises UpstreamFailed with `sent` False where it does not stand there, or an address of it is not public and the host
-        is not listed by its own name. Whoever connects goes to one of these addresses.
+        is not listed by its own name and opened by the operator. Whoever connects goes to one of these addresses.
         """
         ...
 

@@ -43,6 +43,8 @@ PAUSE_SECONDS_MAX: Final = 6 * 3600.0
 LEASE_SECONDS: Final = 60
 """How long a notification that was taken is left to whoever took it."""
 TAKEN_MAX: Final = 20
+LOOKS_MAX: Final = 500
+"""At how many notifications one turn looks, whatever their number."""
 DELIVER_SECONDS: Final = 40.0
 """How long one delivery may take in all: less than its lease, however slowly a receiver answers."""
 ANSWER_BYTES_MAX: Final = 65_536
@@ -159,7 +161,7 @@ class A2aPushes:
 
     async def take(self) -> list[Row]:
         """Take notifications that are due, so that no other worker does for a while."""
-        params = {"limit": TAKEN_MAX, "lease_seconds": LEASE_SECONDS}
+        params = {"limit": TAKEN_MAX, "looks": LOOKS_MAX, "lease_seconds": LEASE_SECONDS}
         async with self._database.machine() as transaction:
             return await transaction.run("claim_a2a_pushes", params)
 

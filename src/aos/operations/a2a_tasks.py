@@ -22,6 +22,7 @@ from aos.kernel.agents import Agent, AgentStatus
 from aos.kernel.errors import Conflict, Forbidden, IdempotencyMismatch, NotFound
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import Json, canonical_json
+from aos.kernel.limits import A2A_TASKS_WALKED_MAX
 from aos.kernel.origins import Source
 from aos.operations.a2a_messages import Incoming, read_incoming
 from aos.operations.contents import DataKeys, open_json
@@ -31,6 +32,7 @@ from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import Runs, RunStarted
 from aos.operations.signals import SignalRequest, Signals
+from aos.operations.threads import own_thread
 from aos.store.hot.database import AppTransaction, Database, Row
 from aos.store.rows import ContentRow, rows_json
 
@@ -133,7 +135,11 @@ class A2aTasks:
         state: TaskState | None = None,
         changed_after: datetime | None = None,
     ) -> A2aPage:
-        """Return a page of the principal's tasks at an agent."""
+        """Return a page of the principal's tasks at an agent.
+
+        A page looks at A2A_TASKS_WALKED_MAX tasks at most: one that is to find few among many may have fewer than `limit`,
+        even none, and yet a next one.
+        """
         facts = await self._facts.of(principal.organization_id)
         params = {
             "organization_id": facts.id,
@@ -144,13 +150,17 @@ class A2aTasks:
             "changed_after": changed_after,
             "before_id": before,
             "limit": limit + 1,
+            "walk": A2A_TASKS_WALKED_MAX,
         }
         async with self._database.app(facts.id) as transaction:
             rows = await transaction.run("page_a2a_tasks", params)
-            shown = rows[:limit]
+            found = [row for row in rows if row["id"] is not None]
+            shown = found[:limit]
             opened = await self._open(transaction, shown, facts.data_keys)
         tasks = tuple(_task(row, opened) for row in shown)
-        return A2aPage(tasks, rows[0]["tasks_total"] if rows else 0, tasks[-1].id if len(rows) > limit else None)
+        return A2aPage(
+            tasks, rows[0]["tasks_total"], before=tasks[-1].id if len(found) > limit else rows[0]["walked_to"]
+        )
 
     async def cancel(self, principal: Principal, agent: Agent, task_id: UUID) -> A2aTask:
         """Cancel a task and its run; raise NotFound, Conflict where it has ended."""
@@ -211,7 +221,7 @@ class A2aTasks:
             input=incoming.input,
             goal=incoming.goal,
             labels=incoming.labels,
-            thread=_thread(principal, context_id),
+            thread=own_thread(principal, context_id),
             budget=incoming.budget,
             idempotency_key=f"a2a:{agent.id}:{incoming.message_id}",
             origin=_source(principal),
@@ -292,12 +302,6 @@ class _Row:
     incoming: Incoming
     id: UUID
     context_id: str
-
-
-def _thread(principal: Principal, context_id: str) -> str:
-    """Return the thread of a context: a program's is its own, whatever names others give theirs."""
-    person = principal.actor.kind is PrincipalKind.PERSON
-    return context_id if person else f"{principal.actor.name}:{context_id}"
 
 
 async def load_task(

@@ -23,6 +23,7 @@ from aos.operations.pages import Page, PageQuery, list_page, parse_uuid
 from aos.operations.registry_records import Edit, reading
 from aos.operations.tokens import SECRET_BYTES, TokenKind, new_token, token_hash
 from aos.store.cold.connection import run_sql
+from aos.store.cold.machine import read_machine
 
 API_KEY_DAYS_MAX: Final = 3650
 PREFIX_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -84,13 +85,15 @@ def registration_challenge(organization_id: UUID, name: str, thumbprint: str) ->
 def add_key(edit: Edit, agent: str, agent_id: UUID, *, offer: GivenKey | MadeKey) -> AddedKey:
     """File a public key for an agent, given with its proof or made here; not recorded yet: the caller does that.
 
-    Raises InvalidRequest where the key or its proof is wrong, Conflict where the organization knows the key already.
+    Raises InvalidRequest where the key or its proof is wrong, Conflict where the organization knows the key already, or an agent
+    of the same name in another organization holds it: an assertion that names it would be of both.
     """
     edit.require(Permission.AGENT_REGISTER)
     private: bytes | None = None
     if isinstance(offer, GivenKey):
         public = _read_jwk(offer.jwk)
         _check_proof(edit, agent, public, proof=offer.proof)
+        _check_elsewhere(edit, agent, thumbprint_of(public))
     else:
         private, public = edit.drivers.crypto.new_signing_key()
     key = AddedKey(edit.drivers.ids.new(), thumbprint_of(public), public, private)
@@ -214,6 +217,16 @@ def _check_proof(edit: Edit, agent: str, public: bytes, *, proof: str) -> None:
     if signature is None or not edit.drivers.crypto.verify(public, challenge, signature=signature):
         detail = f"must be the base64url of the key's Ed25519 signature of `{challenge.decode()}`"
         raise InvalidRequest(f"`proof` {detail}", errors=[FieldError("/proof", detail)])
+
+
+def _check_elsewhere(edit: Edit, agent: str, thumbprint: str) -> None:
+    """Refuse a key that could not tell two agents apart; only who holds its private half comes here and learns of the other."""
+    where = {"name": agent, "thumbprint": thumbprint, "organization_id": edit.organization_id}
+    if read_machine("find_key_elsewhere", where):
+        raise Conflict(
+            f"an agent `{agent}` of another organization holds the key `{thumbprint}`: an assertion could not tell the two "
+            "apart, so make a key for this one alone"
+        )
 
 
 def _digest(public: bytes) -> bytes:

@@ -20,8 +20,7 @@ async def budget_left(
     Budgets in another currency are left out: what is told to others is one amount.
     """
     known = await facts.of(principal.organization_id)
-    run = await runs.of_run(known.id, principal.claim.run_id) if principal.claim is not None else None
-    budgets = (*(run.budgets if run is not None else ()), *known.budgets_above(agent))
+    budgets = (*(await runs.budgets_of(principal)), *known.budgets_above(agent))
     currency, now = known.settings.currency, facts.now().astimezone(known.settings.zone)
     nothing = Money(0, currency)
     holds = holds_of(nothing, budgets, organization_id=known.id, now=now, rates=known.settings.rates)

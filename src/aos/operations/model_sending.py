@@ -123,6 +123,7 @@ class Sender:
             upstream_body,
             permitted=permitted_hosts(model, facts.hosts, local_url=self._local_url),
             first_byte_seconds=model.timeout_seconds,
+            own=model.provider is Provider.LOCAL,
         )
         if not self._states.may_ask(facts.id, model):
             return Bad(model, f"model `{model.name}` fails at the moment", sent=False, retryable=True, status=503)

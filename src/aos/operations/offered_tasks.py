@@ -9,6 +9,7 @@ finds what a lost bell left.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ LOOK_AGAIN_SECONDS: Final = 300.0
 """After how long a worker looks at a task on offer again: its agent may be gone, or its runtime another."""
 SWEEP_SECONDS: Final = 2.0
 """How often the agents that wait are looked up, whatever bells rang."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -114,17 +117,29 @@ class OfferedTasks:
         await self._takes.drain()
         await asyncio.gather(*self._going_back, return_exceptions=True)
 
+    def give_back(self, tasks: Sequence[ClaimedTask]) -> None:
+        """Begin to give back tasks that were taken and reached nobody: at once, uncounted. One whose claim is gone stays so."""
+        for each in tasks:
+            task = asyncio.create_task(self._tasks.release(each, counted=False), name="give-back")
+            self._going_back.add(task)
+            task.add_done_callback(self._gone_back)
+
+    def _gone_back(self, task: asyncio.Task[bool]) -> None:
+        self._going_back.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("a task that nobody got waits out its lease: %s", error)
+
     async def _take(self, want: _Want) -> list[Taken]:
         rows = await self._takes.submit(want)
-        return await self._tasks.loaded(rows)
+        try:
+            return await self._tasks.loaded(rows)
+        except BaseException:
+            self.give_back([claimed_task(row) for row in rows])
+            raise
 
     def _give_back_later(self, taking: asyncio.Task[list[Taken]]) -> None:
         if not taking.cancelled() and taking.exception() is None:
-            for each in taking.result():
-                release = self._tasks.release(each.task, counted=False)
-                task = asyncio.create_task(release, name="give-back")
-                self._going_back.add(task)
-                task.add_done_callback(self._going_back.discard)
+            self.give_back([each.task for each in taking.result()])
 
     def _ring(self, agent_id: str) -> None:
         for (_, each), events in self._waiting.items():

@@ -8,16 +8,19 @@ same verdict, the same writes. A token whose claim is gone is `stale-claim`, and
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
+from aos.kernel.acts import Act, Pending, Recorded, Refused
 from aos.kernel.agents import Agent, AgentStatus, RuntimeKind
-from aos.kernel.errors import AosError, Conflict, Forbidden, StaleClaim
+from aos.kernel.errors import AosError, Conflict, DeadlineExceeded, Forbidden, RefusedAgain, StaleClaim
 from aos.kernel.identity import Principal, PrincipalKind
-from aos.kernel.limits import WORK_SLOTS_DEFAULT
+from aos.kernel.limits import REFUSALS_ALIKE_MAX, WORK_SLOTS_DEFAULT
 from aos.kernel.workflow.passes import (
     TIMED_OUT,
     CallRecord,
@@ -37,14 +40,19 @@ from aos.kernel.workflow.passes import (
 from aos.operations.authenticate import Authenticator
 from aos.operations.claimed import ClaimedTask
 from aos.operations.ends import completion, seal
+from aos.operations.facts import OrganizationFacts
 from aos.operations.inputs import call_records, task_input
 from aos.operations.orchestration import Orchestration
 from aos.operations.pass_frames import chances_of, start_frame
-from aos.operations.passes import PassState, Wait, WaitKind, Waits, begin_pass
+from aos.operations.passes import PassState, Wait, WaitKind, Waits, act_digest, begin_pass
 from aos.operations.presence import PresenceNotes
 from aos.operations.tasks import Taken, load_calls
+from aos.operations.tokens import TaskToken
 from aos_sdk.frames import Call, Result, Start
 
+Done = TypeVar("Done")
+TOLD_MAX: Final = 10_000
+"""Claims of which one process remembers what it refused them."""
 GIVEN_BACK_SECONDS: Final = 1.0
 """How long a task that its agent let go of is left alone."""
 LOOK_SECONDS: Final = 30.0
@@ -76,6 +84,8 @@ class OutsideTasks:
         self._do = do
         self._authenticator = authenticator
         self._presence = PresenceNotes(do.database, do.drivers.ticker.seconds)
+        self._told: OrderedDict[UUID, Counter[bytes]] = OrderedDict()
+        """By claim, how often this process told of the refusal of each act; the claims heard of last."""
 
     async def agent_of(self, principal: Principal) -> Agent:
         """Return the agent that fetches its own tasks; raise Forbidden or Conflict where the caller is none."""
@@ -111,6 +121,10 @@ class OutsideTasks:
                 except TimeoutError:
                     pass
 
+    def give_back(self, given: Sequence[Given]) -> None:
+        """Give back tasks that were taken and did not reach their agent: at once, uncounted."""
+        self._do.offered.give_back([each.task for each in given])
+
     async def held(self, token: str) -> Given:
         """Return the task of a token while its claim stands; raise Unauthenticated, StaleClaim, or Forbidden for a worker's."""
         said = await self._authenticator.task_token(token)
@@ -119,19 +133,15 @@ class OutsideTasks:
         agent = facts.agents.get(task.agent_id) if task is not None and task.agent_id is not None else None
         if task is None or agent is None:
             raise StaleClaim("the task was taken away, cancelled or ended: let go of it; nothing was written")
-        if agent.runtime is None or agent.runtime.kind != RuntimeKind.WORK:
+        if not _fetches(agent):
             raise Forbidden(f"the task is one of `{agent.name}`, which AOS runs itself: the pass under way ends it")
-        start = start_frame(
-            Taken(task), facts, agent, value=None, calls={}, now=self._do.facts.now(), drivers=self._do.drivers
-        )
-        return Given(start, task, begin_pass(task, agent), _deadline(task))
+        return self._held(task, agent, facts)
 
     async def renew(self, given: Sequence[Given]) -> dict[UUID, Renewed]:
         """Renew the leases of tasks held; return those that stand by the tasks' ids. One whose time is over is ended first."""
-        now = self._do.facts.now()
         for each in given:
-            if each.deadline is not None and each.deadline <= now:
-                await self.end(each, Failed(TIMED_OUT, "its time was over while its agent held it"))
+            with contextlib.suppress(DeadlineExceeded):
+                await self._end_late(each)
         for organization_id, agent_id in {(each.task.organization_id, each.state.agent.id) for each in given}:
             await self._presence.note(organization_id, agent_id)
         stands = await self._do.tasks.renew([each.task for each in given])
@@ -141,18 +151,70 @@ class OutsideTasks:
         }
 
     async def answer(self, given: Given, call: Call) -> Result:
-        """Answer one call for a task, as a worker does; raises what `Calls.answer` raises."""
-        return await self._do.calls.answer(given.state, call)
+        """Answer one call for a task, as a worker does; raises what `Calls.answer` raises.
+
+        One that is refused as often as it may be ends the task, as it does at a worker: RefusedAgain. So does one that comes
+        once the attempt's time is over: DeadlineExceeded.
+        """
+        await self._end_late(given)
+        try:
+            result = await self._do.calls.answer(given.state, call)
+        except RefusedAgain as error:
+            await self._end_refused(given, error)
+            raise
+        if result.state == "refused":
+            await self._mind_refusals(given, told=self._told_again(given, call))
+        return result
+
+    def _told_again(self, given: Given, call: Call) -> int:
+        """Count a refusal that this process told of, also one of the record: a new stream asks under the first key again."""
+        told = self._told.setdefault(given.task.token, Counter())
+        self._told.move_to_end(given.task.token)
+        while len(self._told) > TOLD_MAX:
+            self._told.popitem(last=False)
+        alike = act_digest(call.kind, call.name, call.arguments)
+        told[alike] += 1
+        return told[alike]
+
+    async def perform(self, act: Act) -> Recorded | Pending | Refused:
+        """Perform an act that came by a door; the task whose token asks for a refused one again and again is ended.
+
+        Raises what `Gate.perform` raises, and RefusedAgain. Which door or process an act comes by makes no difference.
+        """
+        return await self.minded(act.principal, await self._do.gate.perform(act))
+
+    async def minded(self, principal: Principal, done: Done) -> Done:
+        """Return what became of an act of `principal`; raise RefusedAgain where it was refused too often, its task ended."""
+        claim, organization_id = principal.claim, principal.organization_id
+        if claim is not None and isinstance(done, Refused):
+            task = await self._do.offered.find(TaskToken(organization_id, claim.run_id, claim.task_id, claim.token))
+            facts = await self._do.facts.of(organization_id)
+            agent = facts.agents.get(task.agent_id) if task is not None and task.agent_id is not None else None
+            if task is not None and agent is not None and _fetches(agent):
+                await self._mind_refusals(self._held(task, agent, facts))
+        return done
 
     async def end(self, given: Given, end: PassEnd, *, reached: Sequence[tuple[str, int]] | None = None) -> None:
         """End the pass of a task; raise StaleClaim where its claim is gone.
 
         `reached` are the calls that the pass came to: without it what it left out is not judged. A suspended pass waits for
-        what its calls in this process wait for, or comes again at once.
+        what its calls in this process wait for, or comes again at once. What comes once the attempt's time is over is not
+        taken, as a worker takes nothing then: the pass ends as timed out, and DeadlineExceeded is raised.
         """
-        task = given.task
+        await self._end_late(given)
+        await self._end(given, end, reached=reached)
+
+    async def _end_late(self, given: Given) -> None:
+        """End a task whose time is over, and raise DeadlineExceeded then."""
+        if given.deadline is None or self._do.facts.now() < given.deadline:
+            return
+        await self._end(given, Failed(TIMED_OUT, "its time was over while its agent held it"))
+        told = f"the time of task `{given.task.label}` was over at {given.deadline.isoformat()}"
+        raise DeadlineExceeded(f"{told}: what comes after that is not taken")
+
+    async def _end(self, given: Given, end: PassEnd, *, reached: Sequence[tuple[str, int]] | None = None) -> None:
+        task, now = given.task, self._do.facts.now()
         facts = await self._do.facts.of(task.organization_id)
-        now = self._do.facts.now()
         pass_ms = max(0, round((now - task.claimed_at).total_seconds() * 1_000))
         divergent = [] if reached is None else await self._divergent(task, reached)
         verdict = judge_pass(end, chances_of(task, facts, now), claims=task.claims, divergent=divergent)
@@ -173,6 +235,7 @@ class OutsideTasks:
                 )
                 written = await tasks.complete(member)
         self._do.calls.held.discard(task.token)
+        self._told.pop(task.token, None)
         if not written:
             raise StaleClaim(f"task `{task.label}` was taken away, cancelled or ended; nothing was written")
 
@@ -184,11 +247,39 @@ class OutsideTasks:
         """Return when nothing that was begun here is unwritten."""
         await self._do.drain()
 
+    def _held(self, task: ClaimedTask, agent: Agent, facts: OrganizationFacts) -> Given:
+        start = start_frame(
+            Taken(task), facts, agent, value=None, calls={}, now=self._do.facts.now(), drivers=self._do.drivers
+        )
+        return Given(start, task, begin_pass(task, agent), _deadline(task))
+
+    async def _mind_refusals(self, given: Given, *, told: int = 0) -> None:
+        """End a task that was refused the very same act too often in this claim; raise RefusedAgain then.
+
+        The log is what counts, or how often this process has `told` of it: a pass outside has no one process.
+        """
+        task = given.task
+        where = {"organization_id": task.organization_id, "task_id": task.id, "since": task.claimed_at}
+        async with self._do.database.app(task.organization_id) as transaction:
+            (row,) = await transaction.run("count_refusals", where)
+        times = max(row["times"], told)
+        if times >= REFUSALS_ALIKE_MAX:
+            error = RefusedAgain(f"the same act was refused {times} times, and asked for again and again")
+            await self._end_refused(given, error)
+            raise error
+
+    async def _end_refused(self, given: Given, error: RefusedAgain) -> None:
+        await self.end(given, Failed(error.slug, error.detail, final=True))
+
     async def _take(self, organization_id: UUID, agent: Agent, tasks_max: int) -> list[Given]:
         if agent.status is not AgentStatus.RUNNING:
             return []
         taken = await self._do.offered.take(organization_id, agent.id, tasks_max)
-        found = [await self._given(each, agent) for each in taken]
+        try:
+            found = [await self._given(each, agent) for each in taken]
+        except BaseException:
+            self._do.offered.give_back([each.task for each in taken])
+            raise
         return [each for each in found if each is not None]
 
     async def _given(self, taken: Taken, agent: Agent) -> Given | None:
@@ -225,6 +316,11 @@ def slots_of(agent: Agent) -> int:
     """Return how many tasks one stream, or one request, of an agent may hold."""
     slots = agent.runtime.options.get("slots") if agent.runtime is not None else None
     return slots if isinstance(slots, int) else WORK_SLOTS_DEFAULT
+
+
+def _fetches(agent: Agent) -> bool:
+    """Say whether an agent fetches its own tasks."""
+    return agent.runtime is not None and agent.runtime.kind == RuntimeKind.WORK
 
 
 def _deadline(task: ClaimedTask) -> datetime | None:

@@ -81,7 +81,7 @@ class PassState:
 
     def count_refusal(self, kind: str, name: str, arguments: Json) -> None:
         """Count a refused act; raise RefusedAgain where the pass was refused the very same too often."""
-        digest = hashlib.sha256(canonical_json([kind, name, arguments])).digest()
+        digest = act_digest(kind, name, arguments)
         self._refusals[digest] = times = self._refusals.get(digest, 0) + 1
         if times >= REFUSALS_ALIKE_MAX:
             raise RefusedAgain(f"{kind} `{name}` was refused {times} times alike, and asked for again and again")
@@ -114,6 +114,11 @@ class PassState:
 def _enough(wait: Wait) -> tuple[UUID, ...]:
     missing = len(wait.sources) if wait.needs is None else wait.needs
     return wait.sources[missing - 1 :]
+
+
+def act_digest(kind: str, name: str, arguments: Json) -> bytes:
+    """Return what is the same for two calls that ask for the very same."""
+    return hashlib.sha256(canonical_json([kind, name, arguments])).digest()
 
 
 def begin_pass(task: ClaimedTask, agent: Agent, *, calls: int = 0) -> PassState:

@@ -43,6 +43,7 @@ class RemoteTasks:
         organization_id: UUID,
         task_id: UUID,
         message_id: str,
+        attempt: int,
         remote_task_id: str | None = None,
     ) -> None:
         """Note that an attempt of a task is sent to a place, or what it is called there."""
@@ -53,9 +54,21 @@ class RemoteTasks:
             "agent_id": agent.id,
             "endpoint": _written(place),
             "remote_task_id": remote_task_id,
+            "attempt": attempt,
         }
         async with self._database.app(organization_id) as transaction:
             await transaction.run("save_a2a_remote", params)
+
+    async def message_of(self, *, organization_id: UUID, task_id: UUID, attempt: int) -> str:
+        """Return the id of the message by which an attempt is sent: the receiver knows by it what it has begun already.
+
+        It is the same for every try of which nobody knows whether it arrived, in whatever attempt, and a new one where the
+        far side has answered the last.
+        """
+        params = {"organization_id": organization_id, "task_id": task_id, "attempt": attempt}
+        async with self._database.app(organization_id) as transaction:
+            rows = await transaction.run("find_a2a_message", params)
+        return str(rows[0]["message_id"]) if rows else f"{task_id}-{attempt}"
 
     async def ended(self, *, organization_id: UUID, task_id: UUID, message_id: str) -> None:
         """Note that nothing is left to be told to the far side."""

@@ -18,6 +18,7 @@ import msgspec
 from aos.kernel.acts import Act
 from aos.kernel.budget import Budget
 from aos.kernel.errors import NotFound
+from aos.kernel.identity import Principal
 from aos.kernel.json import MISSING, read_path
 from aos.kernel.origins import look_ups, origin_of
 from aos.kernel.policy.values import Origin
@@ -88,17 +89,21 @@ class RunFactsCache:
 
         A task's budget is written before the task can act, and never changes.
         """
-        claim = act.principal.claim
+        return await self.budgets_of(act.principal)
+
+    async def budgets_of(self, principal: Principal) -> tuple[Budget, ...]:
+        """Return the budgets above whatever a principal does, as `budgets` does."""
+        claim = principal.claim
         if claim is None:
             return ()
-        at = (act.principal.organization_id, claim.task_id)
+        at = (principal.organization_id, claim.task_id)
         found = self._task_budgets.get(at)
         if found is None:
             rows = await self._database.read("load_task_budgets", {"organization_id": at[0], "task_id": at[1]})
             found = self._task_budgets[at] = tuple(msgspec.convert(rows[0]["budgets"], list[Budget]))
             while len(self._task_budgets) > RUNS_KEPT_MAX:
                 self._task_budgets.popitem(last=False)
-        return (*found, *(await self.of(act)).budgets)
+        return (*found, *(await self.of_run(at[0], claim.run_id)).budgets)
 
     async def origins(self, act: Act, tool: Tool) -> Mapping[str, Origin]:
         """Return where the value of each declared sink of `act` came from; outside a run all are the model's."""

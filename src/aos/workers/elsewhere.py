@@ -25,7 +25,7 @@ from aos.operations.authenticate import Authenticator
 from aos.operations.budgets_left import budget_left
 from aos.operations.facts import OrganizationFacts
 from aos.operations.orchestration import Orchestration
-from aos.operations.remote_agents import NotSent, Outgoing, Place, RemoteAgents, RemoteFailed, Seen, Standing
+from aos.operations.remote_agents import NotSent, Outgoing, Place, RemoteAgents, RemoteFailed, Seen, Standing, terms_of
 from aos.operations.remote_tasks import RemoteTasks
 from aos.operations.run_facts import RunFactsCache
 from aos.workers.inline import TimedOut, run_here
@@ -66,7 +66,9 @@ class Elsewhere:
         left = await budget_left(self._do.database, self._do.facts, self._runs, principal=principal, agent=agent)
         until = None if timeout_seconds is None else self._do.facts.now() + timedelta(seconds=timeout_seconds)
         outgoing = Outgoing(
-            message_id=f"{start.task_id}-{start.context.attempt}",
+            message_id=await self.tasks.message_of(
+                organization_id=facts.id, task_id=UUID(start.task_id), attempt=start.context.attempt
+            ),
             run_id=UUID(start.context.run_id),
             task_id=UUID(start.task_id),
             goal=start.context.goal,
@@ -74,7 +76,7 @@ class Elsewhere:
             budget_left=left,
             deadline=until,
         )
-        work = _Pass(self._agents, self.tasks, agent, facts, outgoing)
+        work = _Pass(self._agents, self.tasks, agent, facts, outgoing, start.context.attempt)
         assert agent.runtime is not None
         function = work.post if agent.runtime.kind == RuntimeKind.HTTP else work.delegate
         return _unplaced(await run_here(function, start, on_call, timeout_seconds=timeout_seconds))
@@ -102,6 +104,7 @@ class _Pass:
     agent: Agent
     facts: OrganizationFacts
     outgoing: Outgoing
+    attempt: int
 
     async def delegate(self, ctx: AsyncContext) -> Json:
         """Send the task by A2A, look after it until it has ended, and return its output."""
@@ -123,14 +126,27 @@ class _Pass:
         """Send the task by one POST and return what is answered."""
 
         async def once() -> dict[str, Any]:
-            return {"output": await self.agents.post(self.agent, self.facts, outgoing=self.outgoing)}
+            assert self.agent.runtime is not None
+            await self._note(Place(str(self.agent.runtime.options["url"]), "", terms_of(self.agent)))
+            try:
+                done = {"output": await self.agents.post(self.agent, self.facts, outgoing=self.outgoing)}
+            except RemoteFailed:
+                await self._answered()
+                raise
+            await self._answered()
+            return done
 
         return (await self._tried(ctx, "post", once))["output"]  # type: ignore[no-any-return]
 
     async def _tried(
         self, ctx: AsyncContext, name: str, once: Callable[[], Awaitable[dict[str, Any]]]
     ) -> dict[str, Any]:
-        """Return what a step came to, made again after a pause while the far side is out of reach."""
+        """Return what a step came to, made again after a pause while the far side is out of reach.
+
+        What an attempt was told is its own: the next one asks anew.
+        """
+        if self.attempt > 1:
+            name = f"{name}-{self.attempt}"
         for tries in range(1, TRIES_MAX + 1):
             done = await ctx.step(name, _told(once))
             if "error" not in done:
@@ -168,9 +184,7 @@ class _Pass:
         """Note what is left to be told to the far side, and return what was seen as it is recorded."""
         if seen.standing is Standing.DONE or (seen.standing is Standing.FAILED and not seen.is_open):
             await self._note(place, seen.task_id)
-            await self.tasks.ended(
-                organization_id=self.facts.id, task_id=self.outgoing.task_id, message_id=self.outgoing.message_id
-            )
+            await self._answered()
         else:
             await self._note(place, seen.task_id)
         return {
@@ -183,6 +197,12 @@ class _Pass:
             "reason": seen.reason,
         }
 
+    async def _answered(self) -> None:
+        """Note that the far side has answered for good: another attempt is another message."""
+        await self.tasks.ended(
+            organization_id=self.facts.id, task_id=self.outgoing.task_id, message_id=self.outgoing.message_id
+        )
+
     async def _note(self, place: Place, remote_task_id: str | None = None) -> None:
         await self.tasks.note(
             self.agent,
@@ -190,6 +210,7 @@ class _Pass:
             organization_id=self.facts.id,
             task_id=self.outgoing.task_id,
             message_id=self.outgoing.message_id,
+            attempt=self.attempt,
             remote_task_id=remote_task_id,
         )
 

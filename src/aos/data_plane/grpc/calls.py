@@ -20,6 +20,7 @@ from aos.kernel.origins import Source
 from aos.kernel.policy.values import Decision, Outcome
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import RunStarted
+from aos.operations.threads import own_thread
 
 _encode = msgspec.json.Encoder().encode
 _OUTCOMES: Final = {
@@ -64,7 +65,7 @@ async def call_tool(services: Services, request: aos_pb2.CallToolRequest, contex
         idempotency_key=key_of(request.idempotency_key),
         approval_id=uuid_of(request.approval_id, "/approval_id"),
     )
-    done = await services.gate.perform(act)
+    done = await services.work.perform(act)
     if isinstance(done, Recorded) and done.state is ActionState.PERFORMED:
         value = _encode(done.value)
         return aos_pb2.CallToolResponse(action_id=str(done.action_id), value=value, replayed=done.replayed)
@@ -94,7 +95,7 @@ async def start_run(services: Services, request: aos_pb2.StartRunRequest, contex
         input=json_of(request.input, "/input"),
         goal=request.goal,
         labels=dict(request.labels),
-        thread=request.thread or None,
+        thread=own_thread(principal, request.thread) if request.thread else None,
         idempotency_key=key_of(request.idempotency_key),
         approval_id=uuid_of(request.approval_id, "/approval_id"),
         # What an agent says is no person's words: nothing that directs an effect may be built on it.

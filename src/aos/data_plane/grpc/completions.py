@@ -44,7 +44,7 @@ async def complete(
         idempotency_key=key_of(request.idempotency_key),
         approval_id=uuid_of(request.approval_id, "/approval_id"),
     )
-    answer = await services.models.make(call)
+    answer = await services.work.minded(call.principal, await services.models.make(call))
     if isinstance(answer, Streamed):
         await context.send_initial_metadata((("aos-action-id", str(answer.action_id)), ("aos-model", answer.model)))
         async with contextlib.aclosing(answer.parts) as parts, contextlib.aclosing(_events(parts)) as events:

@@ -54,9 +54,9 @@ class Tls:
 class GrpcServer:
     """One server of `aos.v1`."""
 
-    def __init__(self, services: GrpcServices) -> None:
+    def __init__(self, services: GrpcServices, *, calls_max: int = GRPC_CALLS_MAX) -> None:
         self._services = services
-        self._streams = WorkStreams(services)
+        self._streams = WorkStreams(services, calls_max=calls_max)
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
             options=[
@@ -68,7 +68,7 @@ class GrpcServer:
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_MS_MIN),
             ],
-            maximum_concurrent_rpcs=GRPC_CALLS_MAX,
+            maximum_concurrent_rpcs=calls_max,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

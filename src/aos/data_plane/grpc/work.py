@@ -5,14 +5,17 @@ Rules a reader must not break:
 - A stream holds as many tasks as it has slots, and answers as many calls at once as a pass may have under way; what is
   beyond is not read, so that the sender waits; neither is what comes while the agent leaves answers unread.
 - Only a `Beat` renews leases. A stream that is cut takes nothing with it: the leases run out, and the tasks come again.
+- An organization has no more streams open at a process than calls are left there for all.
 - The caller's credential is looked at again for every message and every take: a revoked key ends the stream.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -22,7 +25,8 @@ from aos.data_plane.grpc.binding import GrpcServices
 from aos.data_plane.grpc.requests import principal_of, wrong
 from aos.data_plane.grpc.statuses import Context
 from aos.data_plane.grpc.work_frames import call_of, end_of, result_message, start_messages
-from aos.kernel.errors import AosError, Denied, StaleClaim, Unavailable
+from aos.kernel.agents import Agent
+from aos.kernel.errors import AosError, DeadlineExceeded, Denied, RateLimited, RefusedAgain, StaleClaim, Unavailable
 from aos.kernel.identity import Principal
 from aos.kernel.limits import LEASE_SECONDS
 from aos.operations.outside_tasks import Given, slots_of
@@ -43,8 +47,10 @@ AWAY_SECONDS: Final = 1.0
 class WorkStreams:
     """The Work streams of one server."""
 
-    def __init__(self, services: GrpcServices) -> None:
+    def __init__(self, services: GrpcServices, *, calls_max: int) -> None:
         self._services = services
+        self._calls_max = calls_max
+        self._open: Counter[UUID] = Counter()
         self._ending = asyncio.Event()
 
     def end(self) -> None:
@@ -57,6 +63,35 @@ class WorkStreams:
         """Serve one stream, until either side ends it."""
         principal = await principal_of(services, context)
         agent = await services.work.agent_of(principal)
+        with self._counted(principal.organization_id):
+            async with contextlib.aclosing(self._served(services, requests, context, principal, agent=agent)) as served:
+                async for message in served:
+                    yield message
+
+    @contextlib.contextmanager
+    def _counted(self, organization_id: UUID) -> Iterator[None]:
+        """Count a stream while it is open; raise RateLimited where its organization leaves too little for the others."""
+        own, left = self._open[organization_id], self._calls_max - self._open.total()
+        if own >= left:
+            raise RateLimited(
+                f"{own} Work streams of the organization are open at this process already: try again later"
+            )
+        self._open[organization_id] += 1
+        try:
+            yield
+        finally:
+            self._open[organization_id] -= 1
+            self._open += Counter()  # forgets who has none
+
+    async def _served(
+        self,
+        services: GrpcServices,
+        requests: AsyncIterator[aos_pb2.WorkRequest],
+        context: Context,
+        principal: Principal,
+        *,
+        agent: Agent,
+    ) -> AsyncGenerator[aos_pb2.WorkResponse, None]:
         hello = await _hello(requests)
         most = slots_of(agent)
         slots = min(hello.slots or most, most)
@@ -78,6 +113,7 @@ class WorkStreams:
         finally:
             for job in (*jobs, *stream.answering):
                 job.cancel()
+            services.work.give_back(list(stream.leaving.values()))
             await asyncio.gather(*jobs, *stream.answering, return_exceptions=True)
 
 
@@ -109,11 +145,15 @@ class _Stream:
     out: asyncio.Queue[aos_pb2.WorkResponse | None] = field(default_factory=asyncio.Queue)
     sent: asyncio.Event = field(default_factory=asyncio.Event)
     room: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: dict[int, Given] = field(default_factory=dict)
+    """Tasks that the agent has not been sent yet, by the message that completes them."""
+    last: aos_pb2.WorkResponse | None = None
     calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CALLS_IN_FLIGHT_MAX))
 
     async def next(self) -> aos_pb2.WorkResponse | None:
-        """Return the next message to send, None at the end."""
-        message = await self.out.get()
+        """Return the next message to send, None at the end; who asks has sent the one before."""
+        self.leaving.pop(id(self.last), None)
+        message = self.last = await self.out.get()
         self.sent.set()
         return message
 
@@ -178,13 +218,18 @@ class _Stream:
                 self._cancel(each.start.task_id, "it was taken away, cancelled, or its time was over")
 
     async def _call(self, asked: aos_pb2.Call) -> None:
-        task_id = ""
+        task_id, given = "", None
         try:
             given = await self._given(asked.token)
             task_id = given.start.task_id
             call = call_of(given, asked, self.counts.setdefault(given.task.id, {}))
             result = await self.services.work.answer(given, call)
             self.out.put_nowait(result_message(given, result))
+        except (DeadlineExceeded, RefusedAgain) as error:  # its task has ended
+            self._not_answered(task_id, asked.call_id, error)
+            if given is not None:
+                self._drop(given)
+                self._cancel(task_id, error.detail)
         except AosError as error:
             self._not_answered(task_id, asked.call_id, error)
 
@@ -243,11 +288,14 @@ class _Stream:
                 self.room.clear()
                 free = self.slots - len(self.held)
                 work = asyncio.create_task(self._take(free) if free > 0 else self._wait_for_room())
-                await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
-                if not work.done():
-                    work.cancel()
-                    await asyncio.gather(work, return_exceptions=True)
-                else:
+                try:
+                    await asyncio.wait([work, told], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    # Also where the stream ends: what it takes then would reach nobody and wait out its lease.
+                    if not work.done():
+                        work.cancel()
+                        await asyncio.gather(work, return_exceptions=True)
+                if not work.cancelled():
                     work.result()
             goaway = aos_pb2.Goaway(reason="this process ends; connect again for more tasks")
             self.out.put_nowait(aos_pb2.WorkResponse(goaway=goaway))
@@ -266,7 +314,9 @@ class _Stream:
             return
         for each in given:
             self.held[each.start.token] = each
-            for message in start_messages(each):
+            messages = list(start_messages(each))
+            self.leaving[id(messages[-1])] = each
+            for message in messages:
                 self.out.put_nowait(message)
 
     async def _wait_for_room(self) -> None:

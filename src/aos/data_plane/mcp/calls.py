@@ -93,7 +93,7 @@ async def _perform(services: Services, act: Act, call: Call) -> Recorded | Pendi
         decision = await services.gate.judge(act, facts, approved={})
         # Only what would not be allowed at once can have been asked before: a statement that most calls are spared.
         act = replace(act, resumes=decision.outcome is not Outcome.ALLOW)
-    done = await services.gate.perform(act)
+    done = await services.work.perform(act)
     if not isinstance(done, Pending) or _said(call) != "accept":
         return done
     clock = asyncio.get_running_loop().time
@@ -101,7 +101,7 @@ async def _perform(services: Services, act: Act, call: Call) -> Recorded | Pendi
     while isinstance(done, Pending) and (left := until - clock()) > 0:
         # Listening begins before the gate is asked again: what changes in between rings the bell.
         async with _listening(services, done.approval_id, seconds=min(left, LOOK_SECONDS)) as rung:
-            done = await services.gate.perform(act)
+            done = await services.work.perform(act)
             if isinstance(done, Pending):
                 await rung
     return done

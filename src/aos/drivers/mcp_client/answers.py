@@ -60,9 +60,9 @@ def is_session_gone(error: MCPError) -> bool:
     return isinstance(error.error.data, dict) and error.error.data.get(MARK) == "session"
 
 
-def unsent(detail: str) -> ToolOutcome:
-    """Return the outcome of a call that reached nobody."""
-    return ToolOutcome(ok=False, error=detail, sent=False, frees_key=True)
+def unsent(detail: str, code: str = "") -> ToolOutcome:
+    """Return the outcome of a call that reached nobody; `code` is the slug of the error, where that is another than a tool's."""
+    return ToolOutcome(ok=False, error=detail, sent=False, frees_key=True, code=code)
 
 
 def _value(result: CallToolResult) -> Json:

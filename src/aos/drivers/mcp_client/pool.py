@@ -1,7 +1,9 @@
 """The sessions of one process with MCP servers: the implementation of `McpUpstream`.
 
 - One session for each organization and server, begun by its first call and begun anew when its registration or a secret of
-  it changes; at most `MCP_SERVERS_MAX`, of which the one that rested longest gives way.
+  it changes; at most `MCP_SERVERS_MAX`. When all are taken, one that rests gives way: of the organization that has most, the
+  one that rested longest.
+- An organization has no more at work than are not at work at all: one that takes many leaves as many for the others.
 - A server that failed is left alone for a while that doubles; whoever calls meanwhile is told so at once, and nothing is sent.
 - Before a call the tool's pin is compared with what the server offers: never older than `offers_seconds`, never asked for
   each call, and asked once more before a call is held.
@@ -10,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -39,6 +42,10 @@ SOUND_SECONDS: Final = 10.0
 """A session that lived so long and then broke is no failure to begin one."""
 
 
+class NoRoom(Unavailable):
+    """Too many servers are at work already: nothing is wrong with this one, and the call may be made again."""
+
+
 class _Place:
     """Where the session with one server is, and what is known of the server."""
 
@@ -61,6 +68,8 @@ class McpPool:
         self._config = config
         self._transport = transport
         self._places: dict[tuple[UUID, str], _Place] = {}
+        self._replaced: set[_Place] = set()
+        """Places that are used yet though another has their name."""
         self._sweeping: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -93,7 +102,7 @@ class McpPool:
                 finally:
                     place.slots.release()
         except Unavailable as error:
-            return unsent(error.detail)
+            return unsent(error.detail, error.slug if isinstance(error, NoRoom) else "")
 
     async def _call(
         self, place: _Place, tool: Tool, arguments: Mapping[str, Json], *, idempotency_key: str, until: float
@@ -141,9 +150,11 @@ class McpPool:
         key = target.organization_id, target.name
         place = self._places.get(key)
         if place is None or place.target != target:
-            if place is not None and not place.users:
-                self._end(place)
             self._make_room(key)
+            if place is not None and place.users:
+                self._replaced.add(place)
+            elif place is not None:
+                self._end(place)
             place = self._places[key] = _Place(target)
         if self._sweeping is None:
             self._sweeping = asyncio.create_task(self._sweep(), name="mcp-sweep")
@@ -154,15 +165,24 @@ class McpPool:
             place.users -= 1
             place.used_at = asyncio.get_running_loop().time()
             if self._places.get(key) is not place and not place.users:
+                self._replaced.discard(place)
                 self._end(place)
 
     def _make_room(self, key: tuple[UUID, str]) -> None:
-        if key in self._places or len(self._places) < MCP_SERVERS_MAX:
+        """See that one more server may be at work; raise Unavailable where an organization, or all of them, have too many."""
+        organization_id, _ = key
+        at_work = [place for place in self._places.values() if place.users] + list(self._replaced)
+        own = sum(place.target.organization_id == organization_id for place in at_work)
+        left = MCP_SERVERS_MAX - len(at_work)
+        if left <= 0:
+            raise NoRoom(f"{MCP_SERVERS_MAX} MCP servers are at work in this process: try again")
+        if own >= left:
+            raise NoRoom(f"{own} MCP servers of the organization are at work in this process already: try again")
+        if key in self._places or len(self._places) + len(self._replaced) < MCP_SERVERS_MAX:
             return
-        free = [(place.used_at, key) for key, place in self._places.items() if not place.users]
-        if not free:
-            raise Unavailable(f"{MCP_SERVERS_MAX} MCP servers are at work in this process: try again")
-        self._end(self._places.pop(min(free)[1]))
+        held = Counter(organization for organization, _ in self._places)
+        resting = [(-held[at[0]], place.used_at, at) for at, place in self._places.items() if not place.users]
+        self._end(self._places.pop(min(resting)[2]))
 
     async def _session(self, place: _Place) -> McpSession:
         """Return the session with a server, begun where there is none; raise Unavailable."""

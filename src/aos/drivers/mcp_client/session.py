@@ -93,6 +93,7 @@ class McpSession:
         if self._task is not None:
             if not self._ready.done():
                 self._task.cancel()
+            self._ready.add_done_callback(_seen)  # whoever began it may be gone
             _, late = await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
             for task in late:
                 task.cancel()
@@ -254,6 +255,11 @@ async def _list(client: Client, name: str) -> dict[str, Offer]:
 
 async def _note_progress(progress: float, total: float | None, message: str | None) -> None:
     """Take a server's word of its progress: the deadline stays what it is."""
+
+
+def _seen(ready: asyncio.Future[Client]) -> None:
+    if not ready.cancelled():
+        ready.exception()
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -1,6 +1,7 @@
 """A program that speaks MCP over its standard input and output: started clean, its messages bounded, ended with its group.
 
-- No shell; an environment of its own; a folder of its own unless it is given one; bounds set before it begins (`launch`).
+- No shell; a folder of its own unless it is given one; bounds set before it begins (`launch`).
+- Its environment is what `given_environment` returns: nothing of AOS's own is inherited, whatever settings there will be.
 - A line over MCP_MESSAGE_BYTES_MAX, or too many that are no messages, end it: nothing is cut short.
 - What it writes to its standard error goes to AOS's log, and its last lines into the error when it ends, without the secrets
   that it was given.
@@ -55,9 +56,9 @@ async def program(target: McpTarget, config: McpConfig, wire: Wire) -> AsyncIter
     if not config.permits(target.command):
         told = "the operator does not permit it: it must stand in AOS_MCP_COMMANDS"
         raise Unavailable(f"the command `{' '.join(target.command)[:200]}` of `{target.name}` is not run: {told}")
-    own = None if target.folder else tempfile.mkdtemp(prefix="aos-mcp-")
+    own = tempfile.mkdtemp(prefix="aos-mcp-")
     try:
-        process = await _start(target, config, own or target.folder)
+        process = await _start(target, config, own)
         try:
             async with _carried(process, target, wire) as streams:
                 yield streams
@@ -66,12 +67,20 @@ async def program(target: McpTarget, config: McpConfig, wire: Wire) -> AsyncIter
                 await _end(process)
     finally:
         wire.ended = True
-        if own is not None:
-            shutil.rmtree(own, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
 
 
-async def _start(target: McpTarget, config: McpConfig, folder: str) -> asyncio.subprocess.Process:
-    environment = {"PATH": config.path, "LANG": "C.UTF-8", "HOME": folder, **target.env}
+def given_environment(target: McpTarget, config: McpConfig, *, own: str) -> dict[str, str]:
+    """Return all that a program finds in its environment: five variables, and those that its registration names.
+
+    `own` is a folder of its own, removed at its end.
+    """
+    zone = {"TZ": config.zone} if config.zone else {}
+    usual = {"PATH": config.path, "LANG": "C.UTF-8", "HOME": target.folder or own, "TMPDIR": own}
+    return {**usual, **zone, **target.env}
+
+
+async def _start(target: McpTarget, config: McpConfig, own: str) -> asyncio.subprocess.Process:
     bounds = (sys.executable, "-I", "-S", str(Path(launch.__file__)), str(os.getpid()), str(config.memory_bytes_max))
     try:
         return await asyncio.create_subprocess_exec(
@@ -80,8 +89,8 @@ async def _start(target: McpTarget, config: McpConfig, folder: str) -> asyncio.s
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=environment,
-            cwd=folder,
+            env=given_environment(target, config, own=own),
+            cwd=target.folder or own,
             start_new_session=True,
             limit=MCP_MESSAGE_BYTES_MAX,
         )

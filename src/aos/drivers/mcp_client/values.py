@@ -24,6 +24,8 @@ class McpConfig:
 
     commands: tuple[tuple[str, ...], ...] = ()
     path: str = "/usr/local/bin:/usr/bin:/bin"
+    zone: str = ""
+    """The time zone that programs are told, as TZ; empty: none."""
     memory_bytes_max: int = 1024 * 1024 * 1024
     """Memory of each process of a program; 0 is no limit."""
     offers_seconds: float = 30.0

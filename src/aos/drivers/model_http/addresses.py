@@ -1,7 +1,7 @@
 """Where a request may go: the URL taken apart, the list of permitted hosts, and the addresses that a name stands for.
 
 - A host must stand in the list, by itself or with its port. A pattern (`*.example.com`, `*`) lets in public addresses only;
-  a private one needs the host itself in the list.
+  a private one needs the host itself in the list, and in the operator's list of private hosts too: two keys, of two people.
 - A name is resolved once for each connection, and the connection goes to an address that was looked at here: what the name
   stands for a moment later is of no consequence.
 - One address that is not permitted refuses the whole answer: a name that mixes public and private addresses is not trusted.
@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aos.kernel.errors import UpstreamFailed
+from aos.kernel.private_hosts import CLOSED, PrivateHosts
 
 PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"[a-z0-9_.-]{1,253}")
@@ -56,7 +57,9 @@ class Listed(Enum):
     PUBLIC = "public"
     """By a pattern: public addresses only."""
     ANY = "any"
-    """By its own name: any address."""
+    """By its own name: any address that is public or that the operator opens."""
+    OWN = "own"
+    """By AOS itself, which serves there: neither list is asked."""
 
 
 @lru_cache(maxsize=1024)
@@ -102,20 +105,24 @@ def check_listed(server: Server, permitted: tuple[str, ...]) -> Listed:
 
 
 class ListedAddresses:
-    """Implements `Addresses` by the rules of this module."""
+    """Implements `Addresses` by the rules of this module; `private` is what the operator opens."""
+
+    def __init__(self, private: PrivateHosts = CLOSED) -> None:
+        self._private = private
 
     async def permitted(self, host: str, port: int, *, permitted: tuple[str, ...]) -> list[str]:
         """Return the addresses of a permitted host, resolved now; see `Addresses`."""
         if not (_HOST.fullmatch(host) or _is_v6(host)):
             raise _refused(f"`{host[:80]}` is no host that can be asked")
         server = Server(secure=False, host=host, port=port)
-        return await resolve(server, public_only=check_listed(server, permitted) is Listed.PUBLIC)
+        return await resolve(server, check_listed(server, permitted), private=self._private)
 
 
-async def resolve(server: Server, *, public_only: bool) -> list[str]:
+async def resolve(server: Server, how: Listed, *, private: PrivateHosts) -> list[str]:
     """Return the addresses of a server, in the order of the resolver; raise UpstreamFailed where there are none.
 
-    With `public_only` an address that is private, loopback, link-local, reserved or of many refuses them all.
+    One that is private, loopback, link-local, reserved or of many refuses them all, unless the host is listed by its own name
+    and `private` opens it.
     """
     loop = asyncio.get_running_loop()
     try:
@@ -124,11 +131,16 @@ async def resolve(server: Server, *, public_only: bool) -> list[str]:
         raise _refused(f"the name `{server.host}` cannot be resolved: {error}") from error
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
     for address in addresses:
-        if public_only and not is_public(address):
+        if how is Listed.OWN or is_public(address):
+            continue
+        if how is Listed.PUBLIC:
             detail = (
                 f"`{server.host}` stands for `{address}`, which is no public address: list the host by its own name"
             )
             raise _refused(detail)
+        if not private.opens(server.host, server.port, address=address):
+            detail = f"`{server.host}` stands for an address that is not public, and the operator has not opened it"
+            raise _refused(f"{detail}: `{server}` must stand in AOS_PRIVATE_HOSTS too")
     return addresses
 
 

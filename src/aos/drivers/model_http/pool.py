@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aos.drivers.model_http.addresses import Server, resolve
+from aos.drivers.model_http.addresses import Server
 from aos.drivers.model_http.connection import Connection
 from aos.kernel.errors import UpstreamFailed
 
@@ -27,20 +27,23 @@ Granted = Connection | None
 
 
 class Pool:
-    """Implements `Owner` for the connections to one server; `emptied` is called when none is left and nobody waits."""
+    """Implements `Owner` for the connections to one server.
+
+    `resolved` gives the addresses that a new one may go to; `emptied` is called when none is left and nobody waits.
+    """
 
     def __init__(
         self,
         server: Server,
         *,
-        public_only: bool,
+        resolved: Callable[[], Awaitable[list[str]]],
         tls: Callable[[], ssl.SSLContext],
         connections_max: int,
         waiting_max: int,
         emptied: Callable[[], None],
     ) -> None:
         self._server = server
-        self._public_only = public_only
+        self._resolved = resolved
         self._tls = tls
         self._connections_max = connections_max
         self._waiting_max = waiting_max
@@ -128,7 +131,7 @@ class Pool:
     async def _try_addresses(self, seconds: float) -> Connection:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        addresses = await resolve(self._server, public_only=self._public_only)
+        addresses = await self._resolved()
         tls = self._tls() if self._server.secure else None
         name = self._server.host if tls is not None else None
         failure: Exception | None = None

@@ -1,7 +1,7 @@
 """Requests to models' and tools' servers over kept connections: the implementation of `ModelTransport`.
 
-- The list of permitted hosts is asked at every request, also where a connection is kept; connections that were made for
-  public addresses only are kept apart from the others.
+- The list of permitted hosts is asked at every request, also where a connection is kept; connections that were made under one
+  rule (public addresses only, any that both lists open, AOS's own) are kept apart from the others.
 - A request is sent a second time in one case alone: it went over a kept connection that the server closed without reading it.
   One that says `once` goes over a connection of its own from the start, and is never sent again.
 - No proxy of the environment is used, no redirect followed, no body decompressed.
@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import partial
 from typing import Final
 
-from aos.drivers.model_http.addresses import Listed, Place, Server, check_listed, locate
+from aos.drivers.model_http.addresses import Listed, Place, Server, check_listed, locate, resolve
 from aos.drivers.model_http.answer import Answer
 from aos.drivers.model_http.connection import Connection
 from aos.drivers.model_http.pool import CONNECTIONS_MAX, WAITING_MAX, Pool
 from aos.kernel.errors import UpstreamFailed
 from aos.kernel.ports import UpstreamRequest
+from aos.kernel.private_hosts import CLOSED, PrivateHosts
 
 SWEEP_SECONDS: Final = 5.0
 """How often connections are looked for that have been free for too long."""
@@ -41,16 +43,21 @@ _BODILESS: Final = frozenset({"GET", "DELETE"})
 
 
 class ModelHttp:
-    """Implements `ModelTransport`; `tls` is the context of every connection, None for the system's authorities."""
+    """Implements `ModelTransport`; `tls` is the context of every connection, None for the system's authorities.
+
+    `private` is what the operator opens of what is not public: nothing, unless it is said.
+    """
 
     def __init__(
         self,
         tls: ssl.SSLContext | None = None,
         *,
+        private: PrivateHosts = CLOSED,
         connections_max: int = CONNECTIONS_MAX,
         waiting_max: int = WAITING_MAX,
     ) -> None:
         self._tls = tls
+        self._private = private
         self._connections_max = connections_max
         self._waiting_max = waiting_max
         self._pools: dict[tuple[Server, Listed], Pool] = {}
@@ -59,7 +66,7 @@ class ModelHttp:
     async def send(self, request: UpstreamRequest) -> Answer:
         """Return the answer once its head is there; see `ModelTransport`."""
         place = locate(request.url)
-        key = place.server, check_listed(place.server, request.permitted)
+        key = place.server, Listed.OWN if request.own else check_listed(place.server, request.permitted)
         wire = write_request(place, request)
         pool = self._pools.get(key) or self._open_pool(key)
         connection = None if request.once else pool.kept(asyncio.get_running_loop().time())
@@ -94,7 +101,7 @@ class ModelHttp:
         server, how = key
         pool = self._pools[key] = Pool(
             server,
-            public_only=how is Listed.PUBLIC,
+            resolved=partial(resolve, server, how, private=self._private),
             tls=self._context,
             connections_max=self._connections_max,
             waiting_max=self._waiting_max,

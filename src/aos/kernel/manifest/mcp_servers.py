@@ -13,9 +13,19 @@ from aos.kernel.manifest.values import ToolSpec
 from aos.kernel.mcp_servers import Given, McpServer, SecretName
 from aos.kernel.tools import ToolTransport
 
-_OURS: Final = frozenset({"PATH", "HOME", "ENV", "BASH_ENV", "IFS", "SHELL", "JAVA_TOOL_OPTIONS", "CLASSPATH"})
+_OURS: Final = frozenset(
+    """
+    PATH HOME TMPDIR TMP TEMP SHELL ENV IFS PS4 PROMPT_COMMAND CDPATH FPATH ZDOTDIR EDITOR VISUAL PAGER BROWSER
+    CLASSPATH JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS JAVA_HOME JAVA_OPTS GCONV_PATH LOCPATH NLSPATH HOSTALIASES
+    RESOLV_HOST_CONF GLIBC_TUNABLES MALLOC_TRACE OPENSSL_CONF OPENSSL_MODULES OPENSSL_ENGINES SSLKEYLOGFILE
+    RUSTC_WRAPPER GTK_MODULES QT_PLUGIN_PATH ERL_FLAGS ERL_AFLAGS ERL_ZFLAGS R_PROFILE R_HOME TCLLIBPATH
+    """.split()
+)
 _LOADERS: Final = re.compile(
-    r"(LD_|DYLD_|PYTHON|NODE_|NPM_|GIT_|PERL|RUBY|GEM_|BUNDLE_|UV_|PIP_|AOS_).*", re.IGNORECASE
+    r"(LD_|DYLD_|BASH_|PYTHON|NODE_|NPM_|YARN_|PNPM_|COREPACK_|BUN_|DENO_|ELECTRON_|GIT_|SSH_ASKPASS|SSH_AUTH_SOCK|PERL|RUBY|GEM_|BUNDLE_|"
+    r"UV_|PIP_|POETRY_|CONDA_|VIRTUAL_ENV|DOTNET_|CORECLR_|COR_|COMPLUS_|MONO_|PHP|LUA_|CARGO_|GO(PATH|ROOT|FLAGS|TOOLCHAIN)|"
+    r"ELIXIR_|GUILE_|XDG_|AOS_).*",
+    re.IGNORECASE,
 )
 """Variables by which a program can be made to run or load another one: they are no setting of the program's own."""
 _BARE: Final[Json] = {"type": "object", "additionalProperties": False}

@@ -7,6 +7,7 @@ cold runs on threads; nothing here may be called from an event loop.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,13 +15,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, OperationalError, connections, transaction
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.types.json import JsonbBinaryLoader, JsonbLoader
 from psycopg_pool import PoolTimeout
 
-from aos.kernel.errors import AosError, Unavailable
+from aos.kernel.errors import AosError, InvalidRequest, Unavailable
 from aos.store.cold.guard import GuardedConnection, Scope
 from aos.store.django_settings import database_settings, set_up_django
 from aos.store.sql_files import sql
@@ -35,6 +36,7 @@ CONNECTION_IDLE_SECONDS: Final = 60.0
 PREPARE_AFTER: Final = 5
 """Executions of a statement in one connection before the server keeps its plan."""
 
+_log = logging.getLogger("aos.store")
 _lock = threading.Lock()
 _of_thread = threading.local()
 _bound: list[dict[str, Any]] = []
@@ -78,7 +80,8 @@ def disconnect() -> None:
 def tenant(organization_id: UUID) -> Iterator[None]:
     """Open a transaction that sees and writes the rows of one organization; commit at the end, roll back on an error.
 
-    Raises Unavailable where the server cannot be reached or no connection comes free in time.
+    Raises Unavailable where the server cannot be reached or no connection comes free in time, InvalidRequest for a value
+    that no column holds: who checks what enters leaves none, and this is the last word.
     """
     with _open(Scope.TENANT) as connection, connection.cursor() as cursor:
         cursor.execute(sql("set_organization"), {"organization_id": organization_id})
@@ -121,6 +124,10 @@ def _open(scope: Scope) -> Iterator[GuardedConnection]:
     try:
         with transaction.atomic(durable=True):
             yield connection
+    except (DataError, psycopg.DataError, UnicodeEncodeError) as error:
+        _log.warning("a value that no column holds reached a statement", exc_info=error)
+        told = "a value is none that can be kept (a NUL, or a number or time out of range); nothing was done"
+        raise InvalidRequest(told) from error
     except (OperationalError, PoolTimeout, psycopg.OperationalError) as error:
         raise Unavailable(f"the database did not answer: {error}") from error
     finally:

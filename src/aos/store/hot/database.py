@@ -8,6 +8,7 @@ fence makes that safe.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from aos.kernel.errors import AosError, TooLarge, Unavailable
+from aos.kernel.errors import AosError, InvalidRequest, TooLarge, Unavailable
 from aos.store.hot.machine import MACHINE_STATEMENTS
 from aos.store.sql_files import numbered, sql
+
+log = logging.getLogger("aos.store")
 
 T = TypeVar("T")
 Row = DictRow
@@ -35,6 +38,9 @@ class Overtaken(Exception):
 
 
 _BROKEN: Final = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, Overtaken)
+_UNFIT: Final = (psycopg.DataError, UnicodeEncodeError)
+"""What no column holds: a NUL or half a surrogate in a text, a number or a time out of range."""
+_FAILED: Final = (psycopg.OperationalError, PoolTimeout, *_UNFIT)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
 TAKE_SECONDS: Final = 5.0
@@ -95,7 +101,7 @@ class Database:
                 yield MachineTransaction(connection, self._plans)
         except _BROKEN:
             raise
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except _FAILED as error:
             raise unavailable(error) from error
 
     @asynccontextmanager
@@ -107,7 +113,7 @@ class Database:
                 yield AppTransaction(connection)
         except _BROKEN:
             raise
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except _FAILED as error:
             raise unavailable(error) from error
 
     async def write(self, work: Callable[[MachineTransaction], Awaitable[T]]) -> T:
@@ -150,7 +156,7 @@ class Database:
                 return rows
         except _BROKEN:
             raise
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except _FAILED as error:
             raise unavailable(error) from error
 
     async def write_decided(
@@ -189,7 +195,7 @@ class Database:
                 return rows
         except _BROKEN:
             raise
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except _FAILED as error:
             raise unavailable(error) from error
 
     async def read(self, name: str, params: Params | None = None) -> list[Row]:
@@ -209,7 +215,7 @@ class Database:
                 return await MachineTransaction(connection, self._plans).run(name, params)
         except _BROKEN:
             raise
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except _FAILED as error:
             raise unavailable(error) from error
 
     async def listen(self, channels: Sequence[str]) -> AsyncConnection[DictRow]:
@@ -351,8 +357,14 @@ def prefer_indexes() -> str:
 def unavailable(error: Exception) -> AosError:
     """Return the error that callers see for a database that cannot be reached, or does not take the write.
 
+    What no column holds is the fault of whoever sent it: doors check texts where they enter, and this is what is left.
     What no later try could write either is too large, not unavailable: else it would be tried for ever.
     """
+    if isinstance(error, _UNFIT):
+        log.warning("a value that no column holds reached a statement", exc_info=error)
+        return InvalidRequest(
+            "a value is none that can be kept (a NUL, or a number or time out of range); nothing was done"
+        )
     if isinstance(error, psycopg.errors.ProgramLimitExceeded):
         return TooLarge("what was to be written is more than the database holds in one place; nothing was done")
     return Unavailable(f"the database cannot be reached ({type(error).__name__}); nothing was done, try again")

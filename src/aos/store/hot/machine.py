@@ -37,6 +37,7 @@ MACHINE_STATEMENTS: Final = frozenset(
         "find_client_keys",
         "find_credential",
         "find_hook",
+        "find_key_elsewhere",
         "find_next_due",
         "find_open_approval",
         "find_person_token",

@@ -36,6 +36,7 @@ class A2aTask(models.Model):
             models.Index(
                 fields=["organization_id", "principal_id", "agent_id", "context_id", "id"], name="a2a_task_context"
             ),
+            models.Index(fields=["organization_id", "principal_id", "agent_id", "id"], name="a2a_task_sender"),
         ]
 
 
@@ -52,6 +53,7 @@ class A2aPush(models.Model):
     tries = models.IntegerField(db_default=0)
     next_at = models.DateTimeField(db_default=AosNow())
     created_at = models.DateTimeField(db_default=AosNow())
+    quiet = models.IntegerField(db_default=0)
 
     class Meta:
         db_table = "a2a_push"
@@ -74,6 +76,7 @@ class A2aRemote(models.Model):
     tries = models.IntegerField(db_default=0)
     next_at = models.DateTimeField(db_default=AosNow())
     created_at = models.DateTimeField(db_default=AosNow())
+    attempt = models.IntegerField(null=True)
 
     class Meta:
         db_table = "a2a_remote"

@@ -60,6 +60,11 @@ class Action(models.Model):
             models.Index(
                 fields=["organization_id", "run_id", "id"], name="action_run", condition=Q(run_id__isnull=False)
             ),
+            models.Index(
+                fields=["organization_id", "task_id"],
+                name="action_refused",
+                condition=Q(state="refused", task_id__isnull=False),
+            ),
         ]
 
 

@@ -94,4 +94,9 @@ class Approval(models.Model):
             models.Index(
                 fields=["organization_id", "task_id"], name="approval_task", condition=Q(task_id__isnull=False)
             ),
+            models.Index(
+                fields=["organization_id", "task_id"],
+                name="approval_waits",
+                condition=Q(status="pending", task_id__isnull=False),
+            ),
         ]

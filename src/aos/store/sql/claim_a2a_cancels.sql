@@ -1,5 +1,6 @@
 -- Takes tasks that agents elsewhere still do though ours has ended, or is at another attempt: they are told so. What is just
--- being sent has no name there yet, and is left alone for a while. Another worker leaves what is taken alone.
+-- being sent has no name there yet, and is left alone for a while; while our task goes on, the next attempt sends it again.
+-- Another worker leaves what is taken alone.
 with due as (
   select r.organization_id, r.task_id, r.message_id
   from a2a_remote r
@@ -7,7 +8,7 @@ with due as (
   where r.ended_at is null and r.next_at <= aos_now()
     and (r.remote_task_id is not null or r.created_at < aos_now() - %(sending_seconds)s * interval '1 second')
     and (t.id is null or t.state in ('succeeded', 'failed', 'skipped', 'cancelled')
-      or r.message_id <> t.id || '-' || t.attempt)
+      or (r.remote_task_id is not null and coalesce(r.attempt <> t.attempt, r.message_id <> t.id || '-' || t.attempt)))
   order by r.next_at
   limit %(limit)s
   for update of r skip locked
