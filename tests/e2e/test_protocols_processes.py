@@ -38,7 +38,7 @@ from tests.databases import Server, cloned
 from tests.e2e.twins import Bank, Twin, Twins, opened_bank, opened_twins
 from tests.folders import new_folder
 from tests.working import Working, add_workflow, working
-from tests.worlds import IDS, World, agent, make_world
+from tests.worlds import World, agent, make_world
 
 PAID = {"paid": PAY["amount"]}
 PAID_LARGE = {"paid": LARGE["amount"]}
