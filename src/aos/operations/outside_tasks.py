@@ -15,12 +15,14 @@ from typing import Final
 from uuid import UUID
 
 from aos.kernel.agents import Agent, AgentStatus, RuntimeKind
-from aos.kernel.errors import AosError, Conflict, Forbidden, StaleClaim
+from aos.kernel.errors import AosError, Conflict, Forbidden, InvalidRequest, StaleClaim
 from aos.kernel.identity import Principal, PrincipalKind
-from aos.kernel.limits import WORK_SLOTS_DEFAULT
+from aos.kernel.json import depth
+from aos.kernel.limits import OUTPUT_DEPTH_MAX, WORK_SLOTS_DEFAULT
 from aos.kernel.workflow.passes import (
     TIMED_OUT,
     CallRecord,
+    Continued,
     Fail,
     Failed,
     FallBack,
@@ -29,6 +31,7 @@ from aos.kernel.workflow.passes import (
     PassEnd,
     Release,
     Retry,
+    Returned,
     Stuck,
     Succeed,
     divergent_calls,
@@ -140,12 +143,14 @@ class OutsideTasks:
         return await self._do.calls.answer(given.state, call)
 
     async def end(self, given: Given, end: PassEnd, *, reached: Sequence[tuple[str, int]] | None = None) -> None:
-        """End the pass of a task; raise StaleClaim where its claim is gone.
+        """End the pass of a task; raise StaleClaim where its claim is gone, InvalidRequest for an output that nests too deeply.
 
         `reached` are the calls that the pass came to: without it what it left out is not judged. A suspended pass waits for
         what its calls in this process wait for, or comes again at once.
         """
         task = given.task
+        if isinstance(end, Returned | Continued) and depth(end.value, at_most=OUTPUT_DEPTH_MAX) > OUTPUT_DEPTH_MAX:
+            raise InvalidRequest(f"the output nests deeper than {OUTPUT_DEPTH_MAX} levels")
         facts = await self._do.facts.of(task.organization_id)
         now = self._do.facts.now()
         pass_ms = max(0, round((now - task.claimed_at).total_seconds() * 1_000))

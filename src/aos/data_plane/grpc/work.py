@@ -22,7 +22,7 @@ from aos.data_plane.grpc.binding import GrpcServices
 from aos.data_plane.grpc.requests import principal_of, wrong
 from aos.data_plane.grpc.statuses import Context
 from aos.data_plane.grpc.work_frames import call_of, end_of, result_message, start_messages
-from aos.kernel.errors import AosError, Denied, StaleClaim, Unavailable
+from aos.kernel.errors import AosError, Denied, InvalidRequest, StaleClaim, Unavailable
 from aos.kernel.identity import Principal
 from aos.kernel.limits import LEASE_SECONDS
 from aos.operations.outside_tasks import Given, slots_of
@@ -203,8 +203,8 @@ class _Stream:
             reached = [(each.key, each.tries) for each in ended.reached] or None
             try:
                 await self.services.work.end(given, end, reached=reached)
-            except Unavailable:
-                raise  # the task is held yet, and the same Ended may come again
+            except (Unavailable, InvalidRequest):
+                raise  # the task is held yet, and another Ended may come
             except AosError:
                 self._drop(given)
                 raise
