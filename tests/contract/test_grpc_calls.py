@@ -353,16 +353,17 @@ def test_bytes_that_are_no_message_end_their_call_alone(world: World, name: str)
     garbage = b"\x0a\x7f?"
 
     async def sent(peer: Peer, key: str) -> None:
+        channel: Any = peer.channel
         given: Any = {"metadata": metadata(key), "timeout": SECONDS}
         match name:
             case "Complete":
-                await peer.channel.unary_stream(SERVICE + name)(garbage, **given).read()
+                await channel.unary_stream(SERVICE + name)(garbage, **given).read()
             case "Work":
-                stream = peer.channel.stream_stream(SERVICE + name)(**given)
+                stream = channel.stream_stream(SERVICE + name)(**given)
                 await stream.write(garbage)
                 await stream.read()
             case _:
-                await peer.channel.unary_unary(SERVICE + name)(garbage, **given)
+                await channel.unary_unary(SERVICE + name)(garbage, **given)
 
     async def scenario(aos: Working, peer: Peer, key: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as raised:

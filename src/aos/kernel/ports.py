@@ -80,6 +80,18 @@ class Jwts(Protocol):
         ...
 
 
+class Cards(Protocol):
+    """Signs the cards of A2A agents, and checks who signed them."""
+
+    def signed(self, card: Mapping[str, Json], *, key_id: str, keys_url: str, private: bytes) -> dict[str, Json]:
+        """Return the card with a signature of an Ed25519 key, which says under what id and where its public half is."""
+        ...
+
+    def is_signed_by(self, card: Mapping[str, Json], keys: Sequence[Mapping[str, Json]]) -> bool:
+        """Say whether one of these public keys (RFC 7517) signed the card."""
+        ...
+
+
 class KeyEncryption(Protocol):
     """Holds the key-encryption key outside the database and wraps data keys under it."""
 

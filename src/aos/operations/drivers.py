@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aos.kernel.ports import Crypto, Ids, Jwts, KeyEncryption, McpUpstream, ModelTransport, Ticker, ToolCaller
+from aos.kernel.ports import Cards, Crypto, Ids, Jwts, KeyEncryption, McpUpstream, ModelTransport, Ticker, ToolCaller
 from aos.kernel.tools import ToolTransport
 
 
@@ -35,3 +35,5 @@ class Drivers:
     """How other agents and receivers of notifications are reached; None in a process that reaches none."""
     mcp: McpUpstream | None = None
     """None in a process that asks no MCP server."""
+    cards: Cards | None = None
+    """None in a process that neither signs cards of A2A nor checks them."""
