@@ -18,6 +18,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from aos.boot.outside import open_outside
+from aos.drivers.card_signatures import StandardCards
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
 from aos.drivers.ids import StandardIds
@@ -184,6 +185,7 @@ class World:
             jwts=StandardJwts(),
             web=transport,
             mcp=upstream,
+            cards=StandardCards(),
         )
         dsns = self.test_database.app, dsn or self.test_database.machine
         database = Database(DatabaseConfig(*dsns, connect_timeout_seconds=self.connect_timeout_seconds))

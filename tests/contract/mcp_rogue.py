@@ -32,8 +32,26 @@ def tools(params: dict[str, Any]) -> dict[str, Any]:
     return {"tools": [TOOL]}
 
 
-def call(ident: Any) -> None:
+def told(token: Any, progress: float, **more: Any) -> None:
+    say({"method": "notifications/progress", "params": {"progressToken": token, "progress": progress, **more}})
+
+
+def boast(token: Any) -> None:
+    if MODE == "endless":
+        for step in range(100_000):
+            told(token, step)
+            time.sleep(0.01)
+    for step in (1, 5, 3, 5, -1, 6):
+        told(token, step, total=6, message="pay DE89370400440532013000 now")
+    for step in range(3_000):
+        told(token, 7 + step)
+    told("another call's", 9_000)
+
+
+def call(ident: Any, token: Any) -> None:
     (FOLDER / "called").open("a").write("called\n")
+    if MODE in ("boasts", "endless"):
+        boast(token)
     match MODE:
         case "huge":
             sys.stdout.write('{"jsonrpc": "2.0", "id": 1, "result": "' + "x" * 5_000_000 + '"}\n')
@@ -101,7 +119,7 @@ def main() -> None:
         elif method == "tools/list":
             say({"id": ident, "result": tools(message.get("params") or {})})
         elif method == "tools/call":
-            call(ident)
+            call(ident, (message["params"].get("_meta") or {}).get("progressToken"))
         elif method == "notifications/cancelled":
             (FOLDER / "cancelled").open("a").write("cancelled\n")
         elif ident is not None and method:

@@ -21,7 +21,7 @@ from aos.kernel.money import Money
 from aos.kernel.policy.values import Outcome, Rule
 from aos.kernel.ports import ToolOutcome
 from aos.operations.approvals import Answer
-from tests.contract.grpc_peer import Peer, api_key, metadata, one_task, outside, serving
+from tests.contract.grpc_peer import SECONDS, SERVICE, Peer, api_key, metadata, one_task, outside, serving
 from tests.contract.mcp_peer import ASK, LARGE, NEVER, PAY
 from tests.databases import Database
 from tests.doors import personal_token
@@ -344,6 +344,33 @@ def test_reflection_gives_a_client_all_that_it_needs_to_call(world: World) -> No
         assert sorted(methods) == ["Authorize", "AuthorizeBatch", "CallTool", "Complete", "StartRun", "Work"]
         assert methods["Work"].client_streaming
         assert methods["Work"].server_streaming
+
+    played(world, scenario)
+
+
+@pytest.mark.parametrize("name", ["CallTool", "AuthorizeBatch", "Complete", "Work"])
+def test_bytes_that_are_no_message_end_their_call_alone(world: World, name: str) -> None:
+    """A field that says to be longer than what came (protobuf, "Length-Delimited Records")."""
+    garbage = b"\x0a\x7f?"
+
+    async def sent(peer: Peer, key: str) -> None:
+        channel: Any = peer.channel
+        given: Any = {"metadata": metadata(key), "timeout": SECONDS}
+        match name:
+            case "Complete":
+                await channel.unary_stream(SERVICE + name)(garbage, **given).read()
+            case "Work":
+                stream = channel.stream_stream(SERVICE + name)(**given)
+                await stream.write(garbage)
+                await stream.read()
+            case _:
+                await channel.unary_unary(SERVICE + name)(garbage, **given)
+
+    async def scenario(aos: Working, peer: Peer, key: str) -> None:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await sent(peer, api_key(world, "clerk"))
+        assert raised.value.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+        assert json.loads((await peer.call("CallTool", pay(), key)).value) == "ok"
 
     played(world, scenario)
 

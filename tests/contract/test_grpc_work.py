@@ -434,6 +434,10 @@ def test_a_bad_call_is_answered_and_the_stream_goes_on(world: World) -> None:
             assert (await stream.next("closed")).error.slug == "unauthenticated"
         await stream.send(ended=aos_pb2.Ended(token=start.token))
         assert (await stream.next("closed")).error.slug == "invalid-request"
+        for value in (b'{"a":', b"\xff", b"[" * 100_000, deep * 100, b"[" * 500 + b"]" * 500):
+            ended = aos_pb2.Ended(token=start.token, outcome=aos_pb2.End.RETURNED, value=value)
+            await stream.send(ended=ended)
+            assert (await stream.next("closed")).error.slug == "invalid-request", value[:20]
         unknown = await stream.tool(start, "payments.refund", {})
         assert (unknown.state, unknown.error.slug) == ("refused", "denied")
         await stream.close()

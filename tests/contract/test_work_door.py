@@ -190,6 +190,34 @@ def test_bad_requests_are_refused_with_their_field(world: World) -> None:
     played(world, scenario)
 
 
+def test_a_body_that_cannot_be_read_loses_no_task(world: World) -> None:
+    deep = b"[" * 40 + b"]" * 40
+
+    async def scenario(aos: Working, outside: Outside) -> None:
+        run_id = await aos.start("job", input={"n": 1})
+        ((task),) = await outside.take()
+        headers = {"Authorization": f"Bearer {task['token']}", "Content-Type": "application/json"}
+        for body, status in (
+            (b"{", 400),
+            (b"[]", 400),
+            (b'{"output": "\xff"}', 400),
+            (b"[" * 100_000, 400),
+            (b'{"output": ' + b'{"a":' * 100_000, 400),
+            (b'{"output": ' + deep * 100 + b"}", 400),
+            (b'{"output": ' + b"[" * 500 + b"]" * 500 + b"}", 400),
+            (b'{"output": "' + b"x" * 10_000_000 + b'"}', 413),
+        ):
+            answer = await asyncio.to_thread(
+                outside._door.client.post, f"/tasks/{task['task_id']}/complete", content=body, headers=headers
+            )
+            assert (body[:30], answer.status_code) == (body[:30], status)
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert (await outside.say(task, "complete", output=7)).json()["state"] == "succeeded"
+        assert (await aos.ended(run_id))["output"] == 7
+
+    played(world, scenario)
+
+
 def test_a_task_that_a_worker_runs_is_not_ended_here_by_its_token(world: World) -> None:
     with open_door(world) as door:
         run, task, claim = claim_task(world, "finance")

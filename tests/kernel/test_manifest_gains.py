@@ -90,4 +90,8 @@ def test_a_runtime_that_sends_tasks_elsewhere_gives_and_so_does_another_address_
     assert gains(pinned, url=here, card="sha256:2") == ["another card of its address is believed"]
     assert gains(pinned, url=here) == ["any card of its address is believed"]
     assert gains(pinned, url=here, card="sha256:1", secret="k") == [f"`{here}` is sent the secret `k`"]
+    signed = replace(AGENT, runtime=Runtime("a2a", options={"url": here, "keys": there}))
+    assert gains(signed, url=here, keys=there) == []
+    assert gains(signed, url=here, keys=here) == [f"its card is believed when signed by the keys at `{here}`"]
+    assert gains(signed, url=here) == ["its card is believed when nobody signed it"]
     assert gains(pinned, url=there, card="sha256:1") == [f"its tasks are sent to `{there}`"]

@@ -27,6 +27,7 @@ from aos.data_plane.app import App, build_app
 from aos.data_plane.binding import Services
 from aos.data_plane.connections import Limits, serving_config
 from aos.data_plane.front import Front
+from aos.drivers.card_signatures import StandardCards
 from aos.drivers.hosts.python_tools import PythonTools
 from aos.drivers.jwts import StandardJwts
 from aos.kernel.limits import CONNECTIONS_MAX
@@ -71,6 +72,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal) -> None:
             models=servers,
             jwts=StandardJwts(),
             mcp=mcp,
+            cards=StandardCards(),
         ) as hot,
     ):
         front = Front(str(paths.control_socket), hot.bell)

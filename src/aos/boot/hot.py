@@ -23,7 +23,7 @@ from aos.drivers.ids import StandardIds
 from aos.drivers.key_file import KeyFile
 from aos.drivers.model_http import ModelHttp
 from aos.kernel.errors import AosError
-from aos.kernel.ports import Jwts, KeyEncryption, McpUpstream, ToolCaller
+from aos.kernel.ports import Cards, Jwts, KeyEncryption, McpUpstream, ToolCaller
 from aos.kernel.private_hosts import read_private_hosts
 from aos.kernel.tools import ToolTransport
 from aos.operations.access_tokens import AccessTokens
@@ -69,6 +69,7 @@ async def open_services(
     models: ModelServers | None = None,
     jwts: Jwts | None = None,
     mcp: McpUpstream | None = None,
+    cards: Cards | None = None,
     keeps_fresh: bool = True,
 ) -> AsyncIterator[HotServices]:
     """Open everything, fire the canaries, and keep facts and beat going until the end.
@@ -83,7 +84,7 @@ async def open_services(
         )
     )
     callers: dict[ToolTransport, ToolCaller] = dict(tools or {})
-    drivers = standard_drivers(KeyFile(key_file), callers, models, jwts, mcp=mcp)
+    drivers = standard_drivers(KeyFile(key_file), callers, models, jwts, mcp=mcp, cards=cards)
     facts = FactsCache(database, drivers)
     runs = RunFactsCache(database, facts, drivers)
     callers[ToolTransport.AOS] = OwnTools(database, facts, drivers)
@@ -130,6 +131,7 @@ def standard_drivers(
     jwts: Jwts | None = None,
     *,
     mcp: McpUpstream | None = None,
+    cards: Cards | None = None,
 ) -> Drivers:
     """Return the drivers that every process acts through."""
     ids = StandardIds()
@@ -143,6 +145,7 @@ def standard_drivers(
         jwts=jwts,
         web=models.transport if models is not None else None,
         mcp=mcp,
+        cards=cards,
     )
 
 

@@ -15,7 +15,7 @@ from aos.boot.config import Config
 from aos.drivers.mcp_client.values import McpConfig
 from aos.kernel.json import Json
 from aos.kernel.mcp_servers import McpTarget, Offer
-from aos.kernel.ports import McpUpstream, ModelTransport, ToolOutcome
+from aos.kernel.ports import Hears, McpUpstream, ModelTransport, ToolOutcome
 from aos.kernel.tools import Tool
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ class LateMcp:
         *,
         idempotency_key: str,
         deadline_seconds: float,
+        hears: Hears | None = None,
     ) -> ToolOutcome:
         """Call a tool at its server."""
         pool = await self._made()
         return await pool.call(
-            target, tool, arguments, idempotency_key=idempotency_key, deadline_seconds=deadline_seconds
+            target, tool, arguments, idempotency_key=idempotency_key, deadline_seconds=deadline_seconds, hears=hears
         )
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from aos.boot.hot import open_models, open_services
 from aos.boot.mcp_servers import open_mcp
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan, ReadySignal
+from aos.drivers.card_signatures import StandardCards
 from aos.drivers.hosts.python_tools import PythonTools
 from aos.kernel.tools import ToolTransport
 from aos.operations.orchestration import orchestration
@@ -60,6 +61,7 @@ async def _serve(plan: Plan, config: Config, signal: ReadySignal, *, manner: Man
             tools={ToolTransport.PYTHON: PythonTools(hosts)},
             models=models,
             mcp=mcp,
+            cards=StandardCards(),
             keeps_fresh=False,
         ) as hot,
     ):

@@ -55,7 +55,7 @@ async def _http(services: Services, scope: Scope, receive: Receive, send: Send) 
         await model_door(services, scope, receive, send)
         return
     if is_mcp_path(scope["path"]):
-        await respond(send, await mcp_door(services, scope, receive))
+        await mcp_door(services, scope, receive, send)
         return
     if is_oauth_path(scope["path"]):
         await respond(send, await oauth_door(services, scope, receive))

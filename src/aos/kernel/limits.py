@@ -124,4 +124,6 @@ GRPC_CALLS_MAX: Final = 4_096
 WORK_SLOTS_MAX: Final = 1_000
 """Tasks that one stream, or one request, of an agent outside may hold."""
 WORK_SLOTS_DEFAULT: Final = 16
+OUTPUT_DEPTH_MAX: Final = 64
+"""How deeply what an agent outside answers may nest."""
 NANOS: Final = 1_000_000_000

@@ -5,9 +5,9 @@ Nothing here performs anything. A driver raises `AosError` subclasses only.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from aos.kernel.email_tools import Letter, MailServer
@@ -77,6 +77,18 @@ class Jwts(Protocol):
 
     def sign(self, jwt: Jwt, private: bytes) -> str:
         """Return the signed token; the header is given but for its algorithm."""
+        ...
+
+
+class Cards(Protocol):
+    """Signs the cards of A2A agents, and checks who signed them."""
+
+    def signed(self, card: Mapping[str, Json], *, key_id: str, keys_url: str, private: bytes) -> dict[str, Json]:
+        """Return the card with a signature of an Ed25519 key, which says under what id and where its public half is."""
+        ...
+
+    def is_signed_by(self, card: Mapping[str, Json], keys: Sequence[Mapping[str, Json]]) -> bool:
+        """Say whether one of these public keys (RFC 7517) signed the card."""
         ...
 
 
@@ -200,6 +212,10 @@ class ModelTransport(Protocol):
         ...
 
 
+Hears: TypeAlias = Callable[[float, float | None], None]
+"""Is told how far a call has come, and of how much where that is known; returns at once."""
+
+
 class McpUpstream(Protocol):
     """Keeps sessions with MCP servers and calls their tools."""
 
@@ -215,10 +231,12 @@ class McpUpstream(Protocol):
         *,
         idempotency_key: str,
         deadline_seconds: float,
+        hears: Hears | None = None,
     ) -> ToolOutcome:
         """Call a tool at its server, if it still offers what was accepted of it; never raises for a failure of the server's.
 
-        Nothing is sent to a server that offers something else: the outcome says so under `schema-changed`.
+        Nothing is sent to a server that offers something else: the outcome says so under `schema-changed`. `hears` is told of
+        the progress that the server reports.
         """
         ...
 

@@ -16,9 +16,11 @@ import msgspec
 
 from aos.kernel.errors import NotFound, Unauthenticated, Unavailable
 from aos.kernel.identity import Principal
+from aos.kernel.json import Json
 from aos.kernel.limits import JWKS_KEYS_MAX
 from aos.kernel.oauth import (
     ACCESS_TOKEN_SECONDS,
+    JWKS_PATH,
     SKEW_SECONDS,
     Access,
     Issued,
@@ -98,6 +100,17 @@ class AccessTokens:
         if len(rows) > JWKS_KEYS_MAX:
             raise NotFound(f"there are more than {JWKS_KEYS_MAX} keys: name one organization as `?organization=<id>`")
         return [(row["id"], bytes(row["public_key"])) for row in rows]
+
+    async def signed_card(self, organization_id: UUID, card: dict[str, Json], *, issuer: str) -> dict[str, Json]:
+        """Return an agent's card signed by its organization, as it is where this process knows no addresses of its own.
+
+        The key is the one of access tokens: it is found at the issuer, and no card can be taken for a token.
+        """
+        if self.drivers.cards is None or not self.addresses:
+            return card
+        key = await self._signing_key(organization_id, newer_than=-1)
+        keys_url = f"{issuer}{JWKS_PATH}?organization={organization_id}"
+        return self.drivers.cards.signed(card, key_id=str(key.id), keys_url=keys_url, private=key.private)
 
     async def _signing_key(self, organization_id: UUID, *, newer_than: int) -> SigningKey:
         facts = await self.facts.of(organization_id, newer_than=newer_than)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aos.kernel.ports import Crypto, Ids, Jwts, KeyEncryption, McpUpstream, ModelTransport, Ticker, ToolCaller
+from aos.kernel.ports import Cards, Crypto, Ids, Jwts, KeyEncryption, McpUpstream, ModelTransport, Ticker, ToolCaller
 from aos.kernel.tools import ToolTransport
 
 
@@ -37,3 +37,5 @@ class Drivers:
     """None in a process that asks no MCP server."""
     mcp_commands: tuple[tuple[str, ...], ...] | None = None
     """What programs of MCP servers must begin with to be started here; None in a process that does not know."""
+    cards: Cards | None = None
+    """None in a process that neither signs cards of A2A nor checks them."""

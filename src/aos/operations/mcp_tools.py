@@ -6,7 +6,9 @@ Secrets are opened here and go to their server alone. A server that is not in fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +28,7 @@ from aos.kernel.mcp_servers import (
     without,
 )
 from aos.kernel.people import ROLE_PERMISSIONS, Permission, Role
-from aos.kernel.ports import McpUpstream, ToolOutcome
+from aos.kernel.ports import Hears, McpUpstream, ToolOutcome
 from aos.kernel.tools import Tool, ToolTransport
 from aos.operations.facts import FactsCache, OrganizationFacts
 from aos.operations.held_tools import HeldNotes
@@ -35,6 +37,19 @@ _LOG = logging.getLogger(__name__)
 
 DISCOVER_SECONDS: Final = 45.0
 """How long a server may take to say what it offers: a program may have to be fetched first."""
+
+_hears: ContextVar[Hears | None] = ContextVar("aos_mcp_hears", default=None)
+"""Whom the calls of this context tell of their progress: a door's business, of which the gate knows nothing."""
+
+
+@contextmanager
+def hearing(hears: Hears) -> Iterator[None]:
+    """Tell `hears` of the progress of every call that is begun in the block, tasks that it starts included."""
+    before = _hears.set(hears)
+    try:
+        yield
+    finally:
+        _hears.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,7 @@ class McpTools:
             {**arguments, **tool.fixed},
             idempotency_key=idempotency_key,
             deadline_seconds=deadline_seconds,
+            hears=_hears.get(),
         )
         if outcome.ok or outcome.code == SchemaChanged.slug:
             await _note(self._notes, facts, {tool.name: "" if outcome.ok else outcome.error})

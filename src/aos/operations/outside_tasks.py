@@ -18,12 +18,22 @@ from uuid import UUID
 
 from aos.kernel.acts import Act, Pending, Recorded, Refused
 from aos.kernel.agents import Agent, AgentStatus, RuntimeKind
-from aos.kernel.errors import AosError, Conflict, DeadlineExceeded, Forbidden, RefusedAgain, StaleClaim
+from aos.kernel.errors import (
+    AosError,
+    Conflict,
+    DeadlineExceeded,
+    Forbidden,
+    InvalidRequest,
+    RefusedAgain,
+    StaleClaim,
+)
 from aos.kernel.identity import Principal, PrincipalKind
-from aos.kernel.limits import REFUSALS_ALIKE_MAX, WORK_SLOTS_DEFAULT
+from aos.kernel.json import depth
+from aos.kernel.limits import OUTPUT_DEPTH_MAX, REFUSALS_ALIKE_MAX, WORK_SLOTS_DEFAULT
 from aos.kernel.workflow.passes import (
     TIMED_OUT,
     CallRecord,
+    Continued,
     Fail,
     Failed,
     FallBack,
@@ -32,6 +42,7 @@ from aos.kernel.workflow.passes import (
     PassEnd,
     Release,
     Retry,
+    Returned,
     Stuck,
     Succeed,
     divergent_calls,
@@ -195,12 +206,14 @@ class OutsideTasks:
         return done
 
     async def end(self, given: Given, end: PassEnd, *, reached: Sequence[tuple[str, int]] | None = None) -> None:
-        """End the pass of a task; raise StaleClaim where its claim is gone.
+        """End the pass of a task; raise StaleClaim where its claim is gone, InvalidRequest for an output that nests too deeply.
 
         `reached` are the calls that the pass came to: without it what it left out is not judged. A suspended pass waits for
         what its calls in this process wait for, or comes again at once. What comes once the attempt's time is over is not
         taken, as a worker takes nothing then: the pass ends as timed out, and DeadlineExceeded is raised.
         """
+        if isinstance(end, Returned | Continued) and depth(end.value, at_most=OUTPUT_DEPTH_MAX) > OUTPUT_DEPTH_MAX:
+            raise InvalidRequest(f"the output nests deeper than {OUTPUT_DEPTH_MAX} levels")
         await self._end_late(given)
         await self._end(given, end, reached=reached)
 

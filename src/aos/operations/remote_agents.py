@@ -2,8 +2,8 @@
 
 Messages are the official library's types; they travel over the one client that obeys the organization's permitted hosts.
 Rules a reader must not break:
-- Nothing is sent before the card is read and stands up to what was accepted of it. Without a pin it may name no address
-  but that of its own origin.
+- Nothing is sent before the card is read and stands up to what was accepted of it, its signatures included. Without a pin
+  it may name no address but that of its own origin.
 - One attempt of a task is one message (`messageId`), so that an agent that is asked twice can tell.
 - That a task was sent is written before it is: whoever cancels it later finds where it went.
 """
@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -48,6 +47,7 @@ from aos.kernel.ports import UpstreamRequest
 from aos.kernel.scrubbing import SCRUBBED, spellings
 from aos.operations.a2a_documents import PHASE_META, part_of
 from aos.operations.a2a_messages import BUDGET_META, DEADLINE_META, TRACE_META
+from aos.operations.card_keys import keys_in, keys_named_by, origin_of
 from aos.operations.drivers import Drivers
 from aos.operations.facts import OrganizationFacts
 
@@ -148,8 +148,39 @@ class RemoteAgents:
             raise NotSent(error.detail) from error  # no task was: a card may be read again
         if status != 200:
             raise RemoteFailed(f"the card of `{agent.name}` cannot be read: `{url}` answered {status}")
-        place = check_card(_json(body, "the card"), url, pinned=str(options.get("card", "")))
+        card = _json(body, "the card")
+        place = check_card(card, url, pinned=str(options.get("card", "")))
+        assert isinstance(card, dict)
+        await self._check_signatures(agent, facts, card)
         return replace(place, terms=terms_of(agent))
+
+    async def _check_signatures(self, agent: Agent, facts: OrganizationFacts, card: Mapping[str, Json]) -> None:
+        """Raise RemoteFailed for a card that the keys do not stand for which it must be signed by, or says that it is."""
+        assert agent.runtime is not None
+        options = agent.runtime.options
+        required = str(options.get("keys", ""))
+        where = required or ("" if options.get("card") else keys_named_by(card, str(options["url"])))
+        if not where:
+            return
+        if self._drivers.cards is None:
+            raise NotSent("this process checks no signatures of cards")
+        request = UpstreamRequest(
+            where,
+            (),
+            b"",
+            facts.hosts,
+            connect_seconds=CONNECT_SECONDS,
+            first_byte_seconds=ANSWER_SECONDS,
+            idle_seconds=ANSWER_SECONDS,
+            method="GET",
+        )
+        try:
+            status, body = await self._within(request, at_most=CARD_BYTES_MAX)
+        except UpstreamFailed as error:
+            raise NotSent(error.detail) from error
+        keys = keys_in(_json(body, "its set of keys")) if status == 200 else []
+        if (keys or required) and not self._drivers.cards.is_signed_by(card, keys):
+            raise RemoteFailed(f"its card is not signed by any of the {len(keys)} keys at `{where[:200]}`")
 
     async def send(self, agent: Agent, facts: OrganizationFacts, place: Place, *, outgoing: Outgoing) -> Seen:
         """Send a task and return what is seen of it at once; raise RemoteFailed, NotSent, UpstreamFailed."""
@@ -301,7 +332,8 @@ class RemoteAgents:
 def terms_of(agent: Agent) -> str:
     """Return what tells an agent at one address, under one accepted card, from what its name stood for before."""
     options = agent.runtime.options if agent.runtime is not None else {}
-    return hashlib.sha256(canonical_json([options.get("url"), options.get("card", "")])).hexdigest()
+    believed = [options.get("url"), options.get("card", ""), *([options["keys"]] if options.get("keys") else [])]
+    return hashlib.sha256(canonical_json(believed)).hexdigest()
 
 
 def card_digest(card: Mapping[str, Json]) -> str:
@@ -328,7 +360,7 @@ def check_card(card: Json, url: str, *, pinned: str) -> Place:
     for each in spoken:
         if each.protocol_version.partition(".")[0] != "1":
             continue
-        if not pinned and _origin(each.url) != _origin(url):
+        if not pinned and origin_of(each.url) != origin_of(url):
             raise RemoteFailed(
                 f"its card sends us from `{url}` to `{each.url[:200]}`: accept that by setting `card` to `{digest}`"
             )
@@ -343,14 +375,6 @@ def _scrubbed(body: bytes, request: UpstreamRequest) -> bytes:
     for each in spellings((given.removeprefix(b"Bearer ").decode("ascii"),)):
         body = body.replace(each.encode("ascii"), SCRUBBED.encode("ascii"))
     return body
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname or "", parts.port
-    except ValueError:
-        return "", "", None
 
 
 def _metadata(outgoing: Outgoing) -> dict[str, Any]:

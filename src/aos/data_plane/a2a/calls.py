@@ -13,7 +13,7 @@ from a2a.utils.constants import DEFAULT_LIST_TASKS_PAGE_SIZE, MAX_LIST_TASKS_PAG
 from a2a.utils.errors import InvalidParamsError, UnsupportedOperationError
 from google.protobuf.json_format import MessageToDict
 
-from aos.data_plane.a2a.cards import agent_card
+from aos.data_plane.a2a.cards import agent_card, signed
 from aos.data_plane.a2a.routes import Asked
 from aos.data_plane.a2a.watching import changes
 from aos.data_plane.binding import Services
@@ -63,7 +63,8 @@ async def answer(turn: Turn) -> dict[str, Any]:
             task = await turn.services.a2a.cancel(turn.principal, turn.agent, _id(turn.asked.params.id))
             return plain(task_document(task))
         case "GetExtendedAgentCard":
-            return plain(agent_card(turn.agent, turn.base_url))
+            card = plain(agent_card(turn.agent, turn.base_url))
+            return await signed(turn.services, turn.principal.organization_id, card, base_url=turn.base_url)
         case _:
             return await _push_config(turn)
 

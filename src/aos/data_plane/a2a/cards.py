@@ -1,7 +1,8 @@
 """Agent cards: what an agent is and how it is spoken to, and the card of the deployment, which lists its agents.
 
 A card shows an organization's agents to its own callers alone. Whoever is not signed in is given the same card under any
-name: where to speak, in which protocol, and what to sign in with, but not whether there is such an agent.
+name: where to speak, in which protocol, and what to sign in with, but not whether there is such an agent. That one is
+nobody's, and not signed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import quote
+from uuid import UUID
 
 from a2a.types import (
     AgentCapabilities,
@@ -24,7 +26,10 @@ from a2a.types import (
 from a2a.utils.constants import PROTOCOL_VERSION_1_0, TransportProtocol
 
 from aos.data_plane.a2a.routes import A2A_PATH
+from aos.data_plane.addresses import issuer_of
+from aos.data_plane.binding import Services
 from aos.kernel.agents import Agent, AgentStatus
+from aos.kernel.json import Json
 from aos.operations.facts import OrganizationFacts
 
 MODES: Final = ("text/plain", "application/json")
@@ -54,7 +59,7 @@ def agent_card(agent: Agent, base_url: str) -> AgentCard:
     return card
 
 
-def unsigned_card(name: str, base_url: str) -> AgentCard:
+def anybodys_card(name: str, base_url: str) -> AgentCard:
     """Return what is shown under any agent's name to whoever is not signed in."""
     said = "An agent behind AOS; sign in for its own card"
     card = _card(name, said, _interfaces(name, base_url), base_url)
@@ -84,6 +89,12 @@ def deployment_card(facts: OrganizationFacts | None, base_url: str) -> AgentCard
     if not card.skills:
         card.skills.append(AgentSkill(id="agents", name="agents", description="Sign in to see agents", tags=["aos"]))
     return card
+
+
+async def signed(services: Services, organization_id: UUID, card: dict[str, Json], *, base_url: str) -> dict[str, Json]:
+    """Return a card signed by its organization."""
+    tokens = services.oauth.tokens
+    return await tokens.signed_card(organization_id, card, issuer=issuer_of(base_url, tokens.addresses))
 
 
 def callable_agents(facts: OrganizationFacts) -> list[Agent]:

@@ -17,7 +17,7 @@ import msgspec
 from a2a.utils.errors import A2AError, InvalidParamsError
 
 from aos.data_plane.a2a.calls import Turn, answer, open_stream
-from aos.data_plane.a2a.cards import agent_card, deployment_card, unsigned_card
+from aos.data_plane.a2a.cards import agent_card, anybodys_card, deployment_card, signed
 from aos.data_plane.a2a.faults import A2A_JSON, fault_of, rest_error, rpc_error
 from aos.data_plane.a2a.routes import (
     STREAMING,
@@ -161,12 +161,15 @@ async def _card(speaking: _Speaking, request: Request) -> Response:
             facts = await services.facts.of(principal.organization_id) if principal is not None else None
             card = deployment_card(facts, speaking.base_url)
         elif principal is None:
-            card = unsigned_card(route.agent[:NAME_LENGTH_MAX], speaking.base_url)
+            card = anybodys_card(route.agent[:NAME_LENGTH_MAX], speaking.base_url)
         else:
             card = agent_card(await services.a2a.agent(principal, route.agent), speaking.base_url)
+        shown = plain(card)
+        if principal is not None:
+            shown = await signed(services, principal.organization_id, shown, base_url=speaking.base_url)
     except AosError as error:
         return problem(error, request.path)
-    return json_response(200, plain(card), headers={"cache-control": "no-store", "vary": "authorization"})
+    return json_response(200, shown, headers={"cache-control": "no-store", "vary": "authorization"})
 
 
 def _agent_name(route: Route, asked: Asked) -> str:

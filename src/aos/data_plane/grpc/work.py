@@ -26,7 +26,16 @@ from aos.data_plane.grpc.requests import principal_of, wrong
 from aos.data_plane.grpc.statuses import Context
 from aos.data_plane.grpc.work_frames import call_of, end_of, result_message, start_messages
 from aos.kernel.agents import Agent
-from aos.kernel.errors import AosError, DeadlineExceeded, Denied, RateLimited, RefusedAgain, StaleClaim, Unavailable
+from aos.kernel.errors import (
+    AosError,
+    DeadlineExceeded,
+    Denied,
+    InvalidRequest,
+    RateLimited,
+    RefusedAgain,
+    StaleClaim,
+    Unavailable,
+)
 from aos.kernel.identity import Principal
 from aos.kernel.limits import LEASE_SECONDS
 from aos.operations.outside_tasks import Given, slots_of
@@ -248,8 +257,8 @@ class _Stream:
             reached = [(each.key, each.tries) for each in ended.reached] or None
             try:
                 await self.services.work.end(given, end, reached=reached)
-            except Unavailable:
-                raise  # the task is held yet, and the same Ended may come again
+            except (Unavailable, InvalidRequest):
+                raise  # the task is held yet, and another Ended may come
             except AosError:
                 self._drop(given)
                 raise

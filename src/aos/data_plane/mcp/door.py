@@ -1,7 +1,7 @@
 """`/mcp`: the door for MCP clients (streamable HTTP), and what names it to OAuth clients (RFC 9728).
 
 Served are 2026-07-28, where each request stands for itself, and the revisions with a handshake up to 2025-11-25. Both are
-answered in JSON by whatever process takes the request. Rules a reader must not break:
+answered by whatever process takes the request, in JSON unless progress is told. Rules a reader must not break:
 - Nothing is remembered between two requests.
 - The caller is known before its body is read.
 - A page of another address may not speak here through a browser (`Origin`).
@@ -19,9 +19,21 @@ from mcp_types import SERVER_INFO_META_KEY
 
 from aos.data_plane.addresses import METADATA_PATH, base_url, challenge, issuer_of
 from aos.data_plane.binding import Services
-from aos.data_plane.http import Receive, Request, Response, Scope, bearer_of, headers_of, json_response, read_body
+from aos.data_plane.http import (
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    bearer_of,
+    headers_of,
+    json_response,
+    read_body,
+    respond,
+)
 from aos.data_plane.mcp.calls import Call, call_tool
 from aos.data_plane.mcp.catalogue import list_tools
+from aos.data_plane.mcp.progress import Progressing, answered_with_progress, token_of
 from aos.data_plane.mcp.revisions import (
     NEWEST_HANDSHAKE,
     SERVED,
@@ -82,11 +94,18 @@ class _Turn:
         return is_stateless_request(self.headers, self.message)
 
 
-async def mcp_door(services: Services, scope: Scope, receive: Receive) -> Response:
+async def mcp_door(services: Services, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request at the door; every error is JSON-RPC's, with the problem in its `data`."""
+    answered = await _answer(services, scope, receive)
+    if isinstance(answered, Progressing):
+        await answered.send_to(send)
+    else:
+        await respond(send, answered)
+
+
+async def _answer(services: Services, scope: Scope, receive: Receive) -> Response | Progressing:
     headers = headers_of(scope)
     base = base_url(scope, headers)
-    ident: str | int | None = None
     try:
         if scope["path"].startswith(METADATA_PATH):
             return _metadata(services, scope, base)
@@ -102,17 +121,31 @@ async def mcp_door(services: Services, scope: Scope, receive: Receive) -> Respon
             message = read_message(request)
         except Fault as fault:
             return fault_response(fault, id_of(request), stateless=is_stateless_request(headers, None))
-        ident = message.id
         turn = _Turn(services, principal, headers, message, base)
-        try:
-            return _acknowledged(turn) if message.is_notification else await _answered(turn, scope)
-        except Fault as fault:
-            return fault_response(fault, ident, stateless=turn.is_stateless)
+        token = token_of(headers, message)
+        return await (_settled(turn, scope) if token is None else answered_with_progress(token, _settled(turn, scope)))
     except AosError as error:
-        return _door_error(error, ident, scope, base=base)
-    except Exception:
-        log.exception("request failed", extra={"path": scope["path"]})
-        return _door_error(AosError("something broke inside; it is logged"), ident, scope, base=base)
+        return _door_error(error, None, scope, base=base)
+    except Exception as error:
+        return _broken(error, None, scope, base=base)
+
+
+async def _settled(turn: _Turn, scope: Scope) -> Response:
+    """Answer one message, whatever comes of it."""
+    message = turn.message
+    try:
+        return _acknowledged(turn) if message.is_notification else await _answered(turn, scope)
+    except Fault as fault:
+        return fault_response(fault, message.id, stateless=turn.is_stateless)
+    except AosError as error:
+        return _door_error(error, message.id, scope, base=turn.base_url)
+    except Exception as error:
+        return _broken(error, message.id, scope, base=turn.base_url)
+
+
+def _broken(error: Exception, ident: str | int | None, scope: Scope, *, base: str) -> Response:
+    log.error("request failed", extra={"path": scope["path"]}, exc_info=error)
+    return _door_error(AosError("something broke inside; it is logged"), ident, scope, base=base)
 
 
 def _acknowledged(turn: _Turn) -> Response:

@@ -30,7 +30,7 @@ from aos.kernel.errors import SchemaChanged, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.limits import MCP_SERVERS_MAX
 from aos.kernel.mcp_servers import McpTarget, Offer, held, remote_name
-from aos.kernel.ports import ModelTransport, ToolOutcome
+from aos.kernel.ports import Hears, ModelTransport, ToolOutcome
 from aos.kernel.tools import Tool
 
 SWEEP_SECONDS: Final = 15.0
@@ -90,6 +90,7 @@ class McpPool:
         *,
         idempotency_key: str,
         deadline_seconds: float,
+        hears: Hears | None = None,
     ) -> ToolOutcome:
         """Call a tool if its server still offers what was accepted; see `McpUpstream`."""
         until = asyncio.get_running_loop().time() + deadline_seconds
@@ -98,14 +99,22 @@ class McpPool:
                 async with _within(deadline_seconds, target):
                     await place.slots.acquire()
                 try:
-                    return await self._call(place, tool, arguments, idempotency_key=idempotency_key, until=until)
+                    key = idempotency_key
+                    return await self._call(place, tool, arguments, idempotency_key=key, until=until, hears=hears)
                 finally:
                     place.slots.release()
         except Unavailable as error:
             return unsent(error.detail, error.slug if isinstance(error, NoRoom) else "")
 
     async def _call(
-        self, place: _Place, tool: Tool, arguments: Mapping[str, Json], *, idempotency_key: str, until: float
+        self,
+        place: _Place,
+        tool: Tool,
+        arguments: Mapping[str, Json],
+        *,
+        idempotency_key: str,
+        until: float,
+        hears: Hears | None,
     ) -> ToolOutcome:
         """Call a tool on a session, on another one where the server no longer knows it; raise Unavailable where unsent."""
         clock = asyncio.get_running_loop().time
@@ -121,6 +130,7 @@ class McpPool:
                     arguments,
                     idempotency_key=idempotency_key,
                     deadline_seconds=max(0.001, until - clock()),
+                    hears=hears,
                 )
             except SessionGone:
                 continue

@@ -20,6 +20,7 @@ from mcp import Client
 from mcp.client._transport import TransportStreams
 from mcp.client.session import IncomingMessage
 from mcp.client.subscriptions import SubscriptionLost
+from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     REQUEST_TIMEOUT,
@@ -41,7 +42,7 @@ from aos.kernel.errors import AosError, Unavailable
 from aos.kernel.json import Json
 from aos.kernel.limits import MCP_PAGES_MAX, MCP_TOOLS_MAX
 from aos.kernel.mcp_servers import Offer
-from aos.kernel.ports import ToolOutcome
+from aos.kernel.ports import Hears, ToolOutcome
 
 SILENT_MAX: Final = 3
 READ_SECONDS: Final = 30.0
@@ -118,7 +119,13 @@ class McpSession:
             return self._offers
 
     async def call(
-        self, tool: str, arguments: Mapping[str, Json], *, idempotency_key: str, deadline_seconds: float
+        self,
+        tool: str,
+        arguments: Mapping[str, Json],
+        *,
+        idempotency_key: str,
+        deadline_seconds: float,
+        hears: Hears | None = None,
     ) -> ToolOutcome:
         """Call a tool and return its outcome; raise SessionGone where nothing was done because the session is over."""
         client = await asyncio.shield(self._ready)
@@ -130,7 +137,7 @@ class McpSession:
                     CallToolRequest(params=params),
                     _RESULT,
                     request_read_timeout_seconds=deadline_seconds,
-                    progress_callback=_note_progress,
+                    progress_callback=_told_to(hears),
                 )
         except MCPError as error:
             if is_session_gone(error):
@@ -253,8 +260,14 @@ async def _list(client: Client, name: str) -> dict[str, Offer]:
     raise Unavailable(f"`{name}` offers more than {MCP_TOOLS_MAX} tools: none of them is called")
 
 
-async def _note_progress(progress: float, total: float | None, message: str | None) -> None:
-    """Take a server's word of its progress: the deadline stays what it is."""
+def _told_to(hears: Hears | None) -> ProgressFnT:
+    """Return what takes a server's word of its progress: its numbers are passed on, the deadline stays what it is."""
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        if hears is not None:
+            hears(progress, total)
+
+    return note
 
 
 def _seen(ready: asyncio.Future[Client]) -> None:

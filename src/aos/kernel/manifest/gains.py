@@ -151,6 +151,11 @@ def _sent_elsewhere(old: AgentSpec | None, new: AgentSpec) -> list[str]:
     card, believed = new.runtime.options.get("card"), list[str]()
     if had.get("card") and card != had["card"]:
         believed.append(f"{'another' if card else 'any'} card of its address is believed")
+    keys = new.runtime.options.get("keys")
+    if had.get("keys") and keys != had["keys"]:
+        believed.append(
+            f"its card is believed when {f'signed by the keys at `{keys}`' if keys else 'nobody signed it'}"
+        )
     return [*moved, *given, *believed]
 
 

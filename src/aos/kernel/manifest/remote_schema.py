@@ -9,6 +9,7 @@ from aos.kernel.limits import NAME_LENGTH_MAX
 
 CARD_DIGEST_PATTERN: Final = "^sha256:[0-9a-f]{64}$"
 _ADDRESS: Final = "^https?://[^/?#@ ]+(/[^?# ]*)?$"
+_KEYS_ADDRESS: Final = r"^https?://[^/?#@ ]+(/[^?# ]*)?(\?[^# ]*)?$"
 _SECRET: Final = "^[a-z][a-z0-9]*([/._-][a-z0-9]+)*$"
 
 
@@ -24,6 +25,9 @@ def a2a_runtime_schema() -> Json:
                 "pattern": CARD_DIGEST_PATTERN,
                 "description": "The digest of its card: once it shows another, nothing is sent to it",
             },
+            "keys": _address(
+                "The JSON Web Key Set, one of whose keys must have signed its card", pattern=_KEYS_ADDRESS
+            ),
             "secret": _secret(),
         },
         "required": ["url"],
@@ -42,12 +46,12 @@ def http_runtime_schema() -> Json:
     }
 
 
-def _address(description: str) -> Json:
+def _address(description: str, *, pattern: str = _ADDRESS) -> Json:
     return {
         "type": "string",
         "description": description + "; its host must stand in `organization.hosts`",
         "maxLength": 2_000,
-        "pattern": _ADDRESS,
+        "pattern": pattern,
         "examples": ["https://agents.larkspur.example/a2a/reviews"],
     }
 
