@@ -206,7 +206,7 @@ async def reporter(ctx: AsyncContext) -> Any:
 def order_once(*, part: str, count: int, folder: str, idempotency_key: str) -> str:
     """Order for good: one file for each order and key, so that an order made twice is seen."""
     with contextlib.suppress(FileExistsError):
-        name = Path(folder) / ORDERS / f"{part}-{count}~{idempotency_key}"
+        name = Path(folder) / f"{part}-{count}~{idempotency_key}"
         os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     return order_part(part, count)
 
