@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,8 +36,9 @@ from tests.worlds import Caller, agent, make_world, tool
 FOLDER = Path(__file__).resolve().parents[2] / "docs/guides/frameworks"
 CHILD = Path(__file__).with_name("framework_child.py")
 PROGRAM, HEADERS, TOOLS, REFUSAL = "The program", "Headers", "Tools by MCP", "A refusal"
-DENIED, ASKED = "strong", "careful"
+DENIED, ASKED, STUBBORN = "strong", "careful", "stubborn"
 REASON = "strong is for people"
+REFUSED_ORDER = "Z9"
 ANSWER = "Order A1 is on its way"
 SECONDS = 120
 USED = Tokens(input=20, output=5)
@@ -93,14 +94,21 @@ def _told(body: dict[str, Any]) -> list[str]:
 def reply_to(body: dict[str, Any]) -> Reply:
     """Return what the model says: it looks the order up, and tells what it was told. It calls by code who asks it for code."""
     told, offered = _told(body), _offered(body)
+    order = "A1"
+    if body["model"].startswith(STUBBORN):
+        told, order = [], REFUSED_ORDER
     last = ANSWER if any("on its way" in each for each in told) else f"I could not: {told[-1] if told else 'no tool'}"
     if "<code>" in json.dumps(body.get("messages") or "") and "final_answer" not in offered:
         name = "orders_status" if "orders_status" in json.dumps(body["messages"]) else "order_status"
-        code = f'final_answer("{last}")' if told else f'print({name}(order="A1"))'
+        code = f'final_answer("{last}")' if told else f'print({name}(order="{order}"))'
         return Reply(f"Thought: I go on.\n<code>\n{code}\n</code>", (), USED)
     if not told:
         name = next((each for each in offered if "status" in each), "")
-        return Reply("", (Call("call_1", name, {"order": "A1"}),), USED) if name else Reply("I have no tool", (), USED)
+        return (
+            Reply("", (Call(f"call_{len(body.get('messages') or body.get('input'))}", name, {"order": order}),), USED)
+            if name
+            else Reply("I have no tool", (), USED)
+        )
     if "final_answer" in offered:
         return Reply("", (Call("call_2", "final_answer", {"answer": last}),), USED)
     return Reply(last, (), USED)
@@ -126,6 +134,7 @@ class Desk:
     door: Door
     upstream: Upstream
     key: str
+    _seen: UUID = field(default_factory=lambda: UUID(int=0))
 
     def environment(self) -> dict[str, str]:
         """Return what `aos agents env` exports, and what a process needs besides."""
@@ -140,8 +149,6 @@ class Desk:
         rows = self.door.world.rows("select id, kind, name, state from action where id > %s order by id", self._seen)
         self._seen = rows[-1][0] if rows else self._seen
         return [(kind, name, state) for _, kind, name, state in rows]
-
-    _seen: UUID = UUID(int=0)
 
     def approve_all(self) -> int:
         """Say yes to all that waits, and return how much that was."""
@@ -158,7 +165,10 @@ def open_desk(database: Database) -> Iterator[Desk]:
         Rule("no-strong", 1, Outcome.DENY, (), (f"model:{DENIED}",), "", REASON),
         Rule("look-first", 1, Outcome.ESCALATE, (), (f"model:{ASKED}",), "", "a person looks", approvers=Approvers()),
     ]
-    names = ("gpt", DENIED, ASKED)
+    rules.append(
+        Rule("no-z9", 1, Outcome.DENY, (), ("tool:orders.status",), f'args.order == "{REFUSED_ORDER}"', "Z9 is secret")
+    )
+    names = ("gpt", DENIED, ASKED, STUBBORN)
     status = tool("orders.status", schema=STATUS_SCHEMA, description="Say where an order is")
     with serving_upstream(answer_as_model) as upstream:
         world = make_world(

@@ -7,6 +7,7 @@ AOS_TEST_FRAMEWORKS names a folder, what is installed stays there for the next t
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ from tests.contract.framework_pages import (
 from tests.databases import Database
 
 PAGES = pages()
+INDEX = (FOLDER / "README.md").read_text("utf-8")
 HERE = ("langchain", "langgraph", "deepagents")
 TWICE = [("model", "gpt", "performed")] * 2
 each_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -103,6 +105,17 @@ def shows_refusals(page: Page, made: Child, desk: Desk) -> None:
     assert raised is None, raised
     ((waiting,),) = desk.door.world.rows("select id from approval where status = 'pending'")
     assert str(waiting) in printed
+
+
+@each_page
+def test_a_page_is_whole_and_stands_in_the_index_with_what_was_tried(page: Page) -> None:
+    assert [len(page.blocks(section)) for section in (PROGRAM, HEADERS, TOOLS, REFUSAL)] == [2, 1, 1, 1]
+    assert "## What is covered" in page.text
+    (row,) = re.findall(rf"^\| \[[^]]+\]\({page.name}\.md\) \| (\S+) \|", INDEX, re.MULTILINE)
+    pinned = dict(each.split("==") for each in page.requirements if "==" in each)
+    assert row == next(iter(pinned.values()))
+    for made in pinned.values():
+        assert made in page.text.partition("```")[0]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name in HERE], ids=sorted(HERE))

@@ -281,7 +281,14 @@ def reply(body: dict[str, Any]) -> dict[str, Any]:
     turn = sum(message["role"] == "assistant" for message in messages)
     step: Step = "Restock"
     if messages[0]["role"] == "system":
-        folder = next((json.dumps(m).partition("notes lie in ")[2].partition('"')[0] for m in messages if "notes lie" in json.dumps(m)), "")
+        folder = next(
+            (
+                json.dumps(m).partition("notes lie in ")[2].partition('"')[0]
+                for m in messages
+                if "notes lie" in json.dumps(m)
+            ),
+            "",
+        )
         step = say(json.dumps(messages[0]["content"]), turn, folder)
     calls = [] if isinstance(step, str) else step
     message: dict[str, Any] = {"role": "assistant", "content": step if isinstance(step, str) else None}

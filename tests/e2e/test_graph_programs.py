@@ -5,7 +5,6 @@ Whichever way they run, the same comes out, and no call that was made through AO
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -40,9 +39,7 @@ SAID = {
 ORDERED = ["pump-3", "seal-1", "valve-2"]
 ACTS = {
     "plan": [("model", "gpt")],
-    "count": [("model", "gpt")] * 4
-    + [("tool", "count_stock")] * 2
-    + [("tool", "find_supplier")],
+    "count": [("model", "gpt")] * 4 + [("tool", "count_stock")] * 2 + [("tool", "find_supplier")],
     "buy": [("model", "gpt")] * 5 + [("tool", "find_supplier")] + [("tool", "order_part")] * 3,
     "sign": [("ask", "interrupt")],
     "write": [("model", "gpt")] * 8 + [("tool", "count_stock"), ("tool", "find_supplier")],
@@ -153,7 +150,9 @@ def shop() -> Iterator[Shop]:
 # LangChain keeps its asynchronous clients for the process, past the loop of one test.
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_programs_outside_need_base_url_and_key_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    exported = dict(re.findall(r"^export (\w+)='?([^'\n]+)'?$", shop.made.aos("agents", "env", "outsider"), re.MULTILINE))
+    exported = dict(
+        re.findall(r"^export (\w+)='?([^'\n]+)'?$", shop.made.aos("agents", "env", "outsider"), re.MULTILINE)
+    )
     for name, value in exported.items():
         monkeypatch.setenv(name, value)
     notes = shop.notes("outside", "counted", "bought", "written")
