@@ -61,6 +61,11 @@ def run(page: Page) -> str:
     return page.blocks(PROGRAM)[1]
 
 
+def put(block: str, model: str) -> str:
+    """Return a block that asks for another model."""
+    return re.sub(r"\bauto\b", model, block)
+
+
 def needs_base_url_and_key_alone(page: Page, made: Child, desk: Desk) -> None:
     printed, raised = made.run(definition(page), run(page), name="program")
     assert raised is None, raised
@@ -71,7 +76,7 @@ def needs_base_url_and_key_alone(page: Page, made: Child, desk: Desk) -> None:
 def repeats_nothing_under_keys(page: Page, made: Child, desk: Desk) -> None:
     """Run a program that waits for a person at each of its two requests, and is started again after each yes."""
     (keyed,) = page.blocks(HEADERS)
-    program = [block.replace("auto", ASKED) for block in (definition(page), keyed, run(page))]
+    program = [put(block, ASKED) for block in (definition(page), keyed, run(page))]
     before = len(desk.upstream.received)
     for _ in range(2):
         printed, _ = made.run(*program, name="headers")
@@ -97,11 +102,11 @@ def reaches_tools_by_mcp(page: Page, made: Child, desk: Desk) -> None:
 def shows_refusals(page: Page, made: Child, desk: Desk) -> None:
     (refusal,) = page.blocks(REFUSAL)
     imports = "\n".join(line for line in run(page).splitlines() if line.startswith(("import ", "from ")))
-    printed, raised = made.run(definition(page).replace("auto", DENIED), imports, refusal, name="refusal")
+    printed, raised = made.run(put(definition(page), DENIED), imports, refusal, name="refusal")
     assert raised is None, raised
     assert REASON in printed
     assert desk.acts() == [("model", DENIED, "refused")]
-    printed, raised = made.run(definition(page).replace("auto", ASKED), imports, refusal, name="refusal")
+    printed, raised = made.run(put(definition(page), ASKED), imports, refusal, name="refusal")
     assert raised is None, raised
     ((waiting,),) = desk.door.world.rows("select id from approval where status = 'pending'")
     assert str(waiting) in printed
