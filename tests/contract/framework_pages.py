@@ -105,7 +105,7 @@ def reply_to(body: dict[str, Any]) -> Reply:
     if not told:
         name = next((each for each in offered if "status" in each), "")
         return (
-            Reply("", (Call(f"call_{len(body.get('messages') or body.get('input'))}", name, {"order": order}),), USED)
+            Reply("", (Call(f"call_{len(body.get('messages') or body['input'])}", name, {"order": order}),), USED)
             if name
             else Reply("I have no tool", (), USED)
         )

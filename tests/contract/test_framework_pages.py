@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from aos.kernel.limits import REFUSALS_ALIKE_MAX
 from tests.contract.framework_pages import (
     ANSWER,
     ASKED,
@@ -23,6 +24,7 @@ from tests.contract.framework_pages import (
     PROGRAM,
     REASON,
     REFUSAL,
+    STUBBORN,
     TOOLS,
     Child,
     Desk,
@@ -112,6 +114,15 @@ def shows_refusals(page: Page, made: Child, desk: Desk) -> None:
     assert str(waiting) in printed
 
 
+def is_ended_in_a_loop(page: Page, made: Child, desk: Desk) -> None:
+    """Run a program whose model asks for a refused tool whatever it is told: the framework gives up, or AOS ends it."""
+    (tools,) = page.blocks(TOOLS)
+    imports = "\n".join(line for line in run(page).splitlines() if line.startswith(("import ", "from ")))
+    made.run(put(definition(page), STUBBORN), imports, put(tools, STUBBORN), name="loop")
+    acts = desk.acts()
+    assert 1 <= acts.count(("tool", "orders.status", "refused")) <= REFUSALS_ALIKE_MAX, acts
+
+
 @each_page
 def test_a_page_is_whole_and_stands_in_the_index_with_what_was_tried(page: Page) -> None:
     assert [len(page.blocks(section)) for section in (PROGRAM, HEADERS, TOOLS, REFUSAL)] == [2, 1, 1, 1]
@@ -139,3 +150,4 @@ def test_a_page_holds_with_what_it_installs(page: Page, desk: Desk, folder: Path
         repeats_nothing_under_keys(page, made, desk)
         reaches_tools_by_mcp(page, made, desk)
         shows_refusals(page, made, desk)
+        is_ended_in_a_loop(page, made, desk)

@@ -64,7 +64,7 @@ def read_note(folder: str, name: str) -> str:
 
 def make_counter() -> Any:
     """Return a graph that counts, by hand: a node that asks, and one that does what was asked for."""
-    tools = [count_stock, find_supplier, read_note]
+    tools: list[Any] = [count_stock, find_supplier, read_note]
     model = ChatOpenAI(model=MODEL).bind_tools(tools)
 
     def call_model(state: MessagesState) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def make_buyer() -> Any:
 
 def make_writer() -> Any:
     """Return an agent that writes a letter into a file and has another check it."""
-    checker = {
+    checker: Any = {
         "name": "checker",
         "description": "Checks a letter against the stock.",
         "system_prompt": CHECKER,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aos.data_plane.front import Front
+from aos.data_plane.loops import Loops
 from aos.kernel.ports import McpUpstream
 from aos.operations.a2a_pushes import A2aPushes
 from aos.operations.a2a_tasks import A2aTasks
@@ -37,3 +38,4 @@ class Services:
     work: OutsideTasks
     upstream: McpUpstream | None = None
     """Who asks MCP servers; None where nobody does."""
+    loops: Loops = field(default_factory=Loops)
