@@ -170,6 +170,7 @@ def test_programs_outside_need_base_url_and_key_alone(shop: Shop, monkeypatch: p
     assert {act["state"] for act in performed} == {"performed"}
 
 
+@pytest.mark.long  # what the next test does besides being killed: it says where a fault lies
 def test_the_same_programs_are_tasks_of_a_workflow(shop: Shop) -> None:
     before = len(shop.upstream.received)
     run = shop.start(shop.notes("inside", "counted", "bought", "written"))
