@@ -120,9 +120,9 @@ def is_ended_in_a_loop(page: Page, made: Child, desk: Desk) -> None:
     """Run a program whose model asks for a refused tool whatever it is told: the framework gives up, or AOS ends it."""
     (tools,) = page.blocks(TOOLS)
     imports = "\n".join(line for line in run(page).splitlines() if line.startswith(("import ", "from ")))
-    made.run(put(definition(page), STUBBORN), imports, put(tools, STUBBORN), name="loop")
+    told = made.run(put(definition(page), STUBBORN), imports, put(tools, STUBBORN), name="loop")
     acts = desk.acts()
-    assert 1 <= acts.count(("tool", "orders.status", "refused")) <= REFUSALS_ALIKE_MAX, acts
+    assert 1 <= acts.count(("tool", "orders.status", "refused")) <= REFUSALS_ALIKE_MAX, (acts, told)
 
 
 @each_page
@@ -154,4 +154,6 @@ def test_a_page_holds_with_what_it_installs(page: Page, desk: Desk, folder: Path
         repeats_nothing_under_keys(page, made, desk)
         reaches_tools_by_mcp(page, made, desk)
         shows_refusals(page, made, desk)
+    # A process of its own: LangChain keeps asynchronous clients for the process, past the loop in which they were opened.
+    with child(environment_of(page, folder), desk, tmp_path) as made:
         is_ended_in_a_loop(page, made, desk)
