@@ -143,8 +143,9 @@ def test_a_tool_that_is_not_registered_is_refused_and_the_model_reads_why(databa
     assert "there is no tool `shell`" in told["content"]
 
 
-def test_a_graph_that_asks_again_and_again_for_what_is_refused_is_ended(database: Database) -> None:
-    run, models, _, acts = play(company(database), "graph", "Clean up", [calling(("shell", {"command": "rm"}))])
+@pytest.mark.parametrize("name", ["graph", "agent", "deep_agent"])
+def test_a_graph_that_asks_again_and_again_for_what_is_refused_is_ended(database: Database, name: str) -> None:
+    run, models, _, acts = play(company(database), name, "Clean up", [calling(("shell", {"command": "rm"}))])
     assert run["state"] == "failed"
     assert run["task"]["error_code"] == "refused-again"
     assert acts.count(("tool", "shell", "refused")) == 5

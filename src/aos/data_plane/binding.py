@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aos.data_plane.front import Front
+from aos.data_plane.loops import Loops
 from aos.kernel.ports import McpUpstream
 from aos.operations.a2a_pushes import A2aPushes
 from aos.operations.a2a_tasks import A2aTasks
@@ -40,3 +41,4 @@ class Services:
     """Who asks MCP servers; None where nobody does."""
     held: HeldNotes | None = None
     """Where tools that such a server no longer offers as they were accepted are marked."""
+    loops: Loops = field(default_factory=Loops)

@@ -147,6 +147,7 @@ async def _read(
         raise UnsupportedMediaType(f"the body is `{kind[:80]}`, send `application/json`")
     body = await read_body(scope, receive, at_most=MODEL_BODY_BYTES_MAX)
     asked = read_ask(dialect, body)
+    services.loops.end(principal)
     passed_on = _passed_on(headers)
     return ModelCall(
         principal,

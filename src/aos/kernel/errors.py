@@ -92,7 +92,7 @@ class Forbidden(AosError):
 
 
 class RefusedAgain(AosError):
-    """An agent was refused the same act again and again in one attempt; its task is ended."""
+    """An agent was refused the same act again and again: its task is ended, or outside of runs one model call refused."""
 
     slug, title, status, grpc = "refused-again", "Refused again and again", 403, "PERMISSION_DENIED"
 

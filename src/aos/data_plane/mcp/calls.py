@@ -82,6 +82,7 @@ async def call_tool(services: Services, call: Call) -> dict[str, Any]:
         raise
     except AosError as error:
         return _failed(error)
+    services.loops.mind(act, done)
     if tool is None and isinstance(done, Refused):
         raise Fault(INVALID_PARAMS, done.detail, data={"reasons": list(done.reasons), "action_id": str(done.action_id)})
     return _result(done, act, call, tool)

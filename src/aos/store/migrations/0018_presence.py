@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
-from aos.store.migrations.m0020.state import OPERATIONS
+from aos.store.migrations.m0018.state import OPERATIONS
 from aos.store.schema_files import run_files
 
 
@@ -13,5 +13,5 @@ class Migration(migrations.Migration):
 
     dependencies = [("store", "0017_checkpoints")]
     operations = [
-        migrations.SeparateDatabaseAndState(database_operations=[run_files("m0020")], state_operations=OPERATIONS)
+        migrations.SeparateDatabaseAndState(database_operations=[run_files("m0018")], state_operations=OPERATIONS)
     ]
