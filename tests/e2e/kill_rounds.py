@@ -27,6 +27,7 @@ from aos.kernel.limits import LEASE_SECONDS
 from examples.month_end.demo_aos import LINK, ROOT, Aos, DemoError
 from tests.e2e.installation import Installation, installation, parent_of
 from tests.e2e.kill_agents import DONE, LOG, THINGS
+from tests.e2e.kill_broker import broker
 
 RUNS_OPEN, ITEMS = 4, 12
 WORKERS = 2
@@ -56,7 +57,7 @@ class UnderFire:
     made: Installation
     aos: Aos
     folder: Path
-    redis_pid: Callable[[], int] | None = None
+    redis_pid: Callable[[], int | None] | None = None
     faults: list[Fault] = field(default_factory=list)
     runs: dict[str, str] = field(default_factory=dict)
     missed: list[str] = field(default_factory=list)
@@ -142,7 +143,7 @@ class UnderFire:
     def _pids(self, victim: str) -> list[int]:
         if victim == "redis":
             assert self.redis_pid is not None
-            return [self.redis_pid()]
+            return [pid for pid in [self.redis_pid()] if pid is not None]
         processes = self.made.processes()
         if victim == "host":
             workers = {pid for name, pid in processes.items() if name.startswith("worker") and pid}
@@ -259,10 +260,15 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def under_fire(**more: str) -> Iterator[UnderFire]:
-    """Yield an installation with two workers whose agents and tool are registered."""
+def under_fire(engine: str = "postgres", **more: str) -> Iterator[UnderFire]:
+    """Yield an installation with two workers whose agents and tool are registered; with `celery`, on a broker of its own."""
     with ExitStack() as stack:
-        given: dict[str, Any] = {"AOS_AGENT_PATH": str(ROOT), "AOS_WORKERS": str(WORKERS), **more}
+        given: dict[str, Any] = {"AOS_AGENT_PATH": str(ROOT), "AOS_WORKERS": str(WORKERS), "AOS_ENGINE": engine, **more}
+        redis_pid = None
+        if engine == "celery":
+            served = stack.enter_context(broker())
+            given["AOS_REDIS_URL"] = served.url
+            redis_pid = served.pid
         made = stack.enter_context(installation(**given))
         folder = made.folder / "things"
         (folder / DONE).mkdir(parents=True)
@@ -273,5 +279,5 @@ def under_fire(**more: str) -> Iterator[UnderFire]:
         made.more = {**made.more, "AOS_TOKEN": token}
         aos = stack.enter_context(Aos(made.url, token))
         aos.post("/manifest", {"manifest": manifest(folder)})
-        yield UnderFire(made, aos, folder)
+        yield UnderFire(made, aos, folder, redis_pid)
         made.aos("down")
