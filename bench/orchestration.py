@@ -22,47 +22,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from aos.boot.garbage import settle_garbage
-from aos.drivers.clock import MonotonicTicker
-from aos.drivers.crypto import StandardCrypto
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
-from aos.drivers.hosts.pool import HostPool
-from aos.drivers.hosts.values import HostsConfig
-from aos.drivers.ids import StandardIds
-from aos.drivers.key_file import KeyFile
 from aos.kernel.agents import Runtime
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
-from aos.operations.bell import Bell
-from aos.operations.drivers import Drivers
-from aos.operations.facts import FactsCache
-from aos.operations.gate import Gate
-from aos.operations.orchestration import Orchestration, orchestration
-from aos.operations.run_facts import RunFactsCache
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import RunStarted
-from aos.store.hot.database import Database, DatabaseConfig
 from aos.store.migrate import migrate
 from aos.store.roles import RolePasswords, ensure_roles
-from aos.workers.inline import InlineRunner
-from aos.workers.runners import Runners
-from aos.workers.worker import Worker
 from bench._meter import Meter
 from bench._peers import PEERS, peer_lines
+from bench._worker import ROOT, Place, opened
 from tests.databases import Database as Logins
 from tests.folders import new_folder
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
 
-ROOT = Path(__file__).resolve().parent.parent
 CHAIN, WIDTH, NEEDS = 10, 100, 3
 WARM_RUNS, WARM_ITEMS = 6, 60
 WARM_TASKS = 2 * WARM_RUNS * (WARM_ITEMS + 1)
@@ -82,11 +64,6 @@ class Sizes:
     latencies: int = 100
 
 
-async def noop(ctx: Any) -> Any:
-    """The no-op that every peer runs."""
-    return {"ok": True}
-
-
 # --- the database and the world --------------------------------------------------------------------------------------
 
 
@@ -102,7 +79,7 @@ def durable_world(hosts: bool, layers: int = 1) -> Iterator[tuple[World, int]]:
         migrate(owner)
         logins = ensure_roles(owner, RolePasswords(app="a" * 32, machine="m" * 32))
         database = Logins("bench", owner, logins.app, logins.machine, "", "", "", logins.names)
-        runtime = Runtime("python", "bench.orchestration:noop", inline=not hosts)
+        runtime = Runtime("python", "bench._noop:noop", inline=not hosts)
         world = make_world(database, agents=[replace(agent("noop"), runtime=runtime)])
         for workflow in workflows(layers):
             add_workflow(world, workflow)
@@ -129,58 +106,6 @@ def workflows(layers: int) -> list[WorkflowSpec]:
         WorkflowSpec("dag", tuple(layered)),
         WorkflowSpec("latency", (TaskSpec("only", "noop"),)),
     ]
-
-
-# --- a process -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a process of the bench works."""
-
-    app: str
-    machine: str
-    keys: str
-    hosts: bool
-
-
-async def opened(place: Place) -> tuple[Database, Orchestration, Bell]:
-    """Return one process's operations."""
-    database = Database(DatabaseConfig(place.app, place.machine))
-    await database.open()
-    drivers = Drivers(StandardIds(), MonotonicTicker(), StandardCrypto(), KeyFile(Path(place.keys)))
-    facts = FactsCache(database, drivers)
-    await facts.refresh()
-    gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
-    bell = Bell(database)
-    bell.start()
-    return database, orchestration(database, facts, gate, drivers), bell
-
-
-async def work(place: Place) -> None:
-    """Work until standard input closes."""
-    _, do, bell = await opened(place)
-    pool = None
-    if place.hosts:
-        socket = new_folder("hosts") / "hosts.sock"
-        pool = HostPool(HostsConfig(socket, agent_hosts=2, tool_hosts=0, python_path=(str(ROOT),)))
-        await pool.start()
-    worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
-    await worker.start()
-    settle_garbage()
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await worker.stop()
-    if pool is not None:
-        await pool.close()
-    os._exit(0)
-
-
-def worker_main() -> None:
-    """Run one worker process; its place is the first line of its arguments."""
-    import uvloop
-
-    uvloop.run(work(Place(**json.loads(sys.argv[1]))))
 
 
 # --- measuring -----------------------------------------------------------------------------------------------------------
@@ -288,14 +213,8 @@ def measure(workload: str, sizes: Sizes, *, hosts: bool, workers: int) -> dict[s
     """Run one workload on a fresh database with fresh workers and return its line."""
     with durable_world(hosts, sizes.layers) as (world, postmaster):
         place = Place(world.test_database.app, world.test_database.machine, str(world.keys._path), hosts)
-        command = [
-            sys.executable,
-            "-c",
-            "from bench.orchestration import worker_main; worker_main()",
-            json.dumps(vars(place)),
-        ]
         running = [
-            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(place.command(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for _ in range(workers)
         ]
         for process in running:
@@ -390,15 +309,16 @@ def our_lines(options: argparse.Namespace, sizes: Sizes) -> Iterator[dict[str, A
 
 def main(argv: Sequence[str]) -> int:
     """Print one JSON line for each workload of AOS and of each peer, and one with all of them side by side."""
+    usual = Sizes()
     parser = argparse.ArgumentParser(prog="orchestration")
     parser.add_argument("workloads", nargs="*", help=f"of {', '.join(WORKLOADS)}; all where none is named")
     parser.add_argument("--mode", choices=("inline", "hosts", "both"), default="both", help="where agents run")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--peers", default=",".join(PEERS), help="peers to run beside it; empty for none")
-    parser.add_argument("--fan-out", type=int, default=Sizes.fan_out, help="tasks of the fan-out")
-    parser.add_argument("--chains", type=int, default=Sizes.chains, help=f"chains, of {CHAIN} tasks each")
-    parser.add_argument("--layers", type=int, default=Sizes.layers, help=f"layers of the graph, of {WIDTH} tasks each")
-    parser.add_argument("--latencies", type=int, default=Sizes.latencies, help="single tasks that are timed")
+    parser.add_argument("--fan-out", type=int, default=usual.fan_out, help="tasks of the fan-out")
+    parser.add_argument("--chains", type=int, default=usual.chains, help=f"chains, of {CHAIN} tasks each")
+    parser.add_argument("--layers", type=int, default=usual.layers, help=f"layers of the graph, of {WIDTH} tasks each")
+    parser.add_argument("--latencies", type=int, default=usual.latencies, help="single tasks that are timed")
     options = parser.parse_args(list(argv))
     sizes = Sizes(options.fan_out, options.chains, options.layers, options.latencies)
     peers = [name for name in options.peers.split(",") if name]
