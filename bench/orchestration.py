@@ -29,7 +29,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
-from aos.kernel.agents import Runtime
+from aos.kernel.agents import Agent, Runtime
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
@@ -68,7 +68,7 @@ class Sizes:
 
 
 @contextmanager
-def durable_world(hosts: bool, layers: int = 1) -> Iterator[tuple[World, int]]:
+def durable_world(hosts: bool, layers: int = 1, *, agents: Sequence[Agent] = ()) -> Iterator[tuple[World, int]]:
     """Yield an organization on a server of its own that loses nothing in a crash, and the server's pid."""
     with ExitStack() as stack:
         cluster = stack.enter_context(throwaway_cluster(new_folder("server"), durable=True))
@@ -80,7 +80,7 @@ def durable_world(hosts: bool, layers: int = 1) -> Iterator[tuple[World, int]]:
         logins = ensure_roles(owner, RolePasswords(app="a" * 32, machine="m" * 32))
         database = Logins("bench", owner, logins.app, logins.machine, "", "", "", logins.names)
         runtime = Runtime("python", "bench._noop:noop", inline=not hosts)
-        world = make_world(database, agents=[replace(agent("noop"), runtime=runtime)])
+        world = make_world(database, agents=[replace(agent("noop"), runtime=runtime), *agents])
         for workflow in workflows(layers):
             add_workflow(world, workflow)
         yield world, cluster.pid
