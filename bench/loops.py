@@ -29,7 +29,7 @@ from tests.working import add_workflow
 from tests.worlds import World, agent
 
 POLL_SECONDS = 0.02
-QUIET_SECONDS = 300.0
+QUIET_SECONDS = 3_600.0
 """How long a generation may take."""
 
 

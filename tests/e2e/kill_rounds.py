@@ -141,7 +141,7 @@ class UnderFire:
         finally:
             _signal(chosen, signal.SIGCONT)
             self.witness.ours = frozenset()
-        return time.time() if victim in ("postgres", "redis") else at  # without those nobody can go on meanwhile
+        return at if victim in ("worker", "host") else time.time()  # without the others nobody goes on, or starts a run
 
     def _went_on(self, since: float) -> float:
         """Return when work went on, 0 where it has not: at the second effect of an item, for the first was under way."""
