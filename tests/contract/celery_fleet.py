@@ -44,7 +44,7 @@ from tests.worlds import World, agent, make_world
 
 ROOT = Path(__file__).resolve().parents[2]
 QUEUE = "aos"
-SECONDS = 150.0
+SECONDS = 40.0
 OWNER, APP, MACHINE = "only-here-owner", "only-here-app", "only-here-machine"
 
 

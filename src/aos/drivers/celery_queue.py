@@ -106,6 +106,7 @@ def celery_app(settings: CelerySettings) -> Any:
         worker_enable_remote_control=False,
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_prefetch_count_reduction=False,  # its threads would read from a connection that is the loop's alone
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=SOCKET_SECONDS,
