@@ -24,6 +24,7 @@ app.conf.update(
     result_expires=600,
 )
 TIMEOUT_SECONDS = 120
+WARM_RUNS, WARM_ITEMS = 12, 60
 
 
 @app.task(name="bench.noop")
@@ -64,7 +65,9 @@ def latency(count: int) -> list[float]:
 
 def main(fan: int, count: int, length: int, singles: int) -> None:
     """Warm up, then print one line a workload."""
-    fan_out(5)
+    for _ in range(WARM_RUNS):
+        fan_out(WARM_ITEMS)
+    print(json.dumps({"workload": "warm"}), flush=True)
     for name, work in (("fan_out", lambda: fan_out(fan)), ("chains", lambda: chains(count, length))):
         began = time.perf_counter()
         tasks = work()

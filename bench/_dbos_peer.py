@@ -15,8 +15,11 @@ from typing import Any
 from dbos import DBOS, DBOSClient
 
 URL = os.environ.get("BENCH_DSN", "")
-POLL_SECONDS = 0.05
+POLL_SECONDS = float(os.environ.get("BENCH_DBOS_POLL", "0.05"))
 """How often queues are looked at; a second by default."""
+CONCURRENCY = int(os.environ.get("BENCH_DBOS_CONCURRENCY", "100"))
+"""Workflows that a worker has at once: with few, its looks at the queue would be what limits it."""
+WARM_RUNS, WARM_ITEMS = 2, 60
 
 
 @DBOS.workflow()
@@ -58,7 +61,7 @@ def work() -> None:
     )
     DBOS.listen_queues(["tasks", "top"])
     DBOS.launch()
-    DBOS.register_queue("tasks", worker_concurrency=20, polling_interval_sec=POLL_SECONDS)
+    DBOS.register_queue("tasks", worker_concurrency=CONCURRENCY, polling_interval_sec=POLL_SECONDS)
     DBOS.register_queue("top", polling_interval_sec=POLL_SECONDS)
     print("ready", flush=True)
     while True:
@@ -75,7 +78,9 @@ def main(fan: int, count: int, length: int, singles: int) -> None:
     def result(handle: Any) -> Any:
         return handle.get_result(polling_interval_sec=0.01)
 
-    result(start("fan_out", 5))
+    for _ in range(WARM_RUNS):
+        result(start("fan_out", WARM_ITEMS))
+    print(json.dumps({"workload": "warm"}), flush=True)
     began = time.perf_counter()
     result(start("fan_out", fan))
     print(json.dumps({"workload": "fan_out", "tasks": fan + 1, "seconds": time.perf_counter() - began}), flush=True)

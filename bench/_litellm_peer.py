@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,18 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from bench._environments import MissingPeer, make_environment
 from bench._installation import free_port
 from tests.folders import new_folder
 
 VERSION: Final = "1.109.1"
 _LOOSENED: Final = ("litellm-proxy-extras>=0.4", "certifi>=2024")
 """Its pins of what plays no part here: an index may lag behind them."""
-INSTALL_SECONDS: Final = 400
 READY_SECONDS: Final = 90
-
-
-class MissingPeer(Exception):
-    """The peer cannot be measured here; the message says why."""
 
 
 @contextmanager
@@ -37,7 +32,7 @@ def litellm_proxy(upstream: int) -> Iterator[tuple[int, int]]:
     """Run the proxy in front of a model's server and yield its port and its pid; raises MissingPeer."""
     folder = new_folder("litellm")
     try:
-        _install(folder)
+        make_environment(folder, [f"litellm[proxy]=={VERSION}"], overrides=_LOOSENED)
         model = {"model": "openai/bench", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "none"}
         settings = {
             "model_list": [{"model_name": "bench", "litellm_params": model}],
@@ -55,25 +50,6 @@ def litellm_proxy(upstream: int) -> Iterator[tuple[int, int]]:
             proxy.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _install(folder: Path) -> None:
-    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    if uv is None:
-        raise MissingPeer("`uv` is not installed")
-    overrides = folder / "overrides.txt"
-    overrides.write_text("\n".join(_LOOSENED))
-    wanted = ["--override", str(overrides), f"litellm[proxy]=={VERSION}"]
-    try:
-        for command in (
-            ["venv", "--quiet", "--python", sys.executable, str(folder / "venv")],
-            ["pip", "install", "--quiet", "--python", str(folder / "venv"), *wanted],
-        ):
-            subprocess.run([uv, *command], check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
-    except subprocess.CalledProcessError as error:
-        raise MissingPeer(f"litellm {VERSION} cannot be installed: {error.stderr[-400:]}") from error
-    except subprocess.TimeoutExpired as error:
-        raise MissingPeer(f"litellm {VERSION} was not installed within {INSTALL_SECONDS} s") from error
 
 
 def _command(folder: Path, port: int) -> list[str]:

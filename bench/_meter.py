@@ -27,7 +27,8 @@ class Meter:
 
     def rss_mb(self) -> float:
         """Return the resident memory of the processes now."""
-        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in _tree(self.pids)]
+        pids = _tree(self.pids) if self._deep else self.pids
+        pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
         return round(sum(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
     def _seconds(self) -> float:

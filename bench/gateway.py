@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from bench._environments import MissingPeer
 from bench._installation import Installation, installed
-from bench._litellm_peer import VERSION, MissingPeer, litellm_proxy
+from bench._litellm_peer import VERSION, litellm_proxy
 from bench._meter import Meter
 
 CLIENT: Final = Path(__file__).with_name("_tool_client.py")

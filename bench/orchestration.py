@@ -1,8 +1,9 @@
 """Durable tasks a second with full bookkeeping: fan-out, chains, a layered graph, and the latency of a single task.
 
 Each task is decided (its delegation), has a `started` and a `finished` record that become leaves, and one usage event; the
-integrator runs beside it. A run whose tasks, records, leaves and usage events do not agree is void and says so.
-`python -m bench orchestration [--hosts] [--peers] [--workers N] [--layers N] [WORKLOAD...]`, workloads fan_out chains dag latency.
+integrator runs beside it. A run whose tasks, records, leaves and usage events do not agree is void and says so. Peers do the
+same workloads in the same run, and the last line has all side by side.
+`python -m bench orchestration [--mode inline|hosts|both] [--peers NAME,...] [--workers N] [SIZES] [WORKLOAD...]`.
 """
 
 from __future__ import annotations
@@ -20,63 +21,54 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from aos.boot.garbage import settle_garbage
-from aos.drivers.clock import MonotonicTicker
-from aos.drivers.crypto import StandardCrypto
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
-from aos.drivers.hosts.pool import HostPool
-from aos.drivers.hosts.values import HostsConfig
-from aos.drivers.ids import StandardIds
-from aos.drivers.key_file import KeyFile
-from aos.kernel.agents import Runtime
+from aos.kernel.agents import Agent, Runtime
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
-from aos.operations.bell import Bell
-from aos.operations.drivers import Drivers
-from aos.operations.facts import FactsCache
-from aos.operations.gate import Gate
-from aos.operations.orchestration import Orchestration, orchestration
-from aos.operations.run_facts import RunFactsCache
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import RunStarted
-from aos.store.hot.database import Database, DatabaseConfig
 from aos.store.migrate import migrate
 from aos.store.roles import RolePasswords, ensure_roles
-from aos.workers.inline import InlineRunner
-from aos.workers.runners import Runners
-from aos.workers.worker import Worker
 from bench._meter import Meter
-from bench._peers import peer_lines
+from bench._peers import PEERS, peer_lines
+from bench._worker import ROOT, Place, opened
 from tests.databases import Database as Logins
 from tests.folders import new_folder
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
 
-ROOT = Path(__file__).resolve().parent.parent
-FAN_OUT, CHAINS, CHAIN, WIDTH, NEEDS, LATENCIES = 1_000, 100, 10, 100, 3, 100
+CHAIN, WIDTH, NEEDS = 10, 100, 3
 WARM_RUNS, WARM_ITEMS = 6, 60
 WARM_TASKS = 2 * WARM_RUNS * (WARM_ITEMS + 1)
 WORKLOADS = ("fan_out", "chains", "dag", "latency")
+COMMITS = 200
+COMMITS_A_TASK = 3
+"""Commits that stand between the submission of a single task and its end: the start, the claim, the completion."""
 
 
-async def noop(ctx: Any) -> Any:
-    """The no-op that every peer runs."""
-    return {"ok": True}
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large the workloads are."""
+
+    fan_out: int = 1_000
+    chains: int = 100
+    layers: int = 100
+    latencies: int = 100
 
 
 # --- the database and the world --------------------------------------------------------------------------------------
 
 
 @contextmanager
-def durable_world(hosts: bool) -> Iterator[tuple[World, int]]:
+def durable_world(hosts: bool, layers: int = 1, *, agents: Sequence[Agent] = ()) -> Iterator[tuple[World, int]]:
     """Yield an organization on a server of its own that loses nothing in a crash, and the server's pid."""
     with ExitStack() as stack:
         cluster = stack.enter_context(throwaway_cluster(new_folder("server"), durable=True))
@@ -87,9 +79,9 @@ def durable_world(hosts: bool) -> Iterator[tuple[World, int]]:
         migrate(owner)
         logins = ensure_roles(owner, RolePasswords(app="a" * 32, machine="m" * 32))
         database = Logins("bench", owner, logins.app, logins.machine, "", "", "", logins.names)
-        runtime = Runtime("python", "bench.orchestration:noop", inline=not hosts)
-        world = make_world(database, agents=[replace(agent("noop"), runtime=runtime)])
-        for workflow in workflows(int(os.environ.get("BENCH_LAYERS", "100"))):
+        runtime = Runtime("python", "bench._noop:noop", inline=not hosts)
+        world = make_world(database, agents=[replace(agent("noop"), runtime=runtime), *agents])
+        for workflow in workflows(layers):
             add_workflow(world, workflow)
         yield world, cluster.pid
 
@@ -97,7 +89,7 @@ def durable_world(hosts: bool) -> Iterator[tuple[World, int]]:
 def workflows(layers: int) -> list[WorkflowSpec]:
     """Return the workloads as workflows."""
     chance = random.Random(7)
-    chain = [TaskSpec(f"t{n}", "noop", after=(f"t{n - 1}",) if n else ()) for n in range(CHAIN)]
+    links = [TaskSpec(f"t{n}", "noop", after=(f"t{n - 1}",) if n else ()) for n in range(CHAIN)]
     layered = [
         TaskSpec(
             f"l{layer}c{column}",
@@ -110,62 +102,10 @@ def workflows(layers: int) -> list[WorkflowSpec]:
     each = TaskSpec("each", "noop", input="${item}", for_each="${input}")
     return [
         WorkflowSpec("fan_out", (each, TaskSpec("join", "noop", after=("each",)))),
-        WorkflowSpec("chains", tuple(chain)),
+        WorkflowSpec("chains", tuple(links)),
         WorkflowSpec("dag", tuple(layered)),
         WorkflowSpec("latency", (TaskSpec("only", "noop"),)),
     ]
-
-
-# --- a process -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a process of the bench works."""
-
-    app: str
-    machine: str
-    keys: str
-    hosts: bool
-
-
-async def opened(place: Place) -> tuple[Database, Orchestration, Bell]:
-    """Return one process's operations."""
-    database = Database(DatabaseConfig(place.app, place.machine))
-    await database.open()
-    drivers = Drivers(StandardIds(), MonotonicTicker(), StandardCrypto(), KeyFile(Path(place.keys)))
-    facts = FactsCache(database, drivers)
-    await facts.refresh()
-    gate = Gate(database, facts, RunFactsCache(database, facts, drivers), drivers)
-    bell = Bell(database)
-    bell.start()
-    return database, orchestration(database, facts, gate, drivers), bell
-
-
-async def work(place: Place) -> None:
-    """Work until standard input closes."""
-    _, do, bell = await opened(place)
-    pool = None
-    if place.hosts:
-        socket = new_folder("hosts") / "hosts.sock"
-        pool = HostPool(HostsConfig(socket, agent_hosts=2, tool_hosts=0, python_path=(str(ROOT),)))
-        await pool.start()
-    worker = Worker(do, Runners(hosts=pool, inline=InlineRunner()), bell=bell)
-    await worker.start()
-    settle_garbage()
-    print("ready", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await worker.stop()
-    if pool is not None:
-        await pool.close()
-    os._exit(0)
-
-
-def worker_main() -> None:
-    """Run one worker process; its place is the first line of its arguments."""
-    import uvloop
-
-    uvloop.run(work(Place(**json.loads(sys.argv[1]))))
 
 
 # --- measuring -----------------------------------------------------------------------------------------------------------
@@ -181,6 +121,18 @@ def fdatasync_us() -> float:
             os.fdatasync(file.fileno())
             times.append((time.perf_counter() - began) * 1e6)
     return round(statistics.median(times), 1)
+
+
+def commits_ms(world: World) -> list[float]:
+    """Return the times of commits of one row each, one after the other, while nothing else is done."""
+    times = []
+    with psycopg.connect(world.test_database.owner, autocommit=True) as connection:
+        connection.execute("create table if not exists bench_commit (number integer)")
+        for number in range(COMMITS):
+            began = time.perf_counter()
+            connection.execute("insert into bench_commit values (%s)", (number,))
+            times.append(1_000 * (time.perf_counter() - began))
+    return times
 
 
 def books(world: World, tasks: int, runs: int) -> str:
@@ -206,7 +158,7 @@ def books(world: World, tasks: int, runs: int) -> str:
 
 
 async def run_workload(
-    world: World, place: Place, workload: str, begin: Callable[[], None]
+    world: World, place: Place, workload: str, sizes: Sizes, *, begin: Callable[[], None]
 ) -> tuple[int, int, float, list[float]]:
     """Run one workload; return tasks, runs, seconds, and the seconds of each run of the latency workload.
 
@@ -216,7 +168,7 @@ async def run_workload(
     link = ChainLink(PrincipalKind.PERSON, world.person_id, "maria@larkspur.example")
     person = Principal(world.organization_id, (link,), roles=("operator",))
 
-    async def start(workload: str = workload, items: int = FAN_OUT) -> UUID:
+    async def start(workload: str = workload, items: int = sizes.fan_out) -> UUID:
         value: Json = list[Json](range(items)) if workload == "fan_out" else None
         started = await do.runs.start_run(person, RunRequest(workflow=workload, input=value))
         assert isinstance(started, RunStarted), started
@@ -238,45 +190,38 @@ async def run_workload(
     begin()
     began = time.perf_counter()
     if workload == "latency":
-        for _ in range(LATENCIES):
+        for _ in range(sizes.latencies):
             one = time.perf_counter()
             await do.facts.refresh()
             await ended(await start())
             latencies.append(time.perf_counter() - one)
-        tasks, runs = LATENCIES, LATENCIES
+        tasks, runs = sizes.latencies, sizes.latencies
     elif workload == "chains":
-        run_ids = await asyncio.gather(*(start() for _ in range(CHAINS)))
+        run_ids = await asyncio.gather(*(start() for _ in range(sizes.chains)))
         await asyncio.gather(*(ended(run_id) for run_id in run_ids))
-        tasks, runs = CHAINS * CHAIN, CHAINS
+        tasks, runs = sizes.chains * CHAIN, sizes.chains
     else:
         await ended(await start())
-        layers = int(os.environ.get("BENCH_LAYERS", "100"))
-        tasks, runs = (FAN_OUT + 1 if workload == "fan_out" else layers * WIDTH), 1
+        tasks, runs = (sizes.fan_out + 1 if workload == "fan_out" else sizes.layers * WIDTH), 1
     seconds = time.perf_counter() - began
     await bell.stop()
     await database.close()
     return tasks, runs, seconds, latencies
 
 
-def measure(workload: str, *, hosts: bool, workers: int) -> dict[str, Any]:
+def measure(workload: str, sizes: Sizes, *, hosts: bool, workers: int) -> dict[str, Any]:
     """Run one workload on a fresh database with fresh workers and return its line."""
-    with durable_world(hosts) as (world, postmaster):
+    with durable_world(hosts, sizes.layers) as (world, postmaster):
         place = Place(world.test_database.app, world.test_database.machine, str(world.keys._path), hosts)
-        command = [
-            sys.executable,
-            "-c",
-            "from bench.orchestration import worker_main; worker_main()",
-            json.dumps(vars(place)),
-        ]
         running = [
-            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(place.command(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             for _ in range(workers)
         ]
         for process in running:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == "ready"
         try:
-            return _measured(world, place, workload, running, postmaster=postmaster)
+            return _measured(world, place, workload, sizes, running=running, postmaster=postmaster)
         finally:
             for process in running:
                 assert process.stdin is not None
@@ -285,7 +230,13 @@ def measure(workload: str, *, hosts: bool, workers: int) -> dict[str, Any]:
 
 
 def _measured(
-    world: World, place: Place, workload: str, running: Sequence[subprocess.Popen[str]], *, postmaster: int
+    world: World,
+    place: Place,
+    workload: str,
+    sizes: Sizes,
+    *,
+    running: Sequence[subprocess.Popen[str]],
+    postmaster: int,
 ) -> dict[str, Any]:
     meters = {"postgres": Meter([postmaster]), "workers": Meter([process.pid for process in running])}
     meters["client"] = Meter([os.getpid()], deep=False)
@@ -294,12 +245,13 @@ def _measured(
         for meter in meters.values():
             meter.begin()
 
-    tasks, runs, seconds, latencies = asyncio.run(run_workload(world, place, workload, begin))
+    commits = commits_ms(world) if workload == "latency" else []
+    tasks, runs, seconds, latencies = asyncio.run(run_workload(world, place, workload, sizes, begin=begin))
     spent = {name: meter.seconds() for name, meter in meters.items()}
-    rss_mb = max(Meter([process.pid]).rss_mb() for process in running)
+    memory = [(Meter([each.pid], deep=False).rss_mb(), Meter([each.pid]).rss_mb()) for each in running]
+    commits += commits_ms(world) if workload == "latency" else []
     void = books(world, tasks + WARM_TASKS, runs + 2 * WARM_RUNS)
     line: dict[str, Any] = {
-        "bench": "orchestration",
         "target": "aos",
         "workload": workload,
         "mode": "hosts" if place.hosts else "inline",
@@ -307,7 +259,8 @@ def _measured(
         "tasks_per_second": round(tasks / seconds, 1),
         "cpu_ms_per_task": round(1_000 * sum(spent.values()) / tasks, 3),
         "cpu_ms_of": {name: round(1_000 * seconds / tasks, 3) for name, seconds in spent.items()},
-        "rss_mb": rss_mb,
+        "rss_mb": max(own for own, _ in memory),
+        "rss_hosts_mb": round(max(all_below - own for own, all_below in memory), 1),
         "workers": len(running),
         "fdatasync_us": fdatasync_us(),
     }
@@ -315,36 +268,64 @@ def _measured(
         ordered = sorted(latencies)
         line["p50_ms"] = round(1_000 * ordered[len(ordered) // 2], 2)
         line["p99_ms"] = round(1_000 * ordered[int(len(ordered) * 0.99)], 2)
+        line["commit_ms"] = round(statistics.median(commits), 3)
+        line["three_commits_ms"] = round(COMMITS_A_TASK * statistics.median(commits), 2)
     if void:
         line["void"] = void
     return line
 
 
-def _ratio(ours: dict[str, dict[str, Any]], line: dict[str, Any]) -> dict[str, float]:
-    """Return how many times as many tasks a second AOS did in this run, inline."""
-    own = ours.get(str(line.get("workload")))
-    return {"aos_ratio": round(own["tasks_per_second"] / line["tasks_per_second"], 2)} if own else {}
+def side_by_side(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one line with AOS and each peer beside it, and how many times as much AOS does or as long a peer takes.
+
+    What is void or could not be measured has no figure; of AOS, inline is compared.
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        if "void" in line or "missing" in line:
+            continue
+        target = str(line["target"]) + (" in hosts" if line.get("mode") == "hosts" else "")
+        figures = {"tasks_per_second": line["tasks_per_second"], "rss_mb": line["rss_mb"]}
+        if "p50_ms" in line:
+            figures = {name: line[name] for name in ("p50_ms", "p99_ms", "three_commits_ms") if name in line}
+        told.setdefault(str(line["workload"]), {})[target] = figures
+    for targets in told.values():
+        ours = targets.get("aos")
+        for name, figures in targets.items():
+            if ours is not None and not name.startswith("aos") and "p50_ms" in ours:
+                figures["times_aos"] = round(figures["p50_ms"] / ours["p50_ms"], 2)
+            elif ours is not None and not name.startswith("aos"):
+                figures["aos_times"] = round(ours["tasks_per_second"] / figures["tasks_per_second"], 2)
+    return {"target": "aos", "workload": "side_by_side", "workers": lines[0].get("workers"), **told}
+
+
+def our_lines(options: argparse.Namespace, sizes: Sizes) -> Iterator[dict[str, Any]]:
+    """Yield the lines of AOS."""
+    modes = {"inline": (False,), "hosts": (True,), "both": (False, True)}[options.mode]
+    for workload in options.workloads or WORKLOADS:
+        for hosts in modes:
+            yield measure(workload, sizes, hosts=hosts, workers=options.workers)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print one JSON line for each workload."""
+    """Print one JSON line for each workload of AOS and of each peer, and one with all of them side by side."""
+    usual = Sizes()
     parser = argparse.ArgumentParser(prog="orchestration")
-    parser.add_argument("workloads", nargs="*", default=list(WORKLOADS))
-    parser.add_argument("--hosts", action="store_true", help="run the agents in hosts too, and not inline alone")
+    parser.add_argument("workloads", nargs="*", help=f"of {', '.join(WORKLOADS)}; all where none is named")
+    parser.add_argument("--mode", choices=("inline", "hosts", "both"), default="both", help="where agents run")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
-    parser.add_argument("--layers", type=int, default=100, help="layers of the graph, of 100 tasks each")
-    parser.add_argument("--peers", action="store_true", help="run Celery and DBOS beside it, in the same run")
+    parser.add_argument("--peers", default=",".join(PEERS), help="peers to run beside it; empty for none")
+    parser.add_argument("--fan-out", type=int, default=usual.fan_out, help="tasks of the fan-out")
+    parser.add_argument("--chains", type=int, default=usual.chains, help=f"chains, of {CHAIN} tasks each")
+    parser.add_argument("--layers", type=int, default=usual.layers, help=f"layers of the graph, of {WIDTH} tasks each")
+    parser.add_argument("--latencies", type=int, default=usual.latencies, help="single tasks that are timed")
     options = parser.parse_args(list(argv))
-    os.environ["BENCH_LAYERS"] = str(options.layers)
-    failed = False
-    ours: dict[str, dict[str, Any]] = {}
-    for workload in options.workloads or WORKLOADS:
-        for hosts in (False, True) if options.hosts else (False,):
-            line = measure(workload, hosts=hosts, workers=options.workers)
-            failed = failed or "void" in line
-            print(json.dumps(line), flush=True)
-            ours.setdefault(workload, line)
-    if options.peers:
-        for line in peer_lines((FAN_OUT, CHAINS, CHAIN, LATENCIES)):
-            print(json.dumps({"bench": "orchestration", **line, **_ratio(ours, line)}), flush=True)
-    return 1 if failed else 0
+    sizes = Sizes(options.fan_out, options.chains, options.layers, options.latencies)
+    peers = [name for name in options.peers.split(",") if name]
+    lines = []
+    theirs = peer_lines((sizes.fan_out, sizes.chains, CHAIN, sizes.latencies), peers)
+    for line in chain(our_lines(options, sizes), theirs):
+        print(json.dumps({"bench": "orchestration", **line}), flush=True)
+        lines.append(line)
+    print(json.dumps({"bench": "orchestration", **side_by_side(lines)}), flush=True)
+    return 1 if any("void" in line for line in lines) else 0

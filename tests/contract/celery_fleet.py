@@ -65,11 +65,12 @@ class Fleet:
     port: int
     visibility_seconds: int = 60
     broker_named: bool = True
+    amqp_url: str = ""
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return self.amqp_url or f"redis://127.0.0.1:{self.port}/0"
 
     # --- workers
 
@@ -83,7 +84,8 @@ class Fleet:
             "AOS_DATABASE_URL": self.world.test_database.owner,
             "AOS_KEK_FILE": str(self.world.keys._path),
             "AOS_PASSWORD_FILE": str(self.folder / "passwords.json"),
-            "AOS_REDIS_URL": self.url if self.broker_named else "",
+            "AOS_REDIS_URL": self.url if self.broker_named and not self.amqp_url else "",
+            "AOS_CELERY_BROKER": self.amqp_url,
             "AOS_CELERY_VISIBILITY_SECONDS": str(self.visibility_seconds),
             "AOS_ALLOW_INLINE": "true",
             "AOS_AGENT_PATH": str(ROOT),
@@ -209,7 +211,9 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(database: Database, folder: Path, *, visibility_seconds: int = 60) -> AsyncIterator[Fleet]:
+async def fleet(
+    database: Database, folder: Path, *, visibility_seconds: int = 60, amqp_url: str = ""
+) -> AsyncIterator[Fleet]:
     """Prepare an organization, a broker, and what workers of other machines are given: two files and two addresses."""
     logins = ensure_roles(database.owner, RolePasswords(app=APP, machine=MACHINE))
     database = replace(database, app=logins.app, machine=logins.machine)
@@ -221,7 +225,7 @@ async def fleet(database: Database, folder: Path, *, visibility_seconds: int = 6
     broker.start()
     async with world.running() as running:
         do = orchestration(running.database, running.facts, running.gate, running.drivers)
-        made = Fleet(folder, world, do, broker, broker.port, visibility_seconds)
+        made = Fleet(folder, world, do, broker, broker.port, visibility_seconds, amqp_url=amqp_url)
         try:
             yield made
         finally:

@@ -1,5 +1,6 @@
 """Whatever is killed or stopped while runs go on: nothing is lost, nothing done twice, and work goes on within a lease.
 
+Workers, hosts, planes and Postgres are the victims, and under Celery its broker too.
 AOS_ROUNDS says how many rounds the long test makes. Its report is one JSON line (`-s` shows it).
 """
 
@@ -25,9 +26,10 @@ def test_runs_lose_nothing_and_do_nothing_twice_whatever_is_killed() -> None:
 
 
 @pytest.mark.long
-def test_hundreds_of_kills_and_stops() -> None:
-    chance = Random(1)
-    with under_fire() as fire:
+@pytest.mark.parametrize("engine", ["postgres", "celery"])
+def test_hundreds_of_kills_and_stops(engine: str) -> None:
+    chance = Random(engine)
+    with under_fire(engine) as fire:
         with fire.at_work():
             while len(fire.faults) < ROUNDS:
                 fire.round(chance)

@@ -76,10 +76,13 @@ class PatientConnection(Connection):  # type: ignore[misc]  # Kombu says nothing
 
 
 class HonestRequest(Request):  # type: ignore[misc]  # Celery says nothing of its types
-    """A message whose acknowledgement, where it fails, ends the connection.
+    """A message of Redis whose acknowledgement, where it fails, ends the connection.
 
     Celery logs such a failure and goes on, with the message counted as in hand for ever: after as many as it takes in
     advance the worker would receive nothing more. A new connection counts anew.
+
+    RabbitMQ itself counts what is in hand, by connection, and gives it to others when one ends. There an acknowledgement
+    fails for its connection is gone already; to end the next one for it would go on for ever, message by message.
     """
 
     def __init__(self, *arguments: Any, connection_errors: Any = None, **options: Any) -> None:
@@ -103,11 +106,12 @@ def celery_app(settings: CelerySettings) -> Any:
         worker_enable_remote_control=False,
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_prefetch_count_reduction=False,  # its threads would read from a connection that is the loop's alone
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=SOCKET_SECONDS,
     )
-    if settings.broker.startswith(("redis", "unix", "sentinel")):
+    if _is_redis(settings):
         app.conf.broker_transport_options = {
             "visibility_timeout": settings.visibility_seconds,
             "global_keyprefix": f"{settings.queue}:",
@@ -115,6 +119,10 @@ def celery_app(settings: CelerySettings) -> Any:
             "socket_connect_timeout": SOCKET_SECONDS,
         }
     return app
+
+
+def _is_redis(settings: CelerySettings) -> bool:
+    return settings.broker.startswith(("redis", "unix", "sentinel"))
 
 
 class CeleryMessages:
@@ -167,7 +175,8 @@ class CeleryReceiver:
         self._stopping = threading.Event()
         self._controller: Any = None
         self._thread = threading.Thread(target=self._run, name="celery", daemon=True)
-        self._app.task(name=TASK_NAME, acks_late=True, ignore_result=True, Request=HonestRequest)(self._receive)
+        request = HonestRequest if _is_redis(settings) else Request
+        self._app.task(name=TASK_NAME, acks_late=True, ignore_result=True, Request=request)(self._receive)
 
     def start(self) -> None:
         """Begin to receive; a broker that is away is waited for."""

@@ -15,7 +15,7 @@ class SweepDuty:
 
     name = "sweep"
 
-    def __init__(self, orchestration: Orchestration, passes: TaskPasses, *, interval_seconds: float = 2.0) -> None:
+    def __init__(self, orchestration: Orchestration, passes: TaskPasses, *, interval_seconds: float = 1.0) -> None:
         self.interval_seconds = interval_seconds
         self._do = orchestration
         self._passes = passes
