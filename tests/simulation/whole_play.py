@@ -343,11 +343,13 @@ class Play:
             if order.key not in self.started and not self._is_under_way(order.key):
                 self._submit(order)
         wanted = await self.checks.wanted()
+        do = self.front.do
         self._answer_some(wanted.asked)
         self._signal_some()
-        do = self.front.do
+        await self.stage.settle()
         for run_id, task_id in wanted.stuck:  # nothing is killed any more: they may try again
             self._order(f"again {task_id}", do.runs.try_again, self._person, run_id, task_id)
+        await self.stage.settle()
         for run_id in wanted.paused:
             self._order(f"resume {run_id}", do.runs.resume_run, self._person, run_id)
 
