@@ -21,7 +21,7 @@ from psycopg.rows import TupleRow
 from aos.store.migrate import migrate
 from aos.store.role_names import RoleNames
 from aos.store.roles import RoleLogins, RolePasswords, ensure_roles
-from tests.servers import NEWEST_MAJOR, start_cluster
+from tests.servers import NEWEST_MAJOR, start_cluster, until_exit
 
 OWNER = "aos_owner"
 TEST_ROLE = "aos_test"
@@ -110,15 +110,23 @@ def prepared(superuser: str) -> Server:
 def cloned(server: Server) -> Iterator[Database]:
     """Yield a clone of the server's template and drop it afterwards, whoever is still connected."""
     name = f"test_{next(_numbers)}"
-    with psycopg.connect(server.superuser, autocommit=True) as administrator:
-        administrator.execute(f"create database {name} owner {OWNER} template {server.template} strategy file_copy")
-        database = logins_of(server, name)
-        try:
-            yield database
-        finally:
-            if (kept := _watching.pop(database.owner, None)) is not None:
-                kept.close()
-            administrator.execute(f"drop database {name} with (force)")
+    administrator = _administrator(server.superuser)
+    administrator.execute(f"create database {name} owner {OWNER} template {server.template} strategy file_copy")
+    database = logins_of(server, name)
+    try:
+        yield database
+    finally:
+        if (kept := _watching.pop(database.owner, None)) is not None:
+            kept.close()
+        administrator.execute(f"drop database {name} with (force)")
+
+
+@functools.cache
+def _administrator(superuser: str) -> psycopg.Connection[TupleRow]:
+    """Return the superuser's connection, made once: a thousand logins would take longer than the clones."""
+    made = psycopg.connect(superuser, autocommit=True)
+    until_exit(made.close)
+    return made
 
 
 def watching(database: Database) -> psycopg.Connection[TupleRow]:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypedDict
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
-from langchain_anthropic import ChatAnthropic
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -125,6 +124,8 @@ steps = (
 
 
 async def _talks(state: MessagesState) -> dict[str, Any]:
+    from langchain_anthropic import ChatAnthropic  # half of what all these imports take, in each host anew
+
     claude = ChatAnthropic(model_name="gpt", timeout=None, stop=None)
     first = await claude.ainvoke(state["messages"])
     return {"messages": [first, await chat_model("gpt").ainvoke("and?")]}

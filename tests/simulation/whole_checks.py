@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from aos.kernel.workflow.states import FINAL, RUN_FINAL, TaskState, may_move
 from aos.operations.contents import DataKeys, open_json
@@ -77,6 +79,25 @@ where r.organization_id = %(organization_id)s and r.kind = 'task.finished'
 """
 
 
+WANTED = """
+select
+  array(select id from approval where organization_id = %(organization_id)s and status = 'pending' order by id) as asked,
+  array(select jsonb_build_array(run_id, id) from task
+    where organization_id = %(organization_id)s and state = 'stuck' order by id) as stuck,
+  array(select id from run where organization_id = %(organization_id)s and state = 'paused'
+    and parent_run_id is null order by id) as paused
+"""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What waits for a person: approvals, tasks that ended their workers too often (run and task), runs that are paused."""
+
+    asked: list[UUID]
+    stuck: list[tuple[UUID, UUID]]
+    paused: list[UUID]
+
+
 class Checks:
     """The checks of one company."""
 
@@ -115,6 +136,12 @@ class Checks:
             " + (select count(*) from ledger_pending where organization_id = %(organization_id)s) as left"
         )
         return bool(open_rows[0]["left"] == 0)
+
+    async def wanted(self) -> Wanted:
+        """Return what waits for a person."""
+        (row,) = await self.rows(WANTED)
+        stuck = [(UUID(run_id), UUID(task_id)) for run_id, task_id in row["stuck"]]
+        return Wanted(row["asked"], stuck, row["paused"])
 
     async def at_the_end(self, keys: DataKeys, drivers: Drivers) -> None:
         """Check what came of everything."""

@@ -278,7 +278,7 @@ class Play:
         if unordered and self.chance.random() < 0.6:
             self._submit(unordered[0])
         elif self.chance.random() < 0.5:
-            await self._answer_some()
+            self._answer_some((await self.checks.wanted()).asked)
             self._signal_some()
         else:
             await self._steer_some()
@@ -307,16 +307,13 @@ class Play:
         else:
             self._order(f"resume {self.stage.steps}", do.runs.resume_run, self._person, run["id"])
 
-    async def _answer_some(self) -> None:
+    def _answer_some(self, asked: list[UUID]) -> None:
         assert self.front is not None
-        found = await self.checks.rows(
-            "select id from approval where organization_id = %(organization_id)s and status = 'pending' order by id"
-        )
-        for row in found:
+        for approval_id in asked:
             answer = Answer.APPROVE if self.chance.random() < 0.85 else Answer.DENY
             give = self.front.do.approvals.answer_approval
-            name = f"answer {row['id']} {self.stage.steps}"
-            self._order(name, give, self._approver, row["id"], answer=answer, comment="seen")
+            name = f"answer {approval_id} {self.stage.steps}"
+            self._order(name, give, self._approver, approval_id, answer=answer, comment="seen")
 
     def _signal_some(self) -> None:
         """Send a signal of each run that has started, once or, since nobody knows, again."""
@@ -345,25 +342,16 @@ class Play:
         for order in self.company.orders:
             if order.key not in self.started and not self._is_under_way(order.key):
                 self._submit(order)
-        await self._answer_some()
+        wanted = await self.checks.wanted()
+        do = self.front.do
+        self._answer_some(wanted.asked)
         self._signal_some()
-        await self._free_stuck()
-        paused = await self.checks.rows(
-            "select id from run where organization_id = %(organization_id)s and state = 'paused'"
-            " and parent_run_id is null"
-        )
-        for row in paused:
-            self._order(f"resume {row['id']}", self.front.do.runs.resume_run, self._person, row["id"])
-
-    async def _free_stuck(self) -> None:
-        """Let tasks try again that ended their workers too often: nothing is killed any more."""
-        assert self.front is not None
-        stuck = await self.checks.rows(
-            "select id, run_id from task where organization_id = %(organization_id)s and state = 'stuck'"
-        )
-        for row in stuck:
-            again = self.front.do.runs.try_again
-            self._order(f"again {row['id']}", again, self._person, row["run_id"], row["id"])
+        await self.stage.settle()
+        for run_id, task_id in wanted.stuck:  # nothing is killed any more: they may try again
+            self._order(f"again {task_id}", do.runs.try_again, self._person, run_id, task_id)
+        await self.stage.settle()
+        for run_id in wanted.paused:
+            self._order(f"resume {run_id}", do.runs.resume_run, self._person, run_id)
 
     def _is_under_way(self, name: str) -> bool:
         """Say whether an order may still come to something: it has no answer, and who carries it out is alive."""
