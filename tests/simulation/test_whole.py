@@ -32,7 +32,7 @@ REPLAYS = 3
 QUICK = [
     (
         Mutant("no fence at the end", "complete_tasks", "t.claim_token = m.claim_token", "t.state = 'running'"),
-        (17, 5, 11),
+        (11, 5, 17),
     ),
     (Mutant("no state check at the outcome", "conclude", "and a.state = 'intended'"), (22,)),
     (
