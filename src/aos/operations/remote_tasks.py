@@ -59,13 +59,13 @@ class RemoteTasks:
         async with self._database.app(organization_id) as transaction:
             await transaction.run("save_a2a_remote", params)
 
-    async def message_of(self, *, organization_id: UUID, task_id: UUID, attempt: int) -> str:
+    async def message_of(self, agent: Agent, *, organization_id: UUID, task_id: UUID, attempt: int) -> str:
         """Return the id of the message by which an attempt is sent: the receiver knows by it what it has begun already.
 
         It is the same for every try of which nobody knows whether it arrived, in whatever attempt, and a new one where the
         far side has answered the last.
         """
-        params = {"organization_id": organization_id, "task_id": task_id, "attempt": attempt}
+        params = {"organization_id": organization_id, "task_id": task_id, "attempt": attempt, "agent_id": agent.id}
         async with self._database.app(organization_id) as transaction:
             rows = await transaction.run("find_a2a_message", params)
         return str(rows[0]["message_id"]) if rows else f"{task_id}-{attempt}"

@@ -67,7 +67,7 @@ class Elsewhere:
         until = None if timeout_seconds is None else self._do.facts.now() + timedelta(seconds=timeout_seconds)
         outgoing = Outgoing(
             message_id=await self.tasks.message_of(
-                organization_id=facts.id, task_id=UUID(start.task_id), attempt=start.context.attempt
+                agent, organization_id=facts.id, task_id=UUID(start.task_id), attempt=start.context.attempt
             ),
             run_id=UUID(start.context.run_id),
             task_id=UUID(start.task_id),
