@@ -42,10 +42,6 @@ SOUND_SECONDS: Final = 10.0
 """A session that lived so long and then broke is no failure to begin one."""
 
 
-class NoRoom(Unavailable):
-    """Too many servers are at work already: nothing is wrong with this one, and the call may be made again."""
-
-
 class _Place:
     """Where the session with one server is, and what is known of the server."""
 
@@ -94,6 +90,8 @@ class McpPool:
     ) -> ToolOutcome:
         """Call a tool if its server still offers what was accepted; see `McpUpstream`."""
         until = asyncio.get_running_loop().time() + deadline_seconds
+        if full := self._full(target):
+            return unsent(full, Unavailable.slug)
         try:
             async with self._at(target) as place:
                 async with _within(deadline_seconds, target):
@@ -104,7 +102,7 @@ class McpPool:
                 finally:
                     place.slots.release()
         except Unavailable as error:
-            return unsent(error.detail, error.slug if isinstance(error, NoRoom) else "")
+            return unsent(error.detail)
 
     async def _call(
         self,
@@ -157,6 +155,8 @@ class McpPool:
     @asynccontextmanager
     async def _at(self, target: McpTarget) -> AsyncIterator[_Place]:
         """Give the place of a server, of which no other takes the session away while it is used."""
+        if full := self._full(target):
+            raise Unavailable(full)
         key = target.organization_id, target.name
         place = self._places.get(key)
         if place is None or place.target != target:
@@ -178,16 +178,23 @@ class McpPool:
                 self._replaced.discard(place)
                 self._end(place)
 
-    def _make_room(self, key: tuple[UUID, str]) -> None:
-        """See that one more server may be at work; raise Unavailable where an organization, or all of them, have too many."""
-        organization_id, _ = key
+    def _full(self, target: McpTarget) -> str:
+        """Return why a server may not be at work now beside the others, empty where it is or may."""
+        organization_id = target.organization_id
+        place = self._places.get((organization_id, target.name))
+        if place is not None and place.target == target and place.users:
+            return ""
         at_work = [place for place in self._places.values() if place.users] + list(self._replaced)
         own = sum(place.target.organization_id == organization_id for place in at_work)
         left = MCP_SERVERS_MAX - len(at_work)
         if left <= 0:
-            raise NoRoom(f"{MCP_SERVERS_MAX} MCP servers are at work in this process: try again")
+            return f"{MCP_SERVERS_MAX} MCP servers are at work in this process: try again"
         if own >= left:
-            raise NoRoom(f"{own} MCP servers of the organization are at work in this process already: try again")
+            return f"{own} MCP servers of the organization are at work in this process already: try again"
+        return ""
+
+    def _make_room(self, key: tuple[UUID, str]) -> None:
+        """See that there is a place for one more server: one that rests gives way."""
         if key in self._places or len(self._places) + len(self._replaced) < MCP_SERVERS_MAX:
             return
         held = Counter(organization for organization, _ in self._places)
