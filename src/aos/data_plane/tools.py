@@ -47,7 +47,9 @@ async def call_tool(services: Services, request: Request, name: str) -> Response
     if key is not None and not (0 < len(key) <= NAME_LENGTH_MAX and key.isprintable()):
         raise InvalidRequest(f"Idempotency-Key must have 1 to {NAME_LENGTH_MAX} printable characters")
     act = Act(principal, ActKind.TOOL, name, arguments, idempotency_key=key, approval_id=approval_id)
-    return answer(await services.work.perform(act), act)
+    done = await services.work.perform(act)
+    services.loops.mind(act, done)
+    return answer(done, act)
 
 
 def answer(done: Recorded | Pending | Refused, act: Act) -> Response:
