@@ -17,6 +17,7 @@ from aos.kernel.mcp_servers import McpTarget
 from aos.kernel.ports import ToolOutcome
 from tests.contract.mcp_servers_peer import CONFIG, NOTE, call, tools_of
 from tests.contract.model_http_peer import DEADLINE_SECONDS, Line, peer
+from tests.worlds import THIS_MACHINE
 
 (NOTED,) = tools_of("rogue", [NOTE]).values()
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -115,7 +116,7 @@ def test_a_stream_without_an_answer_leaves_the_outcome_unknown_and_the_next_call
     async def main() -> list[ToolOutcome]:
         async with asyncio.timeout(DEADLINE_SECONDS), peer(server(streaming)) as served:
             target = McpTarget(uuid4(), "rogue", url=f"http://127.0.0.1:{served.port}/mcp", permitted=("127.0.0.1",))
-            transport = ModelHttp()
+            transport = ModelHttp(private=THIS_MACHINE)
             pool = McpPool(CONFIG, transport)
             try:
                 await pool.offers(target, deadline_seconds=20)

@@ -27,6 +27,7 @@ from aos.boot.config import Config
 from aos.boot.connections import Kind
 from aos.boot.paths import find_paths
 from aos.boot.plan import Plan
+from aos.kernel.private_hosts import LOOPBACK
 from tests.e2e.installation import free_port
 from tests.folders import new_folder
 from tests.worlds import World
@@ -129,8 +130,9 @@ def _twin(
     role = Role(kind, name, number, listening, output=paths.logs / f"{name}.out", log=paths.logs / f"{name}.log")
     logins = (world.test_database.app, world.test_database.machine)
     plan = Plan(
-        kind, name, number, "127.0.0.1", port, *logins, listen_fd=listening, log=str(role.log), addresses=addresses
-    )
+        kind, name, number, "127.0.0.1", port, *logins, listen_fd=listening, log=str(role.log), addresses=addresses,
+        private_hosts=LOOPBACK,
+    )  # fmt: skip
     return Twin(kind, port, Child(role, environment), plan)
 
 
