@@ -19,6 +19,9 @@ pytest_plugins = ["tests.databases", "tests.planes"]
 settings.register_profile("aos", deadline=None, print_blob=True)
 settings.load_profile("aos")
 
+# Tests start processes beside gRPC clients of their own: what gRPC does in a forked child ends it before its program begins.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 # Each HTTP client reads every authority that it trusts, which takes longer than what most tests ask of it: here one will
 # do, for nothing is called but this machine.
 _ONE = "-----END CERTIFICATE-----\n"

@@ -472,9 +472,6 @@ def test_an_agent_of_one_organization_does_a_task_of_another(database: Database)
         story(world, work)
 
 
-# --- agents that take a task by one POST ----------------------------------------------------------------------------------
-
-
 def test_an_agent_that_knows_no_more_than_http_and_json_does_a_task(database: Database) -> None:
     def answer(_: str, body: dict[str, Any]) -> Any:
         return {"said": f"{body['agent']} got {body['input']['n']}"}

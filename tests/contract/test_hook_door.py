@@ -182,7 +182,7 @@ def test_a_changed_body_is_not_the_signed_one(hook: Hook) -> None:
     assert runs(hook) == 0
 
 
-@pytest.mark.parametrize("late", [301, -301, 86_400])
+@pytest.mark.parametrize("late", [330, -330, 86_400])
 def test_an_old_message_is_refused_though_its_signature_is_right(hook: Hook, late: int) -> None:
     response = hook.send(late_seconds=late)
     assert response.status_code == 401
