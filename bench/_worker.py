@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvloop
 
+from aos.boot.connections import SHARES, Kind
 from aos.boot.garbage import settle_garbage
 from aos.drivers.clock import MonotonicTicker
 from aos.drivers.crypto import StandardCrypto
@@ -52,7 +53,7 @@ class Place:
 
 async def opened(place: Place) -> tuple[Database, Orchestration, Bell]:
     """Return one process's operations."""
-    database = Database(DatabaseConfig(place.app, place.machine))
+    database = Database(DatabaseConfig(place.app, place.machine, machine_connections_max=SHARES[Kind.WORKER].machine))
     await database.open()
     drivers = Drivers(StandardIds(), MonotonicTicker(), StandardCrypto(), KeyFile(Path(place.keys)))
     facts = FactsCache(database, drivers)
