@@ -323,6 +323,17 @@ def test_a_run_that_fails_exits_with_1_and_one_that_waits_with_5(aos: Cli, peer:
     assert aos("runs", "wait", RUN, "--no-wait").status == 5
 
 
+def test_who_follows_a_run_where_nobody_can_be_asked_is_told_once_what_it_waits_for(aos: Cli, peer: Peer) -> None:
+    task = {"id": RUN, "label": "pay", "state": "waiting", "waits_for": "approval"}
+    held = {"id": RUN, "state": "running", "tasks": [task], "approvals": [{"id": APPROVAL, "status": "pending"}]}
+    for each in (held, held, {"id": RUN, "state": "succeeded"}):
+        peer.give(f"GET /runs/{RUN}", each)
+    peer.give(f"GET /runs/{RUN}/events", events(("event", {"kind": "task.parked"})), type="text/event-stream")
+    told = aos("runs", "wait", RUN).err
+    assert told.count(f"approvals show {APPROVAL}") == 1
+    assert "pay: waiting for approval" in told
+
+
 def test_a_detached_run_prints_its_id(aos: Cli, peer: Peer) -> None:
     peer.give("POST /runs", {"id": RUN, "state": "running"}, status=201)
     assert aos("run", "month-end", "--detach").out == f"{RUN}\n"

@@ -16,7 +16,7 @@ from rich.live import Live
 
 from aos.cli.client import path_to
 from aos.cli.failures import CliError, ExitStatus
-from aos.cli.run_tree import ENDED_TASKS, RunView, draw_run, sortable
+from aos.cli.run_tree import ENDED_TASKS, RunView, awaited_text, draw_run, sortable
 from aos.cli.session import Session
 
 QUIET_SECONDS: Final = 30
@@ -52,7 +52,7 @@ def follow_run(session: Session, run_id: str, *, ask: Asked | None, until_waitin
     Draws the task tree while it lasts. Raises CliError when the server cannot be reached for long.
     """
     view = RunView()
-    drawn = _Drawing(session, view)
+    drawn, told = _Drawing(session, view), set[str]()
     with drawn:
         for _ in _changes(session, run_id, view):
             drawn.show()
@@ -63,6 +63,9 @@ def follow_run(session: Session, run_id: str, *, ask: Asked | None, until_waitin
                 break
             if approval and ask is not None:
                 drawn.aside(lambda approval=approval: ask(approval))  # type: ignore[misc]
+            elif approval and approval not in told:
+                told.add(approval)
+                session.out.note(f"a person is asked: `aos approvals show {approval}`, then approve or deny it")
     return view
 
 
@@ -111,7 +114,7 @@ class _Drawing:
             began, ended = sortable(task.get("started_at")), sortable(task.get("finished_at"))
             if known is None and ended and began:
                 yield began, f"{name}: running"
-            yield (ended if state in ENDED_TASKS else began), f"{name}: {state}"
+            yield (ended if state in ENDED_TASKS else began), f"{name}: {state} {awaited_text(task)}".rstrip()
 
     def aside(self, ask: Callable[[], bool]) -> None:
         """Stop drawing while a person is asked."""

@@ -97,7 +97,7 @@ def restart(context: typer.Context, key: KeyArgument) -> None:
     """Have every process of AOS begin its session with a server anew, and its program with it.
 
     For a server that hangs, that was updated, or that offers its tools in another form now: it is asked again at its next call.
-    Calls under way end in the session that they began in.
+    Calls under way end in the session that they began in. What its program kept goes with it, unless its `folder` is named.
     """
     session = session_of(context)
     answer = session.client.post(path_to(MCP_SERVERS.plural, find_id(session, MCP_SERVERS.path, key), "restart"))

@@ -113,7 +113,7 @@ class Registry:
         for (found_kind, name), found in self.entries.items():
             if found_kind == kind and str(found.id) == key.lower():
                 return name, found
-        raise NotFound(f"there is no {kind} `{key[:80]}`")
+        raise NotFound(f"there is no {_SPOKEN.get(kind, kind)} `{key[:80]}`")
 
     def known(self) -> Manifest:
         """Return what may be referred to: what is in force, and agents, tools, models, purposes and MCP servers that wait to be."""
@@ -218,6 +218,7 @@ def read_registry(organization_id: UUID, drivers: Drivers | None = None) -> Regi
     return Registry(organization_id, manifest, entries, _drafts(row), active, frozenset(row["secrets"]))
 
 
+_SPOKEN = {"mcp_server": "MCP server"}
 _KINDS = (
     ("department", "departments", "name"),
     ("queue", "queues", "name"),

@@ -132,20 +132,7 @@ class RemoteAgents:
         assert agent.runtime is not None
         options = agent.runtime.options
         url = str(options["url"]).rstrip("/")
-        request = UpstreamRequest(
-            url + AGENT_CARD_WELL_KNOWN_PATH,
-            self._headers(agent, facts),
-            b"",
-            facts.hosts,
-            connect_seconds=CONNECT_SECONDS,
-            first_byte_seconds=ANSWER_SECONDS,
-            idle_seconds=ANSWER_SECONDS,
-            method="GET",
-        )
-        try:
-            status, body = await self._within(request, at_most=CARD_BYTES_MAX)
-        except UpstreamFailed as error:
-            raise NotSent(error.detail) from error  # no task was: a card may be read again
+        status, body = await self._read(url + AGENT_CARD_WELL_KNOWN_PATH, facts, headers=self._headers(agent, facts))
         if status != 200:
             raise RemoteFailed(f"the card of `{agent.name}` cannot be read: `{url}` answered {status}")
         card = _json(body, "the card")
@@ -164,9 +151,18 @@ class RemoteAgents:
             return
         if self._drivers.cards is None:
             raise NotSent("this process checks no signatures of cards")
+        status, body = await self._read(where, facts)
+        keys = keys_in(_json(body, "its set of keys")) if status == 200 else []
+        if (keys or required) and not self._drivers.cards.is_signed_by(card, keys):
+            raise RemoteFailed(f"its card is not signed by any of the {len(keys)} keys at `{where[:200]}`")
+
+    async def _read(
+        self, url: str, facts: OrganizationFacts, *, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> tuple[int, bytes]:
+        """Return the status and body of what stands at `url`; raise NotSent: no task was sent, and it may be read again."""
         request = UpstreamRequest(
-            where,
-            (),
+            url,
+            headers,
             b"",
             facts.hosts,
             connect_seconds=CONNECT_SECONDS,
@@ -175,12 +171,9 @@ class RemoteAgents:
             method="GET",
         )
         try:
-            status, body = await self._within(request, at_most=CARD_BYTES_MAX)
+            return await self._within(request, at_most=CARD_BYTES_MAX)
         except UpstreamFailed as error:
             raise NotSent(error.detail) from error
-        keys = keys_in(_json(body, "its set of keys")) if status == 200 else []
-        if (keys or required) and not self._drivers.cards.is_signed_by(card, keys):
-            raise RemoteFailed(f"its card is not signed by any of the {len(keys)} keys at `{where[:200]}`")
 
     async def send(self, agent: Agent, facts: OrganizationFacts, place: Place, *, outgoing: Outgoing) -> Seen:
         """Send a task and return what is seen of it at once; raise RemoteFailed, NotSent, UpstreamFailed."""
