@@ -65,6 +65,8 @@ def init(
     following = "give the model's key to `aos secrets set openai`"
     if template is not None:
         wanted = template_files(template)
+        place = f"AOS_AGENT_PATH={folder.resolve()}"
+        following = f"start AOS with {place}, where the sample tools are, unless it was started there; {following}"
     else:
         assert source is not None
         text, secrets, following = _made_of(source, folder)
