@@ -29,8 +29,8 @@ class ControlPlane:
 
     handle: Handle
     asked: list[tuple[str, str, list[tuple[str, str]], bytes]] = field(default_factory=list)
-    answered: int = 0
-    """How many answers have been written, as the document then stood."""
+    answered: list[str] = field(default_factory=list)
+    """The paths to which answers have been written, as the document then stood."""
 
     def answers(self, status: int, body: bytes = b"", *headers: tuple[str, str], length: bool = True) -> None:
         """Answer every request so."""
@@ -76,7 +76,7 @@ def control_plane(path: Path) -> Iterator[ControlPlane]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             peer.asked.append((self.command, self.path, list(self.headers.items()), body))
             peer.handle(self)
-            peer.answered += 1
+            peer.answered.append(self.path)
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
 
