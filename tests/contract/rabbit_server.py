@@ -133,15 +133,17 @@ def rabbitmq() -> Iterator[Rabbit]:
 def _fetch(folder: Path) -> None:
     """Unpack the packages below `root`, and tell Erlang's scripts that it does not lie where Debian puts it."""
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise NoRabbit("there is no apt-get here that could fetch the package rabbitmq-server")
+        raise NoRabbit("no apt-get here fetches the package rabbitmq-server: Debian or Ubuntu runs this")
     try:
         for command in (["apt-get", "download", *PACKAGES], ["sh", "-c", 'for f in *.deb; do dpkg -x "$f" root; done']):
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=FETCH_SECONDS)
     except (subprocess.SubprocessError, OSError) as error:
-        raise NoRabbit(f"the package rabbitmq-server cannot be fetched: {error}") from error
+        raise NoRabbit(
+            f"rabbitmq-server cannot be fetched ({error}): `sudo apt-get update` and a mirror run this"
+        ) from error
     for script in ("erl", "start"):
         path = folder / "root/usr/lib/erlang/bin" / script
-        path.write_text(re.sub(r"ROOTDIR=/usr/lib/erlang", f"ROOTDIR={folder}/root/usr/lib/erlang", path.read_text()))
+        path.write_text(re.sub(r"(?m)^ROOTDIR=/.*$", f"ROOTDIR={folder}/root/usr/lib/erlang", path.read_text()))
 
 
 def _free_port() -> int:

@@ -191,7 +191,7 @@ def test_an_ordinary_user_with_a_private_home_has_the_server_in_the_own_data_fol
     assert not (folder / "system").exists()
 
 
-@pytest.mark.skipif(AS_ROOT, reason="run the tests as an ordinary user to see this")
+@pytest.mark.skipif(AS_ROOT, reason="an account that is not root runs this: `make test` as an ordinary user")
 def test_an_ordinary_user_runs_the_wheels_own_programs_as_themselves(home: Home) -> None:
     with started(home.layout()) as running:
         assert os.stat(f"/proc/{running.pid}").st_uid == own_account().uid

@@ -189,7 +189,7 @@ def test_a_folder_under_a_private_home_is_refused_and_the_home_stays_as_it_was(h
     assert list(private.iterdir()) == []
 
 
-@pytest.mark.skipif(AS_ROOT, reason="root may write anywhere: run the tests as an ordinary user")
+@pytest.mark.skipif(AS_ROOT, reason="root may write anywhere: `make test` as an ordinary user runs this")
 def test_a_place_that_may_not_be_written_is_named(home: Home) -> None:
     home.folder.chmod(0o500)
     try:
