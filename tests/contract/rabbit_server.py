@@ -143,7 +143,7 @@ def _fetch(folder: Path) -> None:
         ) from error
     for script in ("erl", "start"):
         path = folder / "root/usr/lib/erlang/bin" / script
-        path.write_text(re.sub(r"(?m)^ROOTDIR=/.*$", f"ROOTDIR={folder}/root/usr/lib/erlang", path.read_text()))
+        path.write_text(re.sub(r"ROOTDIR=/[^\s\"]+", f"ROOTDIR={folder}/root/usr/lib/erlang", path.read_text()))
 
 
 def _free_port() -> int:
