@@ -1,9 +1,10 @@
-"""Durable tasks a second with full bookkeeping: fan-out, chains, a layered graph, and the latency of a single task.
+"""Durable tasks a second with full bookkeeping: fan-out, chains, random graphs, and the latency of a single task.
 
 Each task is decided (its delegation), has a `started` and a `finished` record that become leaves, and one usage event; the
 integrator runs beside it. A run whose tasks, records, leaves and usage events do not agree is void and says so. Peers do the
 same workloads in the same run, and the last line has all side by side.
-`python -m bench orchestration [--mode inline|hosts|both] [--peers NAME,...] [--workers N] [SIZES] [WORKLOAD...]`.
+`chains` are runs of their own, `braid` is as many chains in one run; `dag` has its parents anywhere before a task, `layers` has
+them in the hundred tasks just before. `python -m bench orchestration [--mode inline|hosts|both] [--peers NAME,...] [--workers N] [SIZES] [WORKLOAD...]`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+import uvloop
 from psycopg.conninfo import make_conninfo
 
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
 from aos.kernel.agents import Agent, Runtime
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.json import Json
+from aos.kernel.limits import EPOCH_AGE_SECONDS_MAX
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
+from aos.operations.facts import FactsCache
 from aos.operations.run_rows import RunRequest
 from aos.operations.runs import RunStarted
 from aos.store.migrate import migrate
@@ -48,7 +52,7 @@ from tests.worlds import World, agent, make_world
 CHAIN, WIDTH, NEEDS = 10, 100, 3
 WARM_RUNS, WARM_ITEMS = 6, 60
 WARM_TASKS = 2 * WARM_RUNS * (WARM_ITEMS + 1)
-WORKLOADS = ("fan_out", "chains", "dag", "latency")
+WORKLOADS = ("fan_out", "chains", "braid", "dag", "layers", "latency")
 COMMITS = 200
 COMMITS_A_TASK = 3
 """Commits that stand between the submission of a single task and its end: the start, the claim, the completion."""
@@ -68,7 +72,9 @@ class Sizes:
 
 
 @contextmanager
-def durable_world(hosts: bool, layers: int = 1, *, agents: Sequence[Agent] = ()) -> Iterator[tuple[World, int]]:
+def durable_world(
+    hosts: bool, layers: int = 1, chains: int = 1, *, agents: Sequence[Agent] = ()
+) -> Iterator[tuple[World, int]]:
     """Yield an organization on a server of its own that loses nothing in a crash, and the server's pid."""
     with ExitStack() as stack:
         cluster = stack.enter_context(throwaway_cluster(new_folder("server"), durable=True))
@@ -81,12 +87,12 @@ def durable_world(hosts: bool, layers: int = 1, *, agents: Sequence[Agent] = ())
         database = Logins("bench", owner, logins.app, logins.machine, "", "", "", logins.names)
         runtime = Runtime("python", "bench._noop:noop", inline=not hosts)
         world = make_world(database, agents=[replace(agent("noop"), runtime=runtime), *agents])
-        for workflow in workflows(layers):
+        for workflow in workflows(layers, chains):
             add_workflow(world, workflow)
         yield world, cluster.pid
 
 
-def workflows(layers: int) -> list[WorkflowSpec]:
+def workflows(layers: int, chains: int = 1) -> list[WorkflowSpec]:
     """Return the workloads as workflows."""
     chance = random.Random(7)
     links = [TaskSpec(f"t{n}", "noop", after=(f"t{n - 1}",) if n else ()) for n in range(CHAIN)]
@@ -99,11 +105,22 @@ def workflows(layers: int) -> list[WorkflowSpec]:
         for layer in range(layers)
         for column in range(WIDTH)
     ]
+    graph = [
+        TaskSpec(f"t{n}", "noop", after=tuple(f"t{other}" for other in chance.sample(range(n), min(NEEDS, n))))
+        for n in range(layers * WIDTH)
+    ]
+    braid = [
+        replace(link, name=f"c{c}{link.name}", after=tuple(f"c{c}{a}" for a in link.after))
+        for c in range(chains)
+        for link in links
+    ]
     each = TaskSpec("each", "noop", input="${item}", for_each="${input}")
     return [
         WorkflowSpec("fan_out", (each, TaskSpec("join", "noop", after=("each",)))),
         WorkflowSpec("chains", tuple(links)),
-        WorkflowSpec("dag", tuple(layered)),
+        WorkflowSpec("braid", tuple(braid)),
+        WorkflowSpec("dag", tuple(graph)),
+        WorkflowSpec("layers", tuple(layered)),
         WorkflowSpec("latency", (TaskSpec("only", "noop"),)),
     ]
 
@@ -157,6 +174,13 @@ def books(world: World, tasks: int, runs: int) -> str:
 # --- the workloads -------------------------------------------------------------------------------------------------------
 
 
+async def keep_fresh(facts: FactsCache) -> None:
+    """Read the epochs a few times a second, as every process that acts does beside its work."""
+    while True:
+        await asyncio.sleep(EPOCH_AGE_SECONDS_MAX / 3)
+        await facts.refresh()
+
+
 async def run_workload(
     world: World, place: Place, workload: str, sizes: Sizes, *, begin: Callable[[], None]
 ) -> tuple[int, int, float, list[float]]:
@@ -176,8 +200,9 @@ async def run_workload(
 
     async def ended(run_id: UUID) -> None:
         while True:
-            async with database.app(world.organization_id) as transaction:
-                rows = await transaction.run("find_run", {"organization_id": world.organization_id, "id": run_id})
+            rows = await database.app_read(
+                world.organization_id, "find_run", {"organization_id": world.organization_id, "id": run_id}
+            )
             if rows[0]["state"] not in ("running", "paused"):
                 assert rows[0]["state"] == "succeeded", rows[0]["state"]
                 return
@@ -185,6 +210,7 @@ async def run_workload(
 
     latencies: list[float] = []
     await do.facts.refresh()
+    keeping = asyncio.create_task(keep_fresh(do.facts))
     for _ in range(WARM_RUNS):  # every connection of every process plans each statement once
         await asyncio.gather(*[ended(await start("fan_out", WARM_ITEMS)) for _ in range(2)])
     begin()
@@ -192,7 +218,6 @@ async def run_workload(
     if workload == "latency":
         for _ in range(sizes.latencies):
             one = time.perf_counter()
-            await do.facts.refresh()
             await ended(await start())
             latencies.append(time.perf_counter() - one)
         tasks, runs = sizes.latencies, sizes.latencies
@@ -202,8 +227,10 @@ async def run_workload(
         tasks, runs = sizes.chains * CHAIN, sizes.chains
     else:
         await ended(await start())
-        tasks, runs = (sizes.fan_out + 1 if workload == "fan_out" else sizes.layers * WIDTH), 1
+        one_run = {"fan_out": sizes.fan_out + 1, "braid": sizes.chains * CHAIN}
+        tasks, runs = one_run.get(workload, sizes.layers * WIDTH), 1
     seconds = time.perf_counter() - began
+    keeping.cancel()
     await bell.stop()
     await database.close()
     return tasks, runs, seconds, latencies
@@ -211,7 +238,7 @@ async def run_workload(
 
 def measure(workload: str, sizes: Sizes, *, hosts: bool, workers: int) -> dict[str, Any]:
     """Run one workload on a fresh database with fresh workers and return its line."""
-    with durable_world(hosts, sizes.layers) as (world, postmaster):
+    with durable_world(hosts, sizes.layers, sizes.chains) as (world, postmaster):
         place = Place(world.test_database.app, world.test_database.machine, str(world.keys._path), hosts)
         running = [
             subprocess.Popen(place.command(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -246,7 +273,7 @@ def _measured(
             meter.begin()
 
     commits = commits_ms(world) if workload == "latency" else []
-    tasks, runs, seconds, latencies = asyncio.run(run_workload(world, place, workload, sizes, begin=begin))
+    tasks, runs, seconds, latencies = uvloop.run(run_workload(world, place, workload, sizes, begin=begin))
     spent = {name: meter.seconds() for name, meter in meters.items()}
     memory = [(Meter([each.pid], deep=False).rss_mb(), Meter([each.pid]).rss_mb()) for each in running]
     commits += commits_ms(world) if workload == "latency" else []
@@ -317,7 +344,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--peers", default=",".join(PEERS), help="peers to run beside it; empty for none")
     parser.add_argument("--fan-out", type=int, default=usual.fan_out, help="tasks of the fan-out")
     parser.add_argument("--chains", type=int, default=usual.chains, help=f"chains, of {CHAIN} tasks each")
-    parser.add_argument("--layers", type=int, default=usual.layers, help=f"layers of the graph, of {WIDTH} tasks each")
+    parser.add_argument(
+        "--layers",
+        type=int,
+        default=usual.layers,
+        help=f"hundreds of tasks of the graphs: layers, of {WIDTH} tasks each",
+    )
     parser.add_argument("--latencies", type=int, default=usual.latencies, help="single tasks that are timed")
     options = parser.parse_args(list(argv))
     sizes = Sizes(options.fan_out, options.chains, options.layers, options.latencies)

@@ -217,7 +217,7 @@ def test_no_run_starts_while_more_tasks_are_open_than_may_be(database: Database)
     async def story() -> None:
         async with working(world, started=False) as aos:
             bounded = OpenTasks(aos.do.database, aos.do.drivers.ticker, tasks_max=2)
-            aos.do.runs._open_tasks = bounded
+            aos.do.runs.starts.room = bounded
             first = await aos.start(agent="pays", input=PAY, idempotency_key="first")
             for _ in range(2):
                 await aos.start(agent="pays", input=PAY)

@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from aos.drivers.ids import StandardIds
 from aos.kernel.limits import CLAIMS_MAX
 from aos.kernel.workflow.states import FINAL, TaskState, may_move
+from aos.operations.run_rows import RunRows, start_params
 from aos.operations.tasks import FIRST_TURN, claim_params
 from aos.store.rows import RecordRow, hex_bytes, rows_json
 from aos.store.sql_files import sql
@@ -172,15 +173,7 @@ class World:
                 digest=hex_bytes(b"d"),
                 outcome_content_id=IDS.new(),
             )
-            empty = dict.fromkeys(("budgets", "origins", "contents", "records"), "[]")
-            params: dict[str, Any] = {
-                "runs": rows_json([run]),
-                "tasks": rows_json(planned),
-                "edges": rows_json(edges),
-                **empty,
-            }
-            params["nested_max"] = 0
-            assert owner.execute(sql("start_run"), params).fetchall()
+            assert owner.execute(sql("start_run"), start_params([RunRows(run, planned, edges)])).fetchall()
 
     # --- what workers do ---------------------------------------------------------------------------------------------
 

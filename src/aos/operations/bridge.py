@@ -20,8 +20,8 @@ from aos.kernel.errors import DeadlineExceeded
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache
 from aos.operations.gate import Gate
-from aos.operations.open_tasks import OpenTasks
 from aos.operations.run_facts import RunFactsCache
+from aos.operations.run_starts import RunStarts
 from aos.store.hot.database import Database, DatabaseConfig
 
 CALL_SECONDS: Final = 10.0
@@ -43,7 +43,7 @@ class Hot:
     runs: RunFactsCache
     gate: Gate
     drivers: Drivers
-    open_tasks: OpenTasks
+    run_starts: RunStarts
 
 
 @asynccontextmanager
@@ -55,8 +55,10 @@ async def open_hot(config: DatabaseConfig, drivers: Drivers) -> AsyncIterator[Ho
         facts = FactsCache(database, drivers)
         runs = RunFactsCache(database, facts, drivers)
         gate = Gate(database, facts, runs, drivers)
-        yield Hot(database, facts, runs, gate, drivers, OpenTasks(database, drivers.ticker))
+        starts = RunStarts(database, drivers.ticker)
+        yield Hot(database, facts, runs, gate, drivers, starts)
         await gate.drain()
+        await starts.drain()
     finally:
         await database.close()
 

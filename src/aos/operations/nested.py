@@ -30,7 +30,7 @@ from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.plans import planned_workflow
 from aos.operations.records import record_row
-from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
+from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows, start_params
 from aos.operations.starts import RETRY, AskedFirst, NotStarted
 from aos.store.hot.database import Database, MachineTransaction
 from aos.store.rows import rows_json
@@ -211,7 +211,7 @@ class NestedRuns:
             await transaction.run("lock_tasks", {"tasks": key})
             if in_turn:
                 await transaction.run("lock_tree", {"root_run_id": rows.run.root_run_id})
-            return bool(await transaction.run("start_run", rows.params()))
+            return bool(await transaction.run("start_run", start_params([rows])))
 
         return await self._database.write(work)
 

@@ -20,7 +20,6 @@ from aos.operations.integrate import integrate_once
 from aos.operations.model_calls import ModelCalls
 from aos.operations.nested import NestedRuns
 from aos.operations.offered_tasks import OfferedTasks
-from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import OwnActs
 from aos.operations.run_ends import RunEnds
 from aos.operations.run_facts import RunFactsCache
@@ -77,6 +76,7 @@ class Orchestration:
         await self.acts.drain()
         await self.offered.drain()
         await self.tasks.drain()
+        await self.runs.starts.drain()
 
 
 def orchestration(
@@ -87,8 +87,7 @@ def orchestration(
     acts = OwnActs(database, facts, gate, drivers)
     ends = RunEnds(database, facts, drivers)
     tasks = Tasks(database, ends, worker_id=worker_id)
-    open_tasks = OpenTasks(database, drivers.ticker)
-    runs = Runs(database, facts, acts, drivers, open_tasks=open_tasks)
+    runs = Runs(database, facts, acts, drivers)
     signals = Signals(database, facts, RunFactsCache(database, facts, drivers), acts, drivers=drivers)
     models = ModelCalls(gate, facts, drivers) if drivers.models is not None else None
     undos = Undos(database, facts, gate, runs, drivers=drivers)
@@ -111,7 +110,7 @@ def orchestration(
         calls=Calls(database, facts, gate, acts, signals=signals, drivers=drivers, models=models),
         signals=signals,
         fans=Fans(database, drivers),
-        nested=NestedRuns(database, facts, acts, drivers, open_tasks=open_tasks),
+        nested=NestedRuns(database, facts, acts, drivers, open_tasks=runs.starts.room),
         abandonment=Abandonment(database, facts, drivers),
         housekeeping=Housekeeping(database),
         offered=OfferedTasks(database, tasks, worker_id=worker_id, bell=bell),

@@ -165,7 +165,7 @@ def _forks(hot: Hot) -> Forks:
 
 def _runs(hot: Hot) -> Runs:
     acts = OwnActs(hot.database, hot.facts, hot.gate, hot.drivers)
-    return Runs(hot.database, hot.facts, acts, hot.drivers, open_tasks=hot.open_tasks)
+    return Runs(hot.database, hot.facts, acts, hot.drivers, starts=hot.run_starts)
 
 
 def _principal(actor: Actor) -> Principal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -100,18 +100,16 @@ class RunRows:
         """Return the run's id."""
         return self.run.id
 
-    def params(self) -> dict[str, str | int]:
-        """Return the parameters of `start_run`."""
-        return {
-            "runs": rows_json([self.run]),
-            "tasks": rows_json(self.tasks),
-            "edges": rows_json(self.edges),
-            "records": rows_json(place(self.records)),
-            "contents": rows_json(self.contents),
-            "origins": rows_json(self.origins),
-            "budgets": rows_json(self.budgets),
-            "nested_max": self.nested_max,
-        }
+
+def start_params(members: Sequence[RunRows]) -> dict[str, str]:
+    """Return the parameters of `start_run`: each run is one document with all its rows."""
+    place([record for rows in members for record in rows.records])
+    for rows in members:
+        run = rows.run
+        run.tasks, run.edges, run.records = rows.tasks, rows.edges, rows.records
+        run.contents, run.origins, run.budgets = rows.contents, rows.origins, rows.budgets
+        run.nested_max = rows.nested_max
+    return {"runs": rows_json([rows.run for rows in members])}
 
 
 def run_rows(

@@ -11,22 +11,20 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from psycopg.errors import UniqueViolation
-
 from aos.kernel.acts import Act, ActKind, Pending, Recorded, Refused
-from aos.kernel.errors import Conflict, InvalidRequest, NotFound, StaleFacts, TooLarge
+from aos.kernel.errors import InvalidRequest, NotFound, StaleFacts, TooLarge
 from aos.kernel.identity import Principal
 from aos.kernel.json import Json
 from aos.kernel.limits import BODY_BYTES_MAX, NAME_LENGTH_MAX, STALE_RETRIES_MAX, TASK_PRIORITY_MAX
 from aos.kernel.workflow.plan import plan_agent
 from aos.operations.drivers import Drivers
 from aos.operations.facts import FactsCache, OrganizationFacts
-from aos.operations.open_tasks import OpenTasks
 from aos.operations.own_acts import Allowed, OwnActs
 from aos.operations.plans import planned_workflow
 from aos.operations.run_rows import Planned, RunRequest, RunRows, run_rows
+from aos.operations.run_starts import Besides, RunStarts
 from aos.operations.run_steering import Steering
-from aos.store.hot.database import AppTransaction, Database
+from aos.store.hot.database import Database
 
 THREAD_LENGTH_MAX: Final = 2 * NAME_LENGTH_MAX
 """Longest thread: a name, and what a caller's own names are put under."""
@@ -42,8 +40,6 @@ class RunStarted:
 
 
 StartedRun: TypeAlias = RunStarted | Pending | Refused
-Besides: TypeAlias = Callable[[AppTransaction, UUID], Awaitable[None]]
-"""What else is written in the transaction that starts a run of this id; what it raises undoes the start."""
 RowsOf: TypeAlias = Callable[[Allowed], Awaitable[RunRows]]
 
 
@@ -57,10 +53,11 @@ class Runs(Steering):
         acts: OwnActs,
         drivers: Drivers,
         *,
-        open_tasks: OpenTasks | None = None,
+        starts: RunStarts | None = None,
     ) -> None:
+        """`starts` is shared by all of a process: what they write is then written together."""
         super().__init__(database, facts, drivers)
-        self._open_tasks = open_tasks or OpenTasks(database, drivers.ticker)
+        self.starts = starts or RunStarts(database, drivers.ticker)
         self._acts = acts
 
     async def start_run(
@@ -86,7 +83,9 @@ class Runs(Steering):
         )
 
         async def rows_of(allowed: Allowed) -> RunRows:
-            return run_rows(planned, request, allowed, now=self._facts.now(), drivers=self._drivers)
+            # As of the facts that it was decided on: the workflow may have changed since it was looked up.
+            decided = await self._planned(request, allowed.facts)
+            return run_rows(decided, request, allowed, now=self._facts.now(), drivers=self._drivers)
 
         return await self.begin(act, rows_of, besides=besides)
 
@@ -101,10 +100,10 @@ class Runs(Steering):
                 return _before(ruling)
             if not isinstance(ruling, Allowed):
                 return ruling
-            await self._open_tasks.check_room(ruling.facts.id)
+            await self.starts.room.check_room(ruling.facts.id)
             rows = await rows_of(ruling)
-            if await self._write(rows, ruling.facts.id, besides):
-                self._open_tasks.add(ruling.facts.id, len(rows.tasks))
+            if await self.starts.write(rows, besides=besides):
+                self.starts.room.add(ruling.facts.id, len(rows.tasks))
                 return RunStarted(rows.run_id)
             await self._acts.outdated(ruling.facts)
         raise StaleFacts(f"what the start of `{act.name}` was decided on changed {_TRIES_MAX} times")
@@ -119,22 +118,10 @@ class Runs(Steering):
             if agent is None:
                 raise NotFound(f"there is no agent `{request.agent[:60]}`")
             return Planned(agent.name, plan_agent(agent.name), agent_id=agent.id)
-        async with self._database.app(facts.id) as transaction:
-            rows = await transaction.run("load_workflow", {"organization_id": facts.id, "name": request.workflow})
-        if not rows:
+        row = await self.starts.workflow(facts, request.workflow or "")
+        if row is None:
             raise NotFound(f"there is no workflow `{str(request.workflow)[:60]}`")
-        return planned_workflow(rows[0], request.input)
-
-    async def _write(self, rows: RunRows, organization_id: UUID, besides: Besides | None) -> bool:
-        try:
-            async with self._database.app(organization_id) as transaction:
-                if not await transaction.run("start_run", rows.params()):
-                    return False
-                if besides is not None:
-                    await besides(transaction, rows.run_id)
-                return True
-        except UniqueViolation as error:
-            raise Conflict("the same run was started by somebody else at this moment: ask again") from error
+        return planned_workflow(row, request.input)
 
 
 def _arguments(request: RunRequest) -> dict[str, Json]:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from aos.store.rows import ContentRow, OriginRow, RecordRow
+
 
 class TaskKey(msgspec.Struct, kw_only=True):
     """One row to lock or load, by its organization and id."""
@@ -279,8 +281,41 @@ class CallRow(msgspec.Struct, kw_only=True):
     report_content_id: UUID | None = None
 
 
+class PlannedRow(msgspec.Struct, kw_only=True):
+    """One task of a run that starts; one that is `kept` has succeeded in another run, with the output named here."""
+
+    id: UUID
+    name: str
+    kind: str
+    agent_id: UUID | None
+    spec: object
+    blockers: int
+    attempts_max: int
+    needs: int | None = None
+    lane: UUID | None = None
+    queue: str | None = None
+    priority: int | None = None
+    kept: bool = False
+    output_content_id: UUID | None = None
+
+
+class EdgeRow(msgspec.Struct, kw_only=True):
+    """One `after` edge of a run that starts."""
+
+    source_id: UUID
+    target_id: UUID
+
+
+class RunBudgetRow(msgspec.Struct, kw_only=True):
+    """The budget of a run."""
+
+    id: UUID
+    currency: str
+    limit_nanos: int
+
+
 class RunRow(msgspec.Struct, kw_only=True):
-    """One run to start, with the act that was decided."""
+    """One run to start, with the act that was decided and all that is written with it."""
 
     organization_id: UUID
     epoch: int
@@ -326,39 +361,13 @@ class RunRow(msgspec.Struct, kw_only=True):
     origins_from_id: UUID | None = None
     tasks_open: int | None = None
     root_run_id: UUID | None = None
-
-
-class PlannedRow(msgspec.Struct, kw_only=True):
-    """One task of a run that starts; one that is `kept` has succeeded in another run, with the output named here."""
-
-    id: UUID
-    name: str
-    kind: str
-    agent_id: UUID | None
-    spec: object
-    blockers: int
-    attempts_max: int
-    needs: int | None = None
-    lane: UUID | None = None
-    queue: str | None = None
-    priority: int | None = None
-    kept: bool = False
-    output_content_id: UUID | None = None
-
-
-class EdgeRow(msgspec.Struct, kw_only=True):
-    """One `after` edge of a run that starts."""
-
-    source_id: UUID
-    target_id: UUID
-
-
-class RunBudgetRow(msgspec.Struct, kw_only=True):
-    """The budget of a run."""
-
-    id: UUID
-    currency: str
-    limit_nanos: int
+    nested_max: int = 0
+    tasks: list[PlannedRow] = []
+    edges: list[EdgeRow] = []
+    records: list[RecordRow] = []
+    contents: list[ContentRow] = []
+    origins: list[OriginRow] = []
+    budgets: list[RunBudgetRow] = []
 
 
 class FinishRow(msgspec.Struct, kw_only=True):

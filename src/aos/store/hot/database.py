@@ -46,6 +46,7 @@ Params = Mapping[str, Any]
 TAKE_SECONDS: Final = 5.0
 """How long a statement waits for a connection: callers are told soon that the database is away."""
 _SESSION: Final = {"row_factory": dict_row, "autocommit": True, "cursor_factory": AsyncRawCursor}
+_SET_ORGANIZATION: Final = "select set_config('aos.organization', $1, true)"
 _SLOW_SECONDS: Final = 0.05
 _SLOW_RUNS: Final = 3
 """A statement of the machine role that takes longer so many times in a row makes all of them be planned again: a wrong plan is
@@ -109,10 +110,29 @@ class Database:
         """Open a transaction that sees one organization's rows."""
         try:
             async with self._app.connection() as connection, connection.transaction():
-                await connection.execute("select set_config('aos.organization', $1, true)", (str(organization_id),))
+                await connection.execute(_SET_ORGANIZATION, (str(organization_id),))
                 yield AppTransaction(connection)
         except _BROKEN:
             raise
+        except _FAILED as error:
+            raise unavailable(error) from error
+
+    async def app_read(self, organization_id: UUID, name: str, params: Params) -> list[Row]:
+        """Run one statement that only reads one organization's rows, in one round trip; once more if the connection was lost."""
+        try:
+            return await self._app_read(organization_id, name, params)
+        except Unavailable as error:
+            if isinstance(error.__cause__, PoolTimeout):
+                raise
+            return await self._app_read(organization_id, name, params)
+
+    async def _app_read(self, organization_id: UUID, name: str, params: Params) -> list[Row]:
+        try:
+            async with self._app.connection() as connection:
+                async with connection.pipeline(), connection.transaction():
+                    await connection.execute(_SET_ORGANIZATION, (str(organization_id),), prepare=True)
+                    cursor = await execute(connection, name, params)
+                return await cursor.fetchall()
         except _FAILED as error:
             raise unavailable(error) from error
 

@@ -1,6 +1,7 @@
--- Starts one run: the decided act and its record, the run, its tasks and edges, its contents, its budget and what its input
--- tells of origins, all or nothing. Nothing is written where the organization's epoch, the approval or the idempotency key
--- is no longer as it was decided on: then no row is returned. A run that a task of another run starts is written under that
+-- Starts a batch of runs, each with the decided act and its record, its tasks and edges, its contents, its budget and what its
+-- input tells of origins, all or nothing. Nothing of a run is written where its organization's epoch, the approval or the
+-- idempotency key is no longer as it was decided on: then no row is returned for it. Each brings its rows in its own document,
+-- so that none is looked for among those of others. A run that a task of another run starts is written under that
 -- task's claim, and the task waits for it from then on; it knows values by its parent's key, and where they came from. It is
 -- not started where its outermost run has `nested_max` open ones within it. What one that goes on from another knows of
 -- origins is as complete as it is there now, whatever was read of that one before.
@@ -13,7 +14,8 @@ with asked as (
     parent_task_id uuid, parent_claim_token uuid, parent_attempt int, call_key text, total_timeout_seconds double precision,
     priority smallint, approval_id uuid, digest bytea, outcome_content_id uuid, clock timestamptz,
     idempotency_principal uuid, idempotency_key text, schedule_id uuid, undoes_id uuid, forked_from_id uuid,
-    forked_task text, origins_from_id uuid, tasks_open int, root_run_id uuid)
+    forked_task text, origins_from_id uuid, tasks_open int, root_run_id uuid, nested_max int,
+    tasks json, edges json, records json, contents json, origins json, budgets json)
 ), live as (
   select m.* from asked m
   join organization o on o.id = m.organization_id and o.epoch = m.epoch
@@ -29,18 +31,19 @@ with asked as (
   on conflict (organization_id, principal_id, key) do update
     set action_id = excluded.action_id, status = excluded.status, answer_content_id = excluded.answer_content_id
     where i.request_digest = excluded.request_digest and i.status = 202
-  returning i.key
+  returning i.organization_id, i.principal_id, i.key
 ), roomy as (
   select l.id from live l
   where l.root_run_id is null or (
     select count(*) from (
       select from run r
       where r.organization_id = l.organization_id and r.root_run_id = l.root_run_id and r.state in ('running', 'paused')
-      limit %(nested_max)s) n) < %(nested_max)s
+      limit l.nested_max) n) < l.nested_max
 ), granted as (
   select l.* from live l
-  where (l.idempotency_key is null or exists (select from keyed))
-    and exists (select from roomy)
+  where (l.idempotency_key is null or (l.organization_id, l.idempotency_principal, l.idempotency_key) in (
+      select organization_id, principal_id, key from keyed))
+    and l.id in (select id from roomy)
 ), started as (
   insert into run (organization_id, id, workflow_id, workflow_version, agent_id, name, department_id, state, chain,
     goal_content_id, input_content_id, labels, thread, clock_start, origin_key_content_id, origin_tokens,
@@ -49,7 +52,7 @@ with asked as (
   select g.organization_id, g.id, g.workflow_id, g.workflow_version, g.agent_id, g.name, g.department_id, 'running',
     g.chain, coalesce(g.goal_content_id, p.goal_content_id), g.input_content_id, coalesce(g.labels, '{}'), g.thread,
     g.clock_start, coalesce(p.origin_key_content_id, g.origin_key_content_id),
-    json_array_length(%(origins)s::json) + coalesce(p.origin_tokens, s.origin_tokens, 0),
+    json_array_length(g.origins) + coalesce(p.origin_tokens, s.origin_tokens, 0),
     g.origin_incomplete or coalesce(p.origin_incomplete, s.origin_incomplete or s.archived_at is not null, false),
     coalesce(g.tasks_open, g.tasks_total), g.tasks_total,
     coalesce(g.priority, 0), g.parent_run_id, g.parent_task_id, g.schedule_id, g.undoes_id, g.forked_from_id,
@@ -87,14 +90,14 @@ with asked as (
     coalesce(t.lane, '00000000-0000-0000-0000-000000000000'), coalesce(t.queue, 'default'),
     coalesce(t.priority, g.priority, 0), 1, t.attempts_max, aos_now(), t.output_content_id,
     case when t.kept then aos_now() end
-  from json_to_recordset(%(tasks)s::json) as t(id uuid, name text, kind text, agent_id uuid, spec jsonb, blockers int,
+  from granted g
+  cross join json_to_recordset(g.tasks) as t(id uuid, name text, kind text, agent_id uuid, spec jsonb, blockers int,
     needs int, lane uuid, queue text, priority smallint, attempts_max int, kept boolean, output_content_id uuid)
-  cross join granted g
 ), linked as (
   insert into edge (organization_id, source_id, target_id, run_id, kind)
   select g.organization_id, e.source_id, e.target_id, g.id, 'after'
-  from json_to_recordset(%(edges)s::json) as e(source_id uuid, target_id uuid)
-  cross join granted g
+  from granted g
+  cross join json_to_recordset(g.edges) as e(source_id uuid, target_id uuid)
 ), parked as (
   update task t set state = 'waiting', blockers = 1, waits_for = 'run', claim_token = null, claimed_by = null,
     lease_until = null, started_at = aos_now(),
@@ -108,13 +111,13 @@ with asked as (
 ), limited as (
   insert into budget (organization_id, id, name, scope, scope_id, currency, limit_nanos, period)
   select g.organization_id, b.id, 'run ' || g.id, 'run', g.id, b.currency, b.limit_nanos, 'total'
-  from json_to_recordset(%(budgets)s::json) as b(id uuid, currency text, limit_nanos bigint)
-  cross join granted g
+  from granted g
+  cross join json_to_recordset(g.budgets) as b(id uuid, currency text, limit_nanos bigint)
 ), traced as (
   insert into origin_token (organization_id, run_id, token, origin, whole)
   select distinct g.organization_id, g.id, o.token, o.origin, o.whole
-  from json_to_recordset(%(origins)s::json) as o(token bytea, origin text, whole boolean)
-  cross join granted g
+  from granted g
+  cross join json_to_recordset(g.origins) as o(token bytea, origin text, whole boolean)
   where g.parent_run_id is null
   union
   select o.organization_id, g.id, o.token, o.origin, o.whole
@@ -124,13 +127,14 @@ with asked as (
 ), kept as (
   insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
-  from json_to_recordset(%(contents)s::json) as c(organization_id uuid, id uuid, purpose text, data_key_id uuid,
+  from granted g
+  cross join json_to_recordset(g.contents) as c(organization_id uuid, id uuid, purpose text, data_key_id uuid,
     salt bytea, sealed bytea, erase_after timestamptz)
-  join granted g on g.organization_id = c.organization_id
 ), recorded as (
-  select r.* from json_to_recordset(%(records)s::json) as r(organization_id uuid, id uuid, kind text, run_id uuid,
-    action_id uuid, bytes bytea, leaf bytea, position int)
-  join granted g on g.organization_id = r.organization_id
+  select r.*
+  from granted g
+  cross join json_to_recordset(g.records) as r(organization_id uuid, id uuid, kind text, run_id uuid, action_id uuid,
+    bytes bytea, leaf bytea, position int)
 ), written as (
   insert into record (organization_id, id, kind, run_id, action_id, bytes)
   select organization_id, id, kind, run_id, action_id, bytes from recorded
