@@ -30,6 +30,7 @@ import psycopg
 import uvloop
 from psycopg.conninfo import make_conninfo
 
+from aos.boot.garbage import settle_garbage
 from aos.drivers.embedded_postgres.throwaway import throwaway_cluster
 from aos.kernel.agents import Agent, Runtime
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
@@ -210,6 +211,7 @@ async def run_workload(
 
     latencies: list[float] = []
     await do.facts.refresh()
+    settle_garbage()
     keeping = asyncio.create_task(keep_fresh(do.facts))
     for _ in range(WARM_RUNS):  # every connection of every process plans each statement once
         await asyncio.gather(*[ended(await start("fan_out", WARM_ITEMS)) for _ in range(2)])

@@ -13,7 +13,7 @@ import json
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -353,12 +353,9 @@ class SteppedConnection:
             finally:
                 await self._process.heard()
 
-    @asynccontextmanager
-    async def pipeline(self) -> AsyncIterator[SteppedConnection]:
-        yield self
-
-    async def sync(self) -> None:
-        """Do nothing: each statement here is a trip of its own."""
+    def pipeline(self) -> AbstractAsyncContextManager[None]:
+        """Return a transaction: that is what a pipeline is to the server, though each statement here is a trip of its own."""
+        return self.transaction()
 
     async def execute(self, query: bytes | str, params: Any = None, *, prepare: bool | None = None) -> Any:
         text, params = as_written(query.decode() if isinstance(query, bytes) else query, params)

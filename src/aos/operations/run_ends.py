@@ -67,13 +67,13 @@ class RunEnds:
         self.begin_undo: BeginUndo | None = None
         self.undos_max = UNDOS_MAX
         self._undo_after: tuple[datetime, UUID] | None = None
-        self._asked: set[tuple[UUID, UUID]] = set()
+        self._ending: list[Row] = []
         self._task: asyncio.Task[None] | None = None
 
-    def finish_soon(self, organization_id: UUID, run_id: UUID) -> None:
-        """Ask for a run to be ended; many asked for at once share one commit."""
-        self._asked.add((organization_id, run_id))
-        if self._task is None or self._task.done():
+    def end_soon(self, ending: Sequence[Row]) -> None:
+        """End runs whose last task was ended, as `load_ending_runs` found them; many at once share one commit."""
+        self._ending += ending
+        if self._ending and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="run-ends")
 
     async def drain(self) -> None:
@@ -82,24 +82,20 @@ class RunEnds:
             await asyncio.shield(self._task)
 
     async def _run(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked, set()
+        while self._ending:
+            rows, self._ending = self._ending, []
             try:
-                await self.finish(sorted(asked))
+                await self._end(rows)
+                if any(_undoes_on_failure(row) for row in rows):
+                    await self._undo_failed()
             except AosError:
                 return  # the sweep finds what is left
 
-    async def finish(self, runs: Sequence[tuple[UUID, UUID]] | None = None) -> int:
-        """End the runs named, or up to 100 that were forgotten; return how many were ended now."""
-        wanted = (
-            None
-            if runs is None
-            else rows_json([TaskKey(organization_id=organization, id=run) for organization, run in runs])
-        )
-        rows = await self._database.read("load_ending_runs", {"runs": wanted})
+    async def finish(self) -> int:
+        """End up to 100 runs that were forgotten, and hand over what is to be undone; return how many were ended now."""
+        rows = await self._database.read("load_ending_runs", {"forgotten": True})
         ended = await self._end(rows) if rows else 0
-        if runs is None or any(_undoes_on_failure(row) for row in rows):
-            await self._undo_failed()
+        await self._undo_failed()
         return ended
 
     async def _undo_failed(self) -> None:

@@ -84,7 +84,8 @@ class Runs(Steering):
 
         async def rows_of(allowed: Allowed) -> RunRows:
             # As of the facts that it was decided on: the workflow may have changed since it was looked up.
-            decided = await self._planned(request, allowed.facts)
+            same = allowed.facts.epoch == facts.epoch
+            decided = planned if same else await self._planned(request, allowed.facts)
             return run_rows(decided, request, allowed, now=self._facts.now(), drivers=self._drivers)
 
         return await self.begin(act, rows_of, besides=besides)

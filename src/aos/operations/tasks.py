@@ -140,13 +140,10 @@ class Tasks:
         tasks = {"tasks": rows_json(keys)}
         params = {**tasks, "worker_id": self._worker_id, "lease_seconds": LEASE_SECONDS}
         claims = await self._database.write_in_order(("lock_named_limits", tasks), ("claim_named_tasks", params))
-        return await self._claimed(_claims(claims))
-
-    async def _claimed(self, claims: Sequence[ClaimRow]) -> list[Taken]:
-        """Return tasks that are claimed already, as `loaded` does; a claim that cannot be read is left to its lease."""
         if not claims:
             return []
-        return await self.loaded(await self._database.read("load_claimed", {"claims": rows_json(claims)}))
+        # A claim that cannot be read is left to its lease.
+        return await self.loaded(await self._database.read("load_claimed", {"claims": rows_json(_claims(claims))}))
 
     async def loaded(self, rows: Sequence[Row]) -> list[Taken]:
         """Return claimed tasks with what they need; give the claims back where that cannot be read."""
@@ -287,12 +284,11 @@ class Tasks:
             "lease_seconds": LEASE_SECONDS,
         }
         keys = _keys([member.row for member in batch])
-        rows = await self._database.write_in_order(("lock_tasks", {"tasks": keys}), ("complete_tasks", params))
-        for organization_id, run_id in {
-            (row["organization_id"], row["run_id"]) for row in rows if row["tasks_open"] == 0
-        }:
-            self._ends.finish_soon(organization_id, run_id)
-        handed = _claims([row for row in rows if row["n"] is None])
+        rows, handed, ending = await self._database.write_and_load(
+            [("lock_tasks", {"tasks": keys}), ("complete_tasks", params)],
+            [("load_claimed", {"claims": None}), ("load_ending_runs", {"forgotten": False})],
+        )
+        self._ends.end_soon(ending)
         if handed:
             taking = asyncio.create_task(self._take_over(handed), name="handed-on")
             self._taking.add(taking)
@@ -300,12 +296,12 @@ class Tasks:
         written = {row["n"] for row in rows}
         return [n in written for n in range(len(batch))]
 
-    async def _take_over(self, handed: Sequence[ClaimRow]) -> None:
-        """Begin with tasks that were handed on; those that cannot be read are left to their leases."""
+    async def _take_over(self, handed: Sequence[Row]) -> None:
+        """Begin with tasks that were handed on; those whose content cannot be read are given back."""
         try:
-            taken = await self._claimed(handed)
+            taken = await self.loaded(handed)
         except AosError as error:
-            _log.warning("%s tasks that were handed on are left to their leases: %s", len(handed), error.detail)
+            _log.warning("%s tasks that were handed on could not be begun: %s", len(handed), error.detail)
             return
         assert self._take is not None
         await self._take(taken)

@@ -8,11 +8,12 @@ fence makes that safe.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -43,6 +44,8 @@ _UNFIT: Final = (psycopg.DataError, UnicodeEncodeError)
 _FAILED: Final = (psycopg.OperationalError, PoolTimeout, *_UNFIT)
 _BROKEN_TRIES_MAX: Final = 8
 Params = Mapping[str, Any]
+Statement: TypeAlias = tuple[str, Params]
+"""A listed statement with its parameters."""
 TAKE_SECONDS: Final = 5.0
 """How long a statement waits for a connection: callers are told soon that the database is away."""
 _SESSION: Final = {"row_factory": dict_row, "autocommit": True, "cursor_factory": AsyncRawCursor}
@@ -129,7 +132,7 @@ class Database:
     async def _app_read(self, organization_id: UUID, name: str, params: Params) -> list[Row]:
         try:
             async with self._app.connection() as connection:
-                async with connection.pipeline(), connection.transaction():
+                async with _one_transaction(connection):
                     await connection.execute(_SET_ORGANIZATION, (str(organization_id),), prepare=True)
                     cursor = await execute(connection, name, params)
                 return await cursor.fetchall()
@@ -151,28 +154,32 @@ class Database:
         async with self.machine() as transaction:
             return await work(transaction)
 
-    async def write_in_order(self, *statements: tuple[str, Params]) -> list[Row]:
+    async def write_in_order(self, *statements: Statement) -> list[Row]:
         """Run listed statements in one transaction and one round trip; return the rows of the last.
 
         Each sees what those before it have locked and written. Repeated as `write` does, under the same conditions.
         """
+        return (await self.write_and_load(statements, ()))[0]
+
+    async def write_and_load(self, writes: Sequence[Statement], loads: Sequence[Statement]) -> list[list[Row]]:
+        """As `write_in_order`, with statements behind that read what the last one wrote; return its rows and those of each."""
         for _ in range(_BROKEN_TRIES_MAX - 1):
             try:
-                return await self._in_one_trip(statements)
+                return await self._in_one_trip(writes, loads)
             except _BROKEN:
                 continue
-        return await self._in_one_trip(statements)
+        return await self._in_one_trip(writes, loads)
 
-    async def _in_one_trip(self, statements: Sequence[tuple[str, Params]]) -> list[Row]:
+    async def _in_one_trip(self, writes: Sequence[Statement], loads: Sequence[Statement]) -> list[list[Row]]:
         clock = asyncio.get_running_loop()
         try:
             async with self._machine.connection() as connection:
                 await self._plans.renew(connection)
                 began = clock.time()
-                async with connection.pipeline(), connection.transaction():
-                    cursors = [await _listed(connection, name, params) for name, params in statements]
-                rows = await cursors[-1].fetchall()
-                self._plans.ran(statements[-1][0], clock.time(), took_seconds=clock.time() - began)
+                async with _one_transaction(connection):
+                    cursors = [await _listed(connection, name, params) for name, params in (*writes, *loads)]
+                rows = [await cursor.fetchall() for cursor in cursors[len(writes) - 1 :]]
+                self._plans.ran(writes[-1][0], clock.time(), took_seconds=clock.time() - began)
                 return rows
         except _BROKEN:
             raise
@@ -180,7 +187,7 @@ class Database:
             raise unavailable(error) from error
 
     async def write_decided(
-        self, locks: Sequence[tuple[str, Params]], decide: Callable[[list[list[Row]]], tuple[str, Params] | None]
+        self, locks: Sequence[Statement], decide: Callable[[list[list[Row]]], Statement | None]
     ) -> list[Row]:
         """Lock what listed statements lock, in one round trip; decide on their rows; write and commit in another.
 
@@ -196,17 +203,15 @@ class Database:
         return await self._in_two_trips(locks, decide)
 
     async def _in_two_trips(
-        self, locks: Sequence[tuple[str, Params]], decide: Callable[[list[list[Row]]], tuple[str, Params] | None]
+        self, locks: Sequence[Statement], decide: Callable[[list[list[Row]]], Statement | None]
     ) -> list[Row]:
         clock = asyncio.get_running_loop()
         try:
             async with self._machine.connection() as connection:
                 await self._plans.renew(connection)
                 began = clock.time()
-                async with connection.pipeline() as pipeline, connection.transaction():
+                async with _one_transaction(connection):
                     locked = [await _listed(connection, name, params) for name, params in locks]
-                    if locked:
-                        await pipeline.sync()
                     wanted = decide([await cursor.fetchall() for cursor in locked])
                     cursor = None if wanted is None else await _listed(connection, *wanted)
                 rows = [] if cursor is None else await cursor.fetchall()
@@ -257,6 +262,23 @@ class Database:
             )
         except psycopg.OperationalError as error:
             raise unavailable(error) from error
+
+
+@asynccontextmanager
+async def _one_transaction(connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
+    """Make one transaction of all that is sent on a connection: it commits where the pipeline ends, without a word.
+
+    The server takes what comes between two synchronizations of a pipeline as one transaction; to begin and commit one would be
+    two statements more. Reading rows on the way asks for them, and ends nothing. What fails here, before all of it was sent,
+    is undone by word, for the end of the pipeline would commit the part.
+    """
+    async with connection.pipeline():
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(psycopg.Error):  # the server has undone what failed there
+                await connection.execute("rollback")
+            raise
 
 
 class Plans:

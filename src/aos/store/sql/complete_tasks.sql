@@ -7,7 +7,8 @@
 -- Up to `hand_on_max` of those that become ready are handed on to the worker that wrote this, claimed at once: nobody is
 -- called for them, and no second transaction claims them. What a limit may hold back is never handed on, since only a
 -- claim counts. Returns the members written, with how many tasks their runs have open, and the tasks handed on (`n` is
--- null), with their claims.
+-- null), with their claims. What follows in the same transaction finds these claims in `aos.handed`, and the runs whose last
+-- task has ended in `aos.ending`.
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, task_id uuid, claim_token uuid, state text, output_content_id uuid, error_code text,
@@ -112,9 +113,14 @@ with member as (
 select e.n, e.organization_id, e.run_id, c.tasks_open, null::uuid as task_id, null::uuid as claim_token,
   (select pg_notify('aos_ready', '') where exists (
     select from woken where state = 'ready' and not paused union all
-    select from ended where state = 'ready' and not paused)) as bell
+    select from ended where state = 'ready' and not paused)) as bell,
+  (select set_config('aos.handed', json_agg(json_build_object(
+    'organization_id', p.organization_id, 'task_id', p.id, 'claim_token', p.token))::text, true)
+   from placed p where p.token is not null) as handed,
+  (select set_config('aos.ending', json_agg(json_build_object('organization_id', organization_id, 'id', id))::text, true)
+   from counted where tasks_open = 0) as ending
 from ended e
 left join counted c on c.organization_id = e.organization_id and c.id = e.run_id
 union all
-select null, p.organization_id, null, null, p.id, p.token, null
+select null, p.organization_id, null, null, p.id, p.token, null, null, null
 from placed p where p.token is not null

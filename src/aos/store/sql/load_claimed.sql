@@ -1,7 +1,8 @@
 -- What a worker needs to know of tasks that it has claimed, before it loads any content: each under the claim named, not at
--- all where that is gone.
+-- all where that is gone. Where none are named it is those that the completions before it in this transaction handed on.
 with named as (
-  select * from json_to_recordset(%(claims)s::json) as w(organization_id uuid, task_id uuid, claim_token uuid)
+  select * from json_to_recordset(coalesce(%(claims)s::json, nullif(current_setting('aos.handed', true), '')::json, '[]'))
+    as w(organization_id uuid, task_id uuid, claim_token uuid)
 )
 select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c.parent_id, c.item_index,
   c.chain::text as chain, c.spec::text as spec, c.attempt,

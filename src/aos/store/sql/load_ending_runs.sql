@@ -1,4 +1,14 @@
--- Runs whose tasks have all ended and that do not say so yet: of those named, or of all when none is.
+-- Runs whose tasks have all ended and that do not say so yet: those whose last task the completions before it in this
+-- transaction ended, or what was forgotten.
+with ending as (
+  select organization_id, id
+  from json_to_recordset(coalesce(nullif(current_setting('aos.ending', true), ''), '[]')::json)
+    as w(organization_id uuid, id uuid)
+  where not %(forgotten)s
+  union all
+  (select organization_id, id from run
+   where %(forgotten)s and state in ('running', 'paused') and tasks_open = 0 limit 100)
+)
 select r.organization_id, r.id, r.name, r.workflow_id, r.workflow_version, r.agent_id, r.department_id, r.chain,
   r.clock_start, r.created_at, aos_now() as now, r.tasks_total, r.parent_task_id, v.spec -> 'output' as output,
   (select jsonb_agg(jsonb_build_array(s.state, s.label, s.error_code, s.tolerated, s.on_failure)) from (
@@ -13,7 +23,9 @@ select r.organization_id, r.id, r.name, r.workflow_id, r.workflow_version, r.age
   last.tasks = 1 as one_last, o.id as last_id, o.data_key_id as last_data_key_id, o.sealed as last_sealed,
   k.organization_id as input_organization_id, k.id as input_id, k.data_key_id as input_data_key_id,
   k.sealed as input_sealed
-from run r
+from ending w
+join run r on r.organization_id = w.organization_id and r.id = w.id and r.state in ('running', 'paused')
+  and r.tasks_open = 0
 left join workflow_version v on v.organization_id = r.organization_id and v.workflow_id = r.workflow_id
   and v.version = r.workflow_version
 left join content k on k.organization_id = r.organization_id and k.id = r.input_content_id
@@ -28,7 +40,3 @@ left join lateral (
     limit 2) t) last on true
 left join content o on last.tasks = 1 and o.organization_id = r.organization_id and o.id = last.output_content_id
   and coalesce(v.spec -> 'output', 'null') = 'null'
-where r.state in ('running', 'paused') and r.tasks_open = 0
-  and (%(runs)s::json is null or (r.organization_id, r.id) in (
-    select organization_id, id from json_to_recordset(%(runs)s::json) as w(organization_id uuid, id uuid)))
-limit 100
