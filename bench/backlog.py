@@ -20,6 +20,9 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import uvloop
+
+from aos.boot.garbage import settle_garbage
 from aos.kernel.agents import Runtime
 from aos.kernel.identity import ChainLink, Principal, PrincipalKind
 from aos.kernel.workflow.spec import TaskSpec, WorkflowSpec
@@ -30,7 +33,7 @@ from aos.operations.runs import RunStarted
 from aos.store.hot.database import Database
 from bench._meter import Meter
 from bench._worker import ROOT, Place, opened
-from bench.orchestration import durable_world, fdatasync_us
+from bench.orchestration import durable_world, fdatasync_us, keep_fresh
 from tests.working import add_workflow
 from tests.worlds import World, agent, make_world
 
@@ -81,12 +84,10 @@ class Office:
     async def time_one(self) -> float:
         """Return the seconds from the submission of a single task to the end of its run."""
         began = time.perf_counter()
-        await self.do.facts.refresh()
         run_id = await self.start("only")
         where = {"organization_id": self.world.organization_id, "id": run_id}
         while True:
-            async with self._database.app(self.world.organization_id) as transaction:
-                rows = await transaction.run("find_run", where)
+            rows = await self._database.app_read(self.world.organization_id, "find_run", where)
             if rows[0]["state"] != "running":
                 assert rows[0]["state"] == "succeeded", rows[0]["state"]
                 return time.perf_counter() - began
@@ -130,9 +131,12 @@ def at_work(place: Place, workers: int) -> Iterator[list[Meter]]:
 async def offices(place: Place, worlds: Sequence[World]) -> AsyncIterator[list[Office]]:
     """Yield the organizations, over one client's connections."""
     database, do, bell = await opened(place)
+    settle_garbage()
+    keeping = asyncio.create_task(keep_fresh(do.facts))
     try:
         yield [Office(world, do, database, bell) for world in worlds]
     finally:
+        keeping.cancel()
         await bell.stop()
         await database.close()
 
@@ -217,7 +221,7 @@ def measure_rate(tasks: int, workers: int) -> dict[str, Any]:
             async with offices(place, [world]) as (office,):
                 return await work_off(office, place, tasks, workers)
 
-        rates, rss_mb = asyncio.run(go())
+        rates, rss_mb = uvloop.run(go())
         void = disagreement(world)
     line = {"workload": "queued", "queued": tasks, "tasks_per_second": round(rates[len(rates) // 2], 1)}
     return {**line, "rss_mb": rss_mb, "workers": workers, **({"void": void} if void else {})}
@@ -237,7 +241,7 @@ def measure_fairness(tasks: int, workers: int, samples: int) -> dict[str, Any]:
             async with offices(place, [small, large]) as (one, other):
                 return await be_fair(one, other, place, tasks=tasks, workers=workers, samples=samples)
 
-        found = asyncio.run(go())
+        found = uvloop.run(go())
         void = disagreement(small)
     return {"workload": "fairness", "queued": tasks, "workers": workers, **found, **({"void": void} if void else {})}
 

@@ -22,7 +22,7 @@ from tests.worlds import agent, make_world
 class NothingReady:
     """An engine whose tasks are all somebody else's."""
 
-    async def claim(self, tasks_max: int) -> list[Taken]:
+    async def claim(self, tasks_max: int, *, of: UUID | None = None) -> list[Taken]:
         return []
 
     async def renew(self, held: Sequence[ClaimedTask]) -> dict[UUID, bool]:

@@ -1,7 +1,7 @@
 """The bell: one LISTEN connection a process, which wakes whoever waits for something to change.
 
 A bell carries ids or nothing and may be lost: every wait has a deadline and a sweep beneath. Channels: `aos_epoch`
-(organization id), `aos_ready` (nothing, or `more`), `aos_run` (run id), `aos_approval` (approval id), `aos_stop` and `aos_hold` (a run id:
+(organization id), `aos_ready` (an organization id, `more`, or nothing), `aos_run` (run id), `aos_approval` (approval id), `aos_stop` and `aos_hold` (a run id:
 its passes are cut off, or end at their next call), `aos_work` (an agent id: tasks are on offer to it).
 """
 

@@ -28,6 +28,9 @@ CROWD_ENOUGH: Final = 32
 GATHER_SECONDS: Final = 0.002
 """How long the gate's commits gather: calls of one agent seldom wait for those of another."""
 
+TURN: Final = 16
+"""So many callers are answered at a time: between two such turns whoever else is ready goes on, and does not stand behind all
+that the callers of a large flush do next."""
 BESIDE_MAX: Final = 2
 """Flushes at a time, where it is known whose the members are."""
 
@@ -155,9 +158,11 @@ class GroupCommit(Generic[M, R]):
                     log.error("what was to be recorded could not be: %s", self._name, exc_info=error)
                 _fail(batch, error)
         else:
-            for (_, future), result in zip(batch, results, strict=True):
+            for n, ((_, future), result) in enumerate(zip(batch, results, strict=True), start=1):
                 if not future.done():
                     future.set_result(result)
+                if n % TURN == 0:
+                    await asyncio.sleep(0)
 
 
 def _fail(batch: Sequence[tuple[object, asyncio.Future[R]]], error: Exception) -> None:

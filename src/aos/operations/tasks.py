@@ -44,6 +44,7 @@ LANES_MAX: Final = 64
 Turn: TypeAlias = tuple[UUID, UUID]
 """The organization and the lane that were served last."""
 FIRST_TURN: Final[Turn] = (UUID(int=0), UUID(int=0))
+_LAST: Final = UUID(int=2**128 - 1)
 
 
 @dataclass(slots=True)
@@ -123,15 +124,16 @@ class Tasks:
         """
         self._room, self._take = room, take
 
-    async def claim(self, tasks_max: int) -> list[Taken]:
-        """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to.
+    async def claim(self, tasks_max: int, *, of: UUID | None = None) -> list[Taken]:
+        """Claim up to `tasks_max` ready tasks, with their inputs and what their calls came to; `of` one organization alone.
 
         Where those cannot be read the claims are given back. Raises Unavailable.
         """
-        params = claim_params(self._worker_id, tasks_max, self._turn)
+        params = claim_params(self._worker_id, tasks_max, self._turn, of=of)
         rows = await self._database.write_in_order(("lock_limits", {}), ("claim_tasks", params))
         taken = await self.loaded(rows)
-        self._turn = _next_turn([each.task for each in taken])
+        if of is None:
+            self._turn = _next_turn([each.task for each in taken])
         return taken
 
     async def claim_named(self, named: Sequence[tuple[UUID, UUID]]) -> list[Taken]:
@@ -358,8 +360,10 @@ class Tasks:
         return [n in written for n in range(len(rows))]
 
 
-def claim_params(worker_id: UUID, tasks_max: int, turn: Turn) -> dict[str, object]:
+def claim_params(worker_id: UUID, tasks_max: int, turn: Turn, *, of: UUID | None = None) -> dict[str, object]:
     """Return the parameters of `claim_tasks`, which follows `lock_limits` in one transaction."""
+    if of is not None:
+        turn = UUID(int=of.int - 1), _LAST
     return {
         "tasks_max": tasks_max,
         "lanes_max": LANES_MAX,
@@ -367,6 +371,7 @@ def claim_params(worker_id: UUID, tasks_max: int, turn: Turn) -> dict[str, objec
         "lease_seconds": LEASE_SECONDS,
         "after_organization_id": turn[0],
         "after_lane": turn[1],
+        "until_organization_id": of or _LAST,
     }
 
 

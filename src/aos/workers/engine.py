@@ -19,8 +19,11 @@ from aos.operations.tasks import Taken, Tasks
 class Engine(Protocol):
     """Hands out tasks and takes back what became of them."""
 
-    async def claim(self, tasks_max: int) -> list[Taken]:
-        """Claim up to `tasks_max` tasks that are ready, with what they need to run. Raises Unavailable."""
+    async def claim(self, tasks_max: int, *, of: UUID | None = None) -> list[Taken]:
+        """Claim up to `tasks_max` tasks that are ready, with what they need to run; `of` one organization where it has called.
+
+        Raises Unavailable.
+        """
         ...
 
     async def renew(self, held: Sequence[ClaimedTask]) -> dict[UUID, bool]:
@@ -49,9 +52,9 @@ class PostgresEngine:
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
 
-    async def claim(self, tasks_max: int) -> list[Taken]:
+    async def claim(self, tasks_max: int, *, of: UUID | None = None) -> list[Taken]:
         """Claim the next in turn."""
-        return await self._tasks.claim(tasks_max)
+        return await self._tasks.claim(tasks_max, of=of)
 
     async def renew(self, held: Sequence[ClaimedTask]) -> dict[UUID, bool]:
         """Renew the leases."""

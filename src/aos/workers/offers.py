@@ -63,11 +63,11 @@ class OfferedEngine(PostgresEngine):
         """Claim nothing more: every offer is put off."""
         self._closed = True
 
-    async def claim(self, tasks_max: int) -> list[Taken]:
+    async def claim(self, tasks_max: int, *, of: UUID | None = None) -> list[Taken]:
         """Claim what was offered, the oldest first. What cannot be claimed now because of an error stays offered."""
         if self._closed:
             return []
-        offers = dict(list(self._offers.items())[:tasks_max])
+        offers = dict([each for each in self._offers.items() if of in (None, each[0][0])][:tasks_max])
         if not offers:
             return []
         taken = await self._tasks.claim_named(list(offers))

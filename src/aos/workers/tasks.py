@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from uuid import UUID
 from aos.kernel.errors import AosError, StaleClaim, Unavailable
 from aos.kernel.limits import CLAIMS_MAX
 from aos.operations.claimed import ClaimedTask
+from aos.operations.group_commit import TURN
 from aos.operations.orchestration import Orchestration
 from aos.operations.tasks import MORE, Taken
 from aos.workers.engine import Engine
@@ -30,6 +32,13 @@ CLAIM_MAX = 64
 HAND_ON_MAX = 32
 """Tasks handed on to the worker that completed what they waited for: the others are called to what is left."""
 
+BESIDE_MAX = 32
+"""Places beside all others, for organizations that call while a worker's places are taken: nobody waits for room until
+another's long queue leaves some."""
+BESIDE_SHARE = 8
+"""Of a worker's places one organization may hold this part and still be given places beside them."""
+CALLERS_MAX = 1_000
+"""Organizations remembered that have called and were not yet looked at."""
 GATHER_SECONDS = 0.004
 """How long a worker that has work waits for more to become ready: one claim of many costs what one of few does."""
 POLITE_SECONDS = 0.004
@@ -72,6 +81,10 @@ class TaskDuty:
         self._polite_seconds = 0.0
         self._coming: asyncio.TimerHandle | None = None
         self._rung = False
+        self._holding: Counter[UUID] = Counter()
+        """How many tasks of each organization are held."""
+        self._callers: dict[UUID, None] = {}
+        """Organizations that hold few places and have called since the last claim of all, the first first."""
         self._wake: Callable[[], None] = _nobody
         orchestration.tasks.on_handed(self._room_handed, self._take_handed)
 
@@ -80,8 +93,12 @@ class TaskDuty:
         self._wake = wake
 
     def ring(self, payload: str) -> None:
-        """Hear that tasks are ready: come at once, or a little later where others came first of late and leave nothing."""
+        """Hear that tasks are ready, of the organization named or of any: come at once, or a little later where others came
+        first of late and leave nothing.
+        """
         self._rung = True
+        if payload not in ("", MORE) and len(self._callers) < CALLERS_MAX and self._holds_few(caller := UUID(payload)):
+            self._callers[caller] = None
         if not self._polite_seconds or payload == MORE:
             self._wake()
         elif self._coming is None:
@@ -104,9 +121,10 @@ class TaskDuty:
         room = min(self._at_once - len(self._held), CLAIM_MAX)
         if not self._claiming or room < self._room_wanted():
             self._short = True
-            return 0
-        if self._held:
+            return await self._claim_beside() if self._claiming else 0
+        if self._held and not (self._callers and len(self._held) >= self._at_once // 2):
             await asyncio.sleep(GATHER_SECONDS)
+        self._callers.clear()
         self._claimed_at = self._do.drivers.ticker.seconds()
         taken = await self._engine.claim(room)
         self._short = len(taken) == room
@@ -115,11 +133,27 @@ class TaskDuty:
         elif self._rung:
             self._polite_seconds = min(POLITE_SECONDS + 2 * self._polite_seconds, POLITE_SECONDS_MAX)
         self._rung = False
-        for each in taken:
+        for n, each in enumerate(taken, start=1):
             self._begin(each)
+            if n % TURN == 0:
+                await asyncio.sleep(0)
         # Of one lane a claim takes all that there is; of several it takes each one's share, and more may be left.
         one_lane = len({(each.task.organization_id, each.task.lane) for each in taken}) == 1
         return 0 if one_lane and not self._short else len(taken)
+
+    async def _claim_beside(self) -> int:
+        """Claim for an organization that has called and holds few of the places taken; return 0 when no other has called."""
+        room = min(self._at_once + BESIDE_MAX - len(self._held), BESIDE_MAX)
+        if not self._callers or room <= 0:
+            return 0
+        caller = next(iter(self._callers))
+        del self._callers[caller]
+        for each in await self._engine.claim(room, of=caller):
+            self._begin(each)
+        return len(self._callers)
+
+    def _holds_few(self, organization_id: UUID) -> bool:
+        return self._holding[organization_id] <= self._at_once // BESIDE_SHARE
 
     def cut_off(self, lost: Collection[UUID]) -> None:
         """End the passes of claims that are gone."""
@@ -173,10 +207,16 @@ class TaskDuty:
     def _begin(self, taken: Taken) -> None:
         work = asyncio.create_task(self._work_on(taken), name=f"task-{taken.task.id}")
         self._held[taken.task.token] = Held(taken.task, work)
+        self._holding[taken.task.organization_id] += 1
         work.add_done_callback(lambda _: self._done(taken.task.token))
 
     def _done(self, token: UUID) -> None:
-        self._held.pop(token, None)
+        held = self._held.pop(token, None)
+        if held is not None:
+            organization_id = held.task.organization_id
+            self._holding[organization_id] -= 1
+            if not self._holding[organization_id]:
+                del self._holding[organization_id]
         self._do.calls.held.discard(token)
         if self._short and self._claiming and self._at_once - len(self._held) >= self._room_wanted():
             self._wake()

@@ -9,12 +9,14 @@ with recursive turn as (
   (select t.organization_id, t.lane, t.agent_id, t.queue from task t
    where t.state = 'ready' and not t.paused
      and (t.organization_id, t.lane) > (%(after_organization_id)s::uuid, %(after_lane)s::uuid)
+     and t.organization_id <= %(until_organization_id)s::uuid
    order by t.organization_id, t.lane limit 1)
   union all
   select n.organization_id, n.lane, n.agent_id, n.queue
   from turn l cross join lateral (
     select t.organization_id, t.lane, t.agent_id, t.queue from task t
     where t.state = 'ready' and not t.paused and (t.organization_id, t.lane) > (l.organization_id, l.lane)
+      and t.organization_id <= %(until_organization_id)s::uuid
     order by t.organization_id, t.lane limit 1) n
 ), busy as materialized (
   -- Read only where there is a limit to hold it against; the tasks under way are few, whatever the size of the table.

@@ -78,7 +78,7 @@ with member as (
     lease_until = case when l.token is not null then aos_now() + %(lease_seconds)s * interval '1 second' end
   from placed l
   where t.organization_id = l.organization_id and t.id = l.id
-  returning t.state, t.paused
+  returning t.organization_id, t.state, t.paused
 ), counted as (
   update run r set tasks_open = r.tasks_open - g.count
   from (select organization_id, run_id, count(*)::int as count from gone group by 1, 2) g
@@ -111,9 +111,9 @@ with member as (
   select organization_id, id, leaf, position from recorded
 )
 select e.n, e.organization_id, e.run_id, c.tasks_open, null::uuid as task_id, null::uuid as claim_token,
-  (select pg_notify('aos_ready', '') where exists (
-    select from woken where state = 'ready' and not paused union all
-    select from ended where state = 'ready' and not paused)) as bell,
+  (select count(pg_notify('aos_ready', organization_id::text)) from (
+    select organization_id from woken where state = 'ready' and not paused union
+    select organization_id from ended where state = 'ready' and not paused) w) as bell,
   (select set_config('aos.handed', json_agg(json_build_object(
     'organization_id', p.organization_id, 'task_id', p.id, 'claim_token', p.token))::text, true)
    from placed p where p.token is not null) as handed,

@@ -27,7 +27,7 @@ with member as (
     ready_at = case when t.blockers between 1 and l.count then aos_now() else t.ready_at end
   from locked l
   where t.organization_id = l.organization_id and t.id = l.id
-  returning t.state, t.paused
+  returning t.organization_id, t.state, t.paused
 ), traced as (
   insert into origin_token (organization_id, run_id, token, origin, whole)
   select distinct d.organization_id, d.parent_run_id, o.token, o.origin, o.whole
@@ -71,5 +71,6 @@ with member as (
   select organization_id, id, leaf, position from recorded
 )
 select n, id, (select pg_notify('aos_run', ended.id::text)) as bell,
-  (select pg_notify('aos_ready', '') where exists (select from woken where state = 'ready' and not paused)) as ready_bell
+  (select count(pg_notify('aos_ready', organization_id::text)) from (
+    select distinct organization_id from woken where state = 'ready' and not paused) w) as ready_bell
 from ended

@@ -52,7 +52,7 @@ with member as (
     ready_at = case when t.blockers = 1 then aos_now() else t.ready_at end
   from unlinked u
   where t.organization_id = u.organization_id and t.id = u.target_id and t.state = 'waiting'
-  returning t.state, t.paused
+  returning t.organization_id, t.state, t.paused
 ), traced as (
   insert into origin_token (organization_id, run_id, token, origin, whole)
   select distinct g.organization_id, g.run_id, o.token, o.origin, o.whole
@@ -84,5 +84,6 @@ with member as (
   select organization_id, id, leaf, position from recorded
 )
 select id, (select count(*) from woken where state = 'ready')::int as woken,
-  (select pg_notify('aos_ready', '') where exists (select from woken where state = 'ready' and not paused)) as bell
+  (select count(pg_notify('aos_ready', organization_id::text)) from (
+    select distinct organization_id from woken where state = 'ready' and not paused) w) as bell
 from granted

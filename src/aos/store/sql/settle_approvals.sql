@@ -66,7 +66,7 @@ with member as (
     ready_at = case when t.blockers between 1 and l.count then aos_now() else t.ready_at end
   from locked l
   where t.organization_id = l.organization_id and t.id = l.id
-  returning t.state, t.paused
+  returning t.organization_id, t.state, t.paused
 ), kept as (
   insert into content (organization_id, id, purpose, data_key_id, salt, sealed, erase_after)
   select c.organization_id, c.id, c.purpose, c.data_key_id, c.salt, c.sealed, c.erase_after
@@ -85,6 +85,7 @@ with member as (
   select organization_id, id, leaf, position from recorded
 )
 select s.n, s.status,
-  (select pg_notify('aos_ready', '') where exists (select from woken where state = 'ready' and not paused)) as bell,
+  (select count(pg_notify('aos_ready', organization_id::text)) from (
+    select distinct organization_id from woken where state = 'ready' and not paused) w) as bell,
   (select pg_notify('aos_approval', s.id::text)) as approval_bell
 from settled s

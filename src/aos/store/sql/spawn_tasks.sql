@@ -100,6 +100,6 @@ with member as (
   insert into ledger_pending (organization_id, record_id, leaf, position)
   select organization_id, id, leaf, position from recorded
 )
-select g.n, c.seq, (select pg_notify('aos_ready', '')) as bell
+select g.n, c.seq, (select pg_notify('aos_ready', g.organization_id::text)) as bell
 from granted g
 join called c on c.organization_id = g.organization_id and c.task_id = g.task_id and c.key = g.call_key

@@ -142,6 +142,6 @@ with asked as (
   insert into ledger_pending (organization_id, record_id, leaf, position)
   select organization_id, id, leaf, position from recorded
 )
-select id, aos_now() as now, (select pg_notify('aos_ready', '')) as bell,
+select id, aos_now() as now, (select pg_notify('aos_ready', granted.organization_id::text)) as bell,
   (select pg_notify('aos_run', granted.id::text)) as run_bell
 from granted
