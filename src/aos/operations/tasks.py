@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -39,6 +40,8 @@ from aos.store.task_rows import (
 
 _log = logging.getLogger(__name__)
 
+SMALL_MAX: Final = 8
+"""Starts or ends of tasks that are written beside a larger write."""
 LANES_MAX: Final = 64
 """Lanes that one claim serves; where more have something ready, the next claim goes on with those that come after."""
 Turn: TypeAlias = tuple[UUID, UUID]
@@ -101,6 +104,7 @@ class Tasks:
         self._room: Callable[[int], int] = _no_room
         self._take: Take | None = None
         self._taking: set[asyncio.Task[None]] = set()
+        self._large = asyncio.Lock()
         self._starts = GroupCommit(
             self._write_starts,
             name="start",
@@ -270,7 +274,8 @@ class Tasks:
             "records": rows_json(place([row for member in batch for row in member.records])),
             "contents": rows_json([row for member in batch for row in member.contents]),
         }
-        return await self._write("start_tasks", params, rows=[member.row for member in batch])
+        async with self._turn_of(len(batch)):
+            return await self._write("start_tasks", params, rows=[member.row for member in batch])
 
     async def _write_completions(self, batch: Sequence[Completion]) -> list[bool]:
         for n, member in enumerate(batch):
@@ -286,10 +291,11 @@ class Tasks:
             "lease_seconds": LEASE_SECONDS,
         }
         keys = _keys([member.row for member in batch])
-        rows, handed, ending = await self._database.write_and_load(
-            [("lock_tasks", {"tasks": keys}), ("complete_tasks", params)],
-            [("load_claimed", {"claims": None}), ("load_ending_runs", {"forgotten": False})],
-        )
+        async with self._turn_of(len(batch)):
+            rows, handed, ending = await self._database.write_and_load(
+                [("lock_tasks", {"tasks": keys}), ("complete_tasks", params)],
+                [("load_claimed", {"claims": None}), ("load_ending_runs", {"forgotten": False})],
+            )
         self._ends.end_soon(ending)
         if handed:
             taking = asyncio.create_task(self._take_over(handed), name="handed-on")
@@ -297,6 +303,13 @@ class Tasks:
             taking.add_done_callback(self._taking.discard)
         written = {row["n"] for row in rows}
         return [n in written for n in range(len(batch))]
+
+    def _turn_of(self, members: int) -> AbstractAsyncContextManager[None]:
+        """Return what a write of so many holds while it is made: of large ones there is one at a time, small ones go beside.
+
+        More at once write no more a second where processors are few, and each of the small ones takes longer.
+        """
+        return self._large if members > SMALL_MAX else nullcontext()
 
     async def _take_over(self, handed: Sequence[Row]) -> None:
         """Begin with tasks that were handed on; those whose content cannot be read are given back."""

@@ -72,6 +72,8 @@ class TaskPasses:
         self._engine = engine or PostgresEngine(orchestration.tasks)
         self._runners = runners
         self._undo = UndoPasses(orchestration, self._engine)
+        self.running = 0
+        """Passes whose agents run now."""
 
     async def work_on(self, taken: Taken) -> None:
         """Bring one claim to its end. Raises StaleClaim where it is gone; every other error of AOS gives it back."""
@@ -231,7 +233,11 @@ class TaskPasses:
         )
         state = begin_pass(task, agent, calls=len(start.history))
         began = ticker.seconds()
-        end, reached = await self._pass_end(state, start)
+        self.running += 1
+        try:
+            end, reached = await self._pass_end(state, start)
+        finally:
+            self.running -= 1
         pass_ms = round((ticker.seconds() - began) * 1_000)
         divergent: list[CallRecord] = []
         if calls and reached is not None and not is_graph(agent):  # a graph leaves out what lies before its checkpoint

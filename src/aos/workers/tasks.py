@@ -37,6 +37,10 @@ BESIDE_MAX = 32
 another's long queue leaves some."""
 BESIDE_SHARE = 8
 """Of a worker's places one organization may hold this part and still be given places beside them."""
+SHARED_MAX = 64
+"""Tasks that a worker starts and ends at a time while organizations call that hold few of its places."""
+SHARED_SECONDS = 1.0
+"""How long after such a call."""
 CALLERS_MAX = 1_000
 """Organizations remembered that have called and were not yet looked at."""
 GATHER_SECONDS = 0.004
@@ -83,6 +87,7 @@ class TaskDuty:
         self._rung = False
         self._holding: Counter[UUID] = Counter()
         """How many tasks of each organization are held."""
+        self._shared_until = 0.0
         self._callers: dict[UUID, None] = {}
         """Organizations that hold few places and have called since the last claim of all, the first first."""
         self._wake: Callable[[], None] = _nobody
@@ -99,6 +104,8 @@ class TaskDuty:
         self._rung = True
         if payload not in ("", MORE) and len(self._callers) < CALLERS_MAX and self._holds_few(caller := UUID(payload)):
             self._callers[caller] = None
+            if len(self._held) - self._holding[caller] >= self._at_once // 4:
+                self._shared_until = self._do.drivers.ticker.seconds() + SHARED_SECONDS
         if not self._polite_seconds or payload == MORE:
             self._wake()
         elif self._coming is None:
@@ -118,7 +125,7 @@ class TaskDuty:
 
         Returns 0 as well where a claim took all that there was.
         """
-        room = min(self._at_once - len(self._held), CLAIM_MAX)
+        room = self._room()
         if not self._claiming or room < self._room_wanted():
             self._short = True
             return await self._claim_beside() if self._claiming else 0
@@ -182,10 +189,26 @@ class TaskDuty:
         await asyncio.gather(*(held.work for held in left), return_exceptions=True)
         await asyncio.gather(*(self._engine.cancel(held.task) for held in left), return_exceptions=True)
 
+    @property
+    def _is_shared(self) -> bool:
+        return self._do.drivers.ticker.seconds() < self._shared_until
+
+    def _room(self) -> int:
+        """Return for how many more tasks there is room. While others call, few are started and ended at a time: those whose
+        agents run take up places and nothing else, but what is written for many keeps processor and database from the rest.
+        """
+        free = self._at_once - len(self._held)
+        if self._is_shared:
+            free = min(free, SHARED_MAX - (len(self._held) - self._passes.running))
+        return min(free, CLAIM_MAX)
+
     def _room_wanted(self) -> int:
         """Return how much room is worth a claim: a few tasks at a time cost as much as many, but none waits long for room."""
-        waited = self._do.drivers.ticker.seconds() - self._claimed_at >= self.interval_seconds
-        return 1 if waited or len(self._held) < self._at_once // 2 else max(1, self._at_once // 4)
+        if self._do.drivers.ticker.seconds() - self._claimed_at >= self.interval_seconds:
+            return 1
+        if self._is_shared:
+            return max(1, min(SHARED_MAX, self._at_once) // 4)
+        return 1 if len(self._held) < self._at_once // 2 else max(1, self._at_once // 4)
 
     def _room_handed(self, ending: int) -> int:
         """Return how many tasks may be handed on to this worker when `ending` of those it holds end.
@@ -218,7 +241,7 @@ class TaskDuty:
             if not self._holding[organization_id]:
                 del self._holding[organization_id]
         self._do.calls.held.discard(token)
-        if self._short and self._claiming and self._at_once - len(self._held) >= self._room_wanted():
+        if self._short and self._claiming and self._room() >= self._room_wanted():
             self._wake()
 
     async def _work_on(self, taken: Taken) -> None:
