@@ -73,8 +73,11 @@ def _concluded(batch: Sequence[Conclusion]) -> dict[str, object]:
         member.row.n = n
         _number(n, member)
         settlements += [_settlement_row(n, hold, settled_nanos=nanos) for hold, nanos in member.settlements]
+    action_ids = [member.row.action_id for member in batch]
     return {
         "members": rows_json([member.row for member in batch]),
+        "first_action_id": min(action_ids),
+        "last_action_id": max(action_ids),
         "contents": rows_json([row for member in batch for row in member.contents]),
         "records": rows_json(place([row for member in batch for row in member.records])),
         "usage": rows_json([row for member in batch for row in member.usage]),

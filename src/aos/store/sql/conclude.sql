@@ -14,6 +14,7 @@ with member as (
     cost_nanos = l.cost_nanos, currency = l.currency, concluded_at = aos_now()
   from live l
   where a.organization_id = l.organization_id and a.id = l.action_id and a.state = 'intended'
+    and a.id between %(first_action_id)s::uuid and %(last_action_id)s::uuid  -- the days that it may lie in, and no other
   returning l.n
 ), done as (
   select l.* from live l where (l.n in (select n from concluded)) is true
