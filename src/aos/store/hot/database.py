@@ -50,6 +50,7 @@ TAKE_SECONDS: Final = 5.0
 """How long a statement waits for a connection: callers are told soon that the database is away."""
 _SESSION: Final = {"row_factory": dict_row, "autocommit": True, "cursor_factory": AsyncRawCursor}
 _SET_ORGANIZATION: Final = "select set_config('aos.organization', $1, true)"
+_TAKE_BACK: Final = "do $$ begin raise exception 'a transaction of AOS is taken back before its end'; end $$"
 _SLOW_SECONDS: Final = 0.05
 _SLOW_RUNS: Final = 3
 """A statement of the machine role that takes longer so many times in a row makes all of them be planned again: a wrong plan is
@@ -270,15 +271,27 @@ async def _one_transaction(connection: AsyncConnection[DictRow]) -> AsyncIterato
 
     The server takes what comes between two synchronizations of a pipeline as one transaction; to begin and commit one would be
     two statements more. Reading rows on the way asks for them, and ends nothing. What fails here, before all of it was sent,
-    is undone by word, for the end of the pipeline would commit the part.
+    is taken back by a failure at the server, for the end of the pipeline would commit the part; to roll back by word would have
+    psycopg forget what is prepared, and deallocate it in the midst of what comes next.
     """
     async with connection.pipeline():
         try:
             yield
         except BaseException:
-            with contextlib.suppress(psycopg.Error):  # the server has undone what failed there
-                await connection.execute("rollback")
+            await _take_back(connection)
             raise
+
+
+async def _take_back(connection: AsyncConnection[DictRow]) -> None:
+    """Have the server undo what was sent of a transaction; does nothing where it has failed there."""
+    try:
+        cursor = await connection.execute(_TAKE_BACK, prepare=False)
+        await cursor.fetchall()
+    except psycopg.Error:
+        return
+    except BaseException:
+        connection.pgconn.finish()  # whatever the server has of it ends with the connection
+        raise
 
 
 class Plans:
