@@ -128,8 +128,8 @@ def test_killed_around_the_effect_the_intent_stands_and_nobody_repeats_it_unaske
 
 def test_killed_while_the_outcome_is_written_the_effect_happened_once(world: World, tmp_path: Path) -> None:
     kill_when_blocked(world, tmp_path, "usage_event")
-    # The outcome and its commit were sent in one: the server completes them, whoever has gone.
-    assert world.states() == [("payments.create", "performed")]
+    # Where its end was sent already, the server completes the transaction, whoever has gone; else nothing of it stands.
+    assert world.states() in ([("payments.create", "intended")], [("payments.create", "performed")])
     assert len(effects(tmp_path)) == 1
 
 

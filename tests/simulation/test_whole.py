@@ -42,7 +42,7 @@ QUICK = [
             "  from granted\n  on conflict",
             "  from granted where false\n  on conflict",
         ),
-        (0, 1),
+        (2, 3),
     ),
     (Mutant("an end counts twice", "complete_tasks", "l.count", "2 * l.count"), (0, 4)),
 ]
