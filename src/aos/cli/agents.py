@@ -61,6 +61,11 @@ def register(
     session = session_of(context)
     agent = session.client.post(AGENTS.path, body)
     session.out.emit(agent, lambda: detail(agent, times=session.out.ago))
+    if agent.get("private_key"):
+        session.out.note(
+            "private_key is shown once: a program of its own proves with it who it is and gets a token (`aos agents token`);"
+            " AOS keeps the public half alone, and an agent that AOS runs needs neither"
+        )
 
 
 def _move(context: typer.Context, name: str, verb: str, done: str) -> None:

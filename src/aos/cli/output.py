@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -205,6 +206,8 @@ def cell(value: object, name: str = "") -> Text:
         return Text(clean(cost_text(value)))
     if isinstance(value, Mapping):
         shown = ", ".join(f"{key}={_inline(item)}" for key, item in value.items())
+    elif isinstance(value, list | tuple) and name == "command":
+        shown = shlex.join(map(str, value))
     elif isinstance(value, list | tuple):
         shown = ", ".join(_inline(item) for item in value)
     elif isinstance(value, bool):

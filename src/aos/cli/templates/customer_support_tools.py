@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 STORE: Final = Path(__file__).with_name("customer_support_demo.jsonl")
 
@@ -36,12 +38,12 @@ def list_tickets() -> list[dict[str, Any]]:
 
 def get_ticket(ticket: str) -> dict[str, Any]:
     """Return a ticket, in the customer's own words."""
-    return TICKETS[ticket]
+    return _one_of(TICKETS, ticket, "ticket")
 
 
 def get_order(order: str) -> dict[str, Any]:
     """Return an order, with the address of whoever placed it."""
-    return ORDERS[order]
+    return _one_of(ORDERS, order, "order")
 
 
 def search_articles(words: str) -> list[dict[str, Any]]:
@@ -66,6 +68,13 @@ def reply(ticket: str, to: str, text: str, idempotency_key: str = "") -> dict[st
 def list_refunds() -> list[dict[str, Any]]:
     """Return what was refunded."""
     return _noted("refund")
+
+
+def _one_of(known: dict[str, T], key: str, kind: str) -> T:
+    """Return what is known under a key, or say what is."""
+    if key not in known:
+        raise ValueError(f"there is no {kind} `{key}`; there are {', '.join(known)}")
+    return known[key]
 
 
 def _note(row: dict[str, Any], key: str) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 STORE: Final = Path(__file__).with_name("finance_demo.jsonl")
 
@@ -42,12 +44,12 @@ def list_invoices(month: str) -> list[dict[str, Any]]:
 
 def get_order(order: str) -> dict[str, Any]:
     """Return an order: its vendor, its total, and whether the goods came."""
-    return ORDERS[order]
+    return _one_of(ORDERS, order, "order")
 
 
 def get_vendor(vendor: str) -> dict[str, Any]:
     """Return the record of a vendor, with the account that it is paid to."""
-    return VENDORS[vendor]
+    return _one_of(VENDORS, vendor, "vendor")
 
 
 def pay(invoice: str, iban: str, amount: str, idempotency_key: str = "") -> dict[str, Any]:
@@ -59,6 +61,13 @@ def pay(invoice: str, iban: str, amount: str, idempotency_key: str = "") -> dict
 def list_payments() -> list[dict[str, Any]]:
     """Return what was paid."""
     return _noted("payment")
+
+
+def _one_of(known: dict[str, T], key: str, kind: str) -> T:
+    """Return what is known under a key, or say what is."""
+    if key not in known:
+        raise ValueError(f"there is no {kind} `{key}`; there are {', '.join(known)}")
+    return known[key]
 
 
 def _note(row: dict[str, Any], key: str) -> None:

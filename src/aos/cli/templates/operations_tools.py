@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 STORE: Final = Path(__file__).with_name("operations_demo.jsonl")
 
@@ -29,13 +31,20 @@ def list_stock() -> list[dict[str, Any]]:
 
 def get_supplier(supplier: str) -> dict[str, Any]:
     """Return how soon a supplier delivers, at which price, and how many at least."""
-    return SUPPLIERS[supplier]
+    return _one_of(SUPPLIERS, supplier, "supplier")
 
 
 def order_parts(part: str, count: int, total: str, idempotency_key: str = "") -> dict[str, Any]:
     """Order parts; under the same key they are ordered once."""
     _note({"part": part, "count": count, "total": total}, idempotency_key)
     return {"part": part, "ordered": count}
+
+
+def _one_of(known: dict[str, T], key: str, kind: str) -> T:
+    """Return what is known under a key, or say what is."""
+    if key not in known:
+        raise ValueError(f"there is no {kind} `{key}`; there are {', '.join(known)}")
+    return known[key]
 
 
 def _note(row: dict[str, Any], key: str) -> None:

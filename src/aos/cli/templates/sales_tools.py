@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 STORE: Final = Path(__file__).with_name("sales_demo.jsonl")
 
@@ -33,17 +35,17 @@ def list_leads() -> list[dict[str, Any]]:
 
 def get_lead(lead: str) -> dict[str, Any]:
     """Return a lead, in the customer's own words."""
-    return LEADS[lead]
+    return _one_of(LEADS, lead, "lead")
 
 
 def get_customer(customer: str) -> dict[str, Any]:
     """Return the record of a customer, with the address that offers go to."""
-    return CUSTOMERS[customer]
+    return _one_of(CUSTOMERS, customer, "customer")
 
 
 def get_price(product: str) -> dict[str, Any]:
     """Return the list price of a product."""
-    return {"product": product, "price": PRICES[product]}
+    return {"product": product, "price": _one_of(PRICES, product, "product")}
 
 
 def make_offer(lead: str, total: str, discount_percent: int, idempotency_key: str = "") -> dict[str, Any]:
@@ -56,6 +58,13 @@ def send_mail(to: str, subject: str, text: str, idempotency_key: str = "") -> di
     """Write to a customer; under the same key it is sent once."""
     _note({"kind": "mail", "to": to, "subject": subject, "text": text}, idempotency_key)
     return {"sent_to": to}
+
+
+def _one_of(known: dict[str, T], key: str, kind: str) -> T:
+    """Return what is known under a key, or say what is."""
+    if key not in known:
+        raise ValueError(f"there is no {kind} `{key}`; there are {', '.join(known)}")
+    return known[key]
 
 
 def _note(row: dict[str, Any], key: str) -> None:
