@@ -38,7 +38,7 @@ another's long queue leaves some."""
 BESIDE_SHARE = 8
 """Of a worker's places one organization may hold this part and still be given places beside them."""
 SHARED_MAX = 64
-"""Tasks that a worker starts and ends at a time while organizations call that hold few of its places."""
+"""Tasks that a worker starts and ends at a time while organizations call that hold few of its places, most being another's."""
 SHARED_SECONDS = 1.0
 """How long after such a call."""
 CALLERS_MAX = 1_000
@@ -104,7 +104,7 @@ class TaskDuty:
         self._rung = True
         if payload not in ("", MORE) and len(self._callers) < CALLERS_MAX and self._holds_few(caller := UUID(payload)):
             self._callers[caller] = None
-            if len(self._held) - self._holding[caller] >= self._at_once // 4:
+            if self._is_anothers(caller):
                 self._shared_until = self._do.drivers.ticker.seconds() + SHARED_SECONDS
         if not self._polite_seconds or payload == MORE:
             self._wake()
@@ -158,6 +158,11 @@ class TaskDuty:
         for each in await self._engine.claim(room, of=caller):
             self._begin(each)
         return len(self._callers)
+
+    def _is_anothers(self, caller: UUID) -> bool:
+        """Say whether much of what is held is one organization's, and not the caller's: many that hold some each share anyway."""
+        largest = max(self._holding, key=self._holding.__getitem__, default=caller)
+        return largest != caller and self._holding[largest] >= max(SHARED_MAX // 2, len(self._held) // 2)
 
     def _holds_few(self, organization_id: UUID) -> bool:
         return self._holding[organization_id] <= self._at_once // BESIDE_SHARE
