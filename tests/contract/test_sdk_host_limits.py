@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -125,6 +126,25 @@ def test_a_pass_that_computes_for_too_long_fails_with_that_reason():
             died = await Owner("sdk_agents:computes_for_ever").run(pool)
             assert (died.code, died.counted) == (CPU_LIMIT, True)
             assert "more than 0.5 s of processor time" in died.reason
+
+    asyncio.run(case())
+
+
+def test_the_work_of_a_host_that_somebody_stopped_is_done_by_another_and_is_not_held_against_it():
+    async def case():
+        async with open_pool(stopped_seconds=0.1) as pool:
+            told: list[int] = []
+
+            def stop(call):
+                told.extend(host.pid for host in pool.hosts())
+                for pid in told:
+                    os.kill(pid, signal.SIGSTOP)
+
+            died = await Owner("sdk_agents:three_calls", before=stop).run(pool)
+            assert (died.counted, died.timed_out) == (False, False)
+            assert "stopped from outside" in died.reason
+            await gone(told)
+            assert (await Owner("sdk_agents:nothing", task_id="next").run(pool)).outcome == "returned"
 
     asyncio.run(case())
 

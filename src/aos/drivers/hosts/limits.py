@@ -1,7 +1,8 @@
 """What hosts may use: looked at twice a second while they work, and between two pieces of work.
 
 A host over its memory, or whose one pass has used its processor time, is killed with a reason that people read. A host that
-has done much, holds much or is old is replaced once it is idle: what leaks in agents' code ends there.
+has done much, holds much or is old is replaced once it is idle: what leaks in agents' code ends there. One that somebody
+stopped is killed after some seconds, and its work goes on elsewhere: its claims are renewed by a worker that knows nothing of it.
 """
 
 from __future__ import annotations
@@ -63,10 +64,22 @@ class HostLimits:
                 elif not work.host.retiring and work.host.ready and self._is_due(work):
                     self._retire(work)
 
+    def _stands_still(self, work: HostWork, *, stopped: bool) -> bool:
+        """Say whether a host has been stopped (SIGSTOP) for so long that its work is better done by another."""
+        now = asyncio.get_running_loop().time()
+        if not stopped:
+            work.stopped_at = None
+        elif work.stopped_at is None:
+            work.stopped_at = now
+        return work.stopped_at is not None and now - work.stopped_at >= self._config.stopped_seconds
+
     def _look_at(self, work: HostWork) -> None:
         config, host = self._config, work.host
         used = usage_of(host.pid)
         host.rss_bytes = used.rss_bytes
+        if self._stands_still(work, stopped=used.stopped):
+            host.kill(f"the agent's process was stopped from outside for {config.stopped_seconds:g} s", culprit="")
+            return
         alone = next(iter(work.passes)) if len(work.passes) == 1 and not work.tools else None
         if 0 < config.memory_bytes_max < used.rss_bytes:
             limit = f"{config.memory_bytes_max // _MEGABYTE} MB"

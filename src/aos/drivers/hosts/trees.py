@@ -26,6 +26,8 @@ class Usage:
     rss_bytes: int = 0
     cpu_seconds: float = 0.0
     children: int = 0
+    stopped: bool = False
+    """Whether the host itself stands still by a signal: not one that waits, sleeps or is looked at by a debugger."""
 
 
 def children_of(pid: int) -> list[int]:
@@ -57,16 +59,19 @@ def beneath(pid: int) -> list[int]:
 def usage_of(pid: int) -> Usage:
     """Return what a process and everything beneath it hold and have used; what is gone counts for nothing."""
     rss = ticks = 0
+    stopped = False
     children = beneath(pid)
     for each in (pid, *children):
         try:
             with open(f"/proc/{each}/statm", encoding="ascii") as statm:
                 rss += int(statm.read().split()[1])
             with open(f"/proc/{each}/stat", encoding="utf-8", errors="replace") as stat:
-                ticks += sum(int(field) for field in stat.read().rpartition(")")[2].split()[11:15])
+                fields = stat.read().rpartition(")")[2].split()
+            ticks += sum(int(field) for field in fields[11:15])
+            stopped |= each == pid and fields[0] == "T"
         except (OSError, ValueError, IndexError):
             continue
-    return Usage(rss * _PAGE, ticks / _TICKS, len(children))
+    return Usage(rss * _PAGE, ticks / _TICKS, len(children), stopped)
 
 
 def kill_beneath(pid: int, *, itself: bool) -> None:

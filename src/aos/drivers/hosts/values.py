@@ -63,6 +63,8 @@ class HostsConfig:
     """How much processor time a pass may use that has its host to itself."""
     memory_bytes_max: int = 0
     """How much memory a host may hold, with all that it started."""
+    stopped_seconds: float = 5.0
+    """How long a host that works may be stopped by a signal before it is killed."""
     recycle_tasks: int = 0
     """After how many tasks a host is replaced."""
     recycle_bytes: int = 0

@@ -65,6 +65,8 @@ class HostWork:
     """When the host joined, by the loop's clock."""
     served: int = 0
     """Pieces of work that have ended here."""
+    stopped_at: float | None = None
+    """When the host was first seen to stand still, by the loop's clock."""
     cpu_began: tuple[str, float] | None = None
     """The one pass that runs here, and the processor time that had been used when it was first looked at."""
 
