@@ -333,7 +333,10 @@ async def _bell(running: Running, *, listens: bool) -> AsyncIterator[Bell]:
     if not listens:
         yield bell
         return
+    listens_now = asyncio.Event()
+    bell.on("aos_epoch", lambda _: listens_now.set())  # whoever waits as it begins to listen is woken by that
     bell.start()
+    await listens_now.wait()
     try:
         yield bell
     finally:
