@@ -52,6 +52,8 @@ class Completion:
     contents: list[ContentRow] = field(default_factory=list)
     records: list[RecordRow] = field(default_factory=list)
     usage: list[UsageRow] = field(default_factory=list)
+    digests: dict[UUID, str] = field(default_factory=dict)
+    """The salted digests of the contents, by their ids."""
 
 
 def completion(
@@ -91,6 +93,7 @@ def completion(
     member = Completion(row, task.run_id)
     if sealed is not None:
         member.contents.append(sealed.row)
+        member.digests[sealed.row.id] = sealed.digest
     runtime_ms = task.runtime_ms + pass_ms
     cost = Money(agent.price_per_second_nanos * runtime_ms // 1_000 if agent else 0, facts.settings.currency)
     record = Record(

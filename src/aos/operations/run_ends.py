@@ -9,7 +9,7 @@ ended and again by every sweep until its undoing has begun.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -26,7 +26,7 @@ from aos.kernel.workflow.spec import OnFailure
 from aos.kernel.workflow.states import RunState, TaskState
 from aos.kernel.workflow.templates import INPUT, expressions_of, output_value, render
 from aos.operations.claimed import chain_of
-from aos.operations.contents import Sealed, open_json
+from aos.operations.contents import open_json
 from aos.operations.drivers import Drivers
 from aos.operations.ends import seal
 from aos.operations.facts import FactsCache, OrganizationFacts
@@ -53,6 +53,26 @@ class FailedRun:
     told: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A run whose tasks have all ended, as `load_ending_runs` found it, and the digest of what its only last task returned.
+
+    The digest is known where that was written a moment ago: the run then refers to the same content.
+    """
+
+    row: Row
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run returned, by id and salted digest; `content` is there where it has still to be written."""
+
+    id: UUID
+    digest: str
+    content: ContentRow | None = None
+
+
 BeginUndo: TypeAlias = Callable[[Sequence[FailedRun]], Awaitable[None]]
 """Begins to undo runs, each once however often it is handed over; what raises an AosError is handed over again."""
 
@@ -67,12 +87,15 @@ class RunEnds:
         self.begin_undo: BeginUndo | None = None
         self.undos_max = UNDOS_MAX
         self._undo_after: tuple[datetime, UUID] | None = None
-        self._ending: list[Row] = []
+        self._ending: list[Ending] = []
         self._task: asyncio.Task[None] | None = None
 
-    def end_soon(self, ending: Sequence[Row]) -> None:
-        """End runs whose last task was ended, as `load_ending_runs` found them; many at once share one commit."""
-        self._ending += ending
+    def end_soon(self, ending: Sequence[Row], digests: Mapping[UUID, str]) -> None:
+        """End runs whose last task was ended, as `load_ending_runs` found them; many at once share one commit.
+
+        `digests` are those of contents that were written with these tasks, by their ids.
+        """
+        self._ending += [Ending(row, digests.get(row["last_id"])) for row in ending]
         if self._ending and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="run-ends")
 
@@ -83,10 +106,10 @@ class RunEnds:
 
     async def _run(self) -> None:
         while self._ending:
-            rows, self._ending = self._ending, []
+            ending, self._ending = self._ending, []
             try:
-                await self._end(rows)
-                if any(_undoes_on_failure(row) for row in rows):
+                await self._end(ending)
+                if any(_undoes_on_failure(each.row) for each in ending):
                     await self._undo_failed()
             except AosError:
                 return  # the sweep finds what is left
@@ -94,7 +117,7 @@ class RunEnds:
     async def finish(self) -> int:
         """End up to 100 runs that were forgotten, and hand over what is to be undone; return how many were ended now."""
         rows = await self._database.read("load_ending_runs", {"forgotten": True})
-        ended = await self._end(rows) if rows else 0
+        ended = await self._end([Ending(row) for row in rows]) if rows else 0
         await self._undo_failed()
         return ended
 
@@ -109,19 +132,20 @@ class RunEnds:
         if found:
             await self.begin_undo([_failed_run(row) for row in found])
 
-    async def _end(self, rows: Sequence[Row]) -> int:
+    async def _end(self, ending: Sequence[Ending]) -> int:
         members: list[FinishRow] = []
         contents: list[ContentRow] = []
         records: list[RecordRow] = []
         usage: list[UsageRow] = []
-        for n, row in enumerate(rows):
+        for n, each in enumerate(ending):
+            row = each.row
             facts = await self._facts.of(row["organization_id"])
-            sealed, state, error = await self._outcome(row, facts)
-            members.append(_member(n, row, state, error=error, sealed=sealed))
-            if sealed is not None:
-                sealed.row.n = n
-                contents.append(sealed.row)
-            record = self._record(row, state, error=error, sealed=sealed, now=row["now"])
+            result, state, error = await self._outcome(each, facts)
+            members.append(_member(n, row, state, error=error, result=result))
+            if result is not None and result.content is not None:
+                result.content.n = n
+                contents.append(result.content)
+            record = self._record(row, state, error=error, result=result, now=row["now"])
             of_record = record_row(record)
             of_record.n = n
             records.append(of_record)
@@ -135,7 +159,7 @@ class RunEnds:
         }
         parents = [
             TaskKey(organization_id=row["organization_id"], id=row["parent_task_id"])
-            for row in rows
+            for row in (each.row for each in ending)
             if row["parent_task_id"] is not None
         ]
 
@@ -143,7 +167,8 @@ class RunEnds:
         ended = await self._database.write_in_order(*([locks] if parents else []), ("finish_runs", params))
         return len(ended)
 
-    async def _outcome(self, row: Row, facts: OrganizationFacts) -> tuple[Sealed | None, RunState, str | None]:
+    async def _outcome(self, ending: Ending, facts: OrganizationFacts) -> tuple[Result | None, RunState, str | None]:
+        row = ending.row
         ends = [
             EndedTask(label, TaskState(state), error, tolerated)
             for state, label, error, tolerated, _ in row["ends"] or ()
@@ -151,11 +176,16 @@ class RunEnds:
         state, error = run_outcome(ends)
         if state is not RunState.SUCCEEDED:
             return None, state, error
+        if ending.digest is not None:
+            return Result(row["last_id"], ending.digest), state, error
         try:
             value = await self._output(row, facts)
         except AosError:
             return None, RunState.FAILED, "output-template"
-        return (None if value is None else seal(value, "output", facts, self._drivers)), state, error
+        if value is None:
+            return None, state, error
+        sealed = seal(value, "output", facts, self._drivers)
+        return Result(sealed.row.id, sealed.digest, sealed.row), state, error
 
     async def _output(self, row: Row, facts: OrganizationFacts) -> Json:
         """Return what the run returns: its rendered template, else what its only last task returned."""
@@ -164,30 +194,21 @@ class RunEnds:
         if template is not None and not texts:
             return template
         if template is None:
-            return self._last(row, facts) if row["one_last"] and row["last_sealed"] is not None else None
+            return await self._content(row["last_id"], facts)
         outputs = await self._outputs(row, facts)
         values: dict[str, Json] = {name: output_value(value) for name, value in outputs.items()}
-        if row["input_sealed"] is not None:
-            sealed_input = {
-                "organization_id": row["input_organization_id"],
-                "id": row["input_id"],
-                "data_key_id": row["input_data_key_id"],
-                "sealed": row["input_sealed"],
-            }
-            values[INPUT] = open_json(sealed_input, keys=facts.data_keys, crypto=self._drivers.crypto)
-        else:
-            values[INPUT] = None
+        values[INPUT] = await self._content(row["input_id"], facts)
         return render(template, values)
 
-    def _last(self, row: Row, facts: OrganizationFacts) -> Json:
-        """Return what the only last task returned."""
-        sealed = {
-            "organization_id": row["organization_id"],
-            "id": row["last_id"],
-            "data_key_id": row["last_data_key_id"],
-            "sealed": row["last_sealed"],
-        }
-        return open_json(sealed, keys=facts.data_keys, crypto=self._drivers.crypto)
+    async def _content(self, content_id: UUID | None, facts: OrganizationFacts) -> Json:
+        """Return what a content holds, None where there is none or it was erased."""
+        if content_id is None:
+            return None
+        where = {"organization_id": facts.id, "id": content_id}
+        rows = await self._database.app_read(facts.id, "load_content", where)
+        if not rows or rows[0]["sealed"] is None:
+            return None
+        return open_json(rows[0], keys=facts.data_keys, crypto=self._drivers.crypto)
 
     async def _outputs(self, row: Row, facts: OrganizationFacts) -> dict[str, Json]:
         found = await self._database.read(
@@ -205,7 +226,7 @@ class RunEnds:
             for each in found
         }
 
-    def _record(self, row: Row, state: RunState, *, error: str | None, sealed: Sealed | None, now: datetime) -> Record:
+    def _record(self, row: Row, state: RunState, *, error: str | None, result: Result | None, now: datetime) -> Record:
         principal = Principal(row["organization_id"], chain_of(row["chain"]))
         return Record(
             id=self._drivers.ids.new(),
@@ -214,8 +235,8 @@ class RunEnds:
             at=record_time(now),
             error=error,
             principal=principal_ids(principal),
-            result_digest=sealed.digest if sealed is not None else None,
-            result_id=sealed.row.id if sealed is not None else None,
+            result_digest=result.digest if result is not None else None,
+            result_id=result.id if result is not None else None,
             run_id=row["id"],
             status=state.value,
             usage=(Usage(quantity=row["tasks_total"], unit="tasks"),),
@@ -239,14 +260,14 @@ class RunEnds:
         )
 
 
-def _member(n: int, row: Row, state: RunState, *, error: str | None, sealed: Sealed | None) -> FinishRow:
+def _member(n: int, row: Row, state: RunState, *, error: str | None, result: Result | None) -> FinishRow:
     return FinishRow(
         n=n,
         organization_id=row["organization_id"],
         run_id=row["id"],
         state=state.value,
         error_code=error,
-        output_content_id=sealed.row.id if sealed is not None else None,
+        output_content_id=result.id if result is not None else None,
     )
 
 

@@ -6,6 +6,7 @@ that uses an approval, one that takes over from another, and one of so many task
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -38,6 +39,7 @@ class RunStarts:
         self.room = OpenTasks(database, ticker)
         self._database = database
         self._workflows: dict[tuple[UUID, str], tuple[int, Row | None]] = {}
+        self._reading: dict[tuple[UUID, str, int], asyncio.Task[Row | None]] = {}
         self._commits: GroupCommit[RunRows, bool] = GroupCommit(
             self._flush, name="run-starts", weigh=_bytes_of, whose=lambda rows: rows.run.organization_id
         )
@@ -46,18 +48,25 @@ class RunStarts:
         """Return the workflow of this name as of the facts' epoch or later, None where there is none.
 
         Each change of a workflow raises its organization's epoch, and a start is written only at the epoch that it was decided
-        at: what was read before is good while the epoch stands.
+        at: what was read before is good while the epoch stands. Who asks while it is being read waits for that.
         """
-        key = facts.id, name
-        kept = self._workflows.get(key)
+        kept = self._workflows.get((facts.id, name))
         if kept is not None and kept[0] == facts.epoch:
             return kept[1]
+        key = facts.id, name, facts.epoch
+        reading = self._reading.get(key)
+        if reading is None:
+            reading = self._reading[key] = asyncio.create_task(self._read(facts, name), name="workflow")
+            reading.add_done_callback(lambda _: self._reading.pop(key))
+        return await asyncio.shield(reading)
+
+    async def _read(self, facts: OrganizationFacts, name: str) -> Row | None:
         rows = await self._database.app_read(facts.id, "load_workflow", {"organization_id": facts.id, "name": name})
         row = rows[0] if rows else None
         if row is not None and len(row["spec"]) <= PLAN_BYTES_MAX:
             if len(self._workflows) >= PLANS_MAX:
                 self._workflows.clear()
-            self._workflows[key] = facts.epoch, row
+            self._workflows[facts.id, name] = facts.epoch, row
         return row
 
     async def write(self, rows: RunRows, *, besides: Besides | None = None) -> bool:

@@ -296,7 +296,7 @@ class Tasks:
                 [("lock_tasks", {"tasks": keys}), ("complete_tasks", params)],
                 [("load_claimed", {"claims": None}), ("load_ending_runs", {"forgotten": False})],
             )
-        self._ends.end_soon(ending)
+        self._ends.end_soon(ending, {id: digest for member in batch for id, digest in member.digests.items()})
         if handed:
             taking = asyncio.create_task(self._take_over(handed), name="handed-on")
             self._taking.add(taking)

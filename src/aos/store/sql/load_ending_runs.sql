@@ -20,15 +20,13 @@ select r.organization_id, r.id, r.name, r.workflow_id, r.workflow_version, r.age
          select case t.state when 'failed' then t.spec ->> 'on_failure' end as on_failure) o
        where t.organization_id = r.organization_id and t.run_id = r.id and t.parent_id is null) e
      order by e.state, e.tolerated, e.on_failure, e.id) s) as ends,
-  last.tasks = 1 as one_last, o.id as last_id, o.data_key_id as last_data_key_id, o.sealed as last_sealed,
-  k.organization_id as input_organization_id, k.id as input_id, k.data_key_id as input_data_key_id,
-  k.sealed as input_sealed
+  r.input_content_id as input_id,
+  case when last.tasks = 1 and coalesce(v.spec -> 'output', 'null') = 'null' then last.output_content_id end as last_id
 from ending w
 join run r on r.organization_id = w.organization_id and r.id = w.id and r.state in ('running', 'paused')
   and r.tasks_open = 0
 left join workflow_version v on v.organization_id = r.organization_id and v.workflow_id = r.workflow_id
   and v.version = r.workflow_version
-left join content k on k.organization_id = r.organization_id and k.id = r.input_content_id
 left join lateral (
   -- What no other task waits for: where that is one task, and nothing else is said, the run returns what it returned.
   select count(*) as tasks, (array_agg(t.output_content_id))[1] as output_content_id
@@ -38,5 +36,3 @@ left join lateral (
       and not exists (select from edge e where e.organization_id = t.organization_id and e.source_id = t.id
         and e.kind = 'after')
     limit 2) t) last on true
-left join content o on last.tasks = 1 and o.organization_id = r.organization_id and o.id = last.output_content_id
-  and coalesce(v.spec -> 'output', 'null') = 'null'
