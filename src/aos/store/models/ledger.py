@@ -50,7 +50,9 @@ class Action(models.Model):
     class Meta:
         db_table = "action"
         indexes = [
-            models.Index(fields=["organization_id", "agent_id", "id"], name="action_agent"),
+            models.Index(
+                fields=["organization_id", "agent_id", "id"], name="action_agent", condition=Q(agent_id__isnull=False)
+            ),
             models.Index(
                 fields=["organization_id", "kind", "name"],
                 name="action_turns",

@@ -64,7 +64,7 @@ class Run(models.Model):
                 name="run_root",
                 condition=Q(root_run_id__isnull=False, state__in=["running", "paused"]),
             ),
-            models.Index(fields=["organization_id", "state", "id"], name="run_state"),
+            models.Index(fields=["organization_id", "state", "id"], name="run_state", condition=Q(state__isnull=False)),
             models.Index(
                 fields=["finished_at"],
                 name="run_unarchived",
@@ -86,8 +86,10 @@ class Edge(models.Model):
     class Meta:
         db_table = "edge"
         indexes = [
-            models.Index(fields=["organization_id", "run_id"], name="edge_run"),
-            models.Index(fields=["organization_id", "target_id"], name="edge_target"),
+            models.Index(fields=["organization_id", "run_id"], name="edge_run", condition=Q(run_id__isnull=False)),
+            models.Index(
+                fields=["organization_id", "target_id"], name="edge_target", condition=Q(target_id__isnull=False)
+            ),
         ]
 
 

@@ -83,7 +83,9 @@ class Task(TaskColumns):
                 condition=Q(state="ready", paused=False),
             ),
             models.Index(fields=["wake_at"], name="task_wake", condition=Q(state="waiting", wake_at__isnull=False)),
-            models.Index(fields=["organization_id", "run_id", "id"], name="task_run"),
+            models.Index(
+                fields=["organization_id", "run_id", "id"], name="task_run", condition=Q(run_id__isnull=False)
+            ),
             models.Index(
                 fields=["organization_id", "agent_id", "-priority", "ready_at", "id"],
                 name="task_offered",

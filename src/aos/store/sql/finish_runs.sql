@@ -8,7 +8,8 @@ with member as (
   update run r set state = m.state, error_code = m.error_code, output_content_id = m.output_content_id,
     finished_at = aos_now()
   from member m
-  where r.organization_id = m.organization_id and r.id = m.run_id and r.state in ('running', 'paused')
+  -- (`is true` keeps the planner from looking among all open runs for these.)
+  where r.organization_id = m.organization_id and r.id = m.run_id and (r.state in ('running', 'paused')) is true
     and r.tasks_open = 0
   returning m.n, r.organization_id, r.id, r.parent_run_id, r.origin_incomplete
 ), released as (

@@ -1,0 +1,35 @@
+-- Indexes that are not mistaken for a key, and tables that are not mistaken for small ones.
+--
+-- Postgres 18 looks up (organization_id, id) by an index of (organization_id, x, id) too, once for each x that it believes
+-- there to be: of a table that was never analyzed it believes in few, and of the tasks of one large run in one. An index
+-- that holds only rows whose x is not null, which is all of them, is taken by whoever says what x is, and by nobody else.
+
+drop index task_run;
+create index task_run on task (organization_id, run_id, id) where run_id is not null;
+drop index run_state;
+create index run_state on run (organization_id, state, id) where state is not null;
+drop index edge_run;
+create index edge_run on edge (organization_id, run_id) where run_id is not null;
+drop index edge_target;
+create index edge_target on edge (organization_id, target_id) where target_id is not null;
+drop index action_agent;
+create index action_agent on action (organization_id, agent_id, id) where agent_id is not null;
+
+-- What a connection plans while a table is all but empty it keeps while the table grows. Of a table that was never analyzed
+-- Postgres believes each value to be rare, an organization as much as a task: where one row is expected whatever is asked for,
+-- any index will do, and an organization is read from end to end for one run's tasks. Until they are analyzed it is told that
+-- one organization has all there is.
+do $$
+begin
+  if current_setting('server_version_num')::int >= 180000 then
+    perform pg_restore_attribute_stats('schemaname', current_schema()::text, 'relname', at.name, 'attname', at.field,
+      'inherited', false, 'null_frac', 0::real, 'avg_width', 16, 'n_distinct', at.distinct_values::real)
+    from (values
+      ('run', 'organization_id', 1), ('run', 'id', -1), ('run', 'state', 4),
+      ('task', 'organization_id', 1), ('task', 'id', -1), ('task', 'run_id', -0.05), ('task', 'lane', 4), ('task', 'state', 4),
+      ('edge', 'organization_id', 1), ('edge', 'source_id', -0.5), ('edge', 'target_id', -0.5), ('edge', 'run_id', -0.05),
+      ('call', 'organization_id', 1), ('call', 'task_id', -0.1),
+      ('ledger_pending', 'organization_id', 1), ('ledger_pending', 'record_id', -1)
+    ) as at(name, field, distinct_values);
+  end if;
+end $$;
