@@ -18,6 +18,11 @@ from tests.databases import Database, Server, cloned
 from tests.store.test_runs_plans import BY_ONE_COLUMN, STATEMENTS, scans
 
 GROWING = ("run", "task", "edge", "call", "action", "record", "content", "ledger_pending")
+SELDOM = frozenset(
+    "abandon_calls load_open_calls load_acts_to_undo load_nested_runs load_runs_to_undo load_ending_runs".split()
+)
+"""Of sweeps (the part of `load_ending_runs` that looks for what was forgotten is one), of undoing and of what a dead worker left:
+none is asked on the way of a task that goes well."""
 FEW = """
 insert into organization (id, name) values ('00000000-0000-0000-0000-000000000001', 'small');
 insert into run (organization_id, id, name, state, chain, origin_key_content_id)
@@ -50,7 +55,7 @@ def fresh(postgres_server: Server, request: pytest.FixtureRequest) -> Iterator[D
         yield database
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if name not in SELDOM])
 def test_a_statement_names_the_columns_of_its_indexes_from_the_first_on(fresh: Database, name: str) -> None:
     numbers: dict[str, int] = {}
     text = re.sub(r"%\((\w+)\)s", lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", sql(name))
@@ -66,4 +71,4 @@ def test_a_statement_names_the_columns_of_its_indexes_from_the_first_on(fresh: D
         named = set(re.findall(r"\(?(\w+) (?:=|>|<|>=|<=) ", node.get("Index Cond", "")))
         read = f"{name} reads {node['Relation Name']} by {index} {columns[index]}: {node.get('Index Cond')}"
         assert named - {"organization_id"}, f"a whole organization: {read}"
-        assert named >= set(columns[index][: len(named)]), f"once for each value of a column left out: {read}"
+        assert named >= set(columns[index][:2]), f"once for each value of a column left out: {read}"

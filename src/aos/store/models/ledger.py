@@ -58,7 +58,9 @@ class Action(models.Model):
                 name="action_turns",
                 condition=Q(state="intended", limited=True),
             ),
-            models.Index(fields=["deadline"], name="action_open", condition=Q(state="intended")),
+            models.Index(
+                fields=["deadline"], name="action_open", condition=Q(state="intended", deadline__isnull=False)
+            ),
             models.Index(
                 fields=["organization_id", "run_id", "id"], name="action_run", condition=Q(run_id__isnull=False)
             ),

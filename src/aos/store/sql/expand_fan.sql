@@ -40,6 +40,6 @@ with fan as (
   update task t set state = 'waiting', blockers = %(count)s, waits_for = 'children', claim_token = null,
     claimed_by = null, lease_until = null, wake_at = t.deadline_at
   from grown g
-  where t.organization_id = g.organization_id and t.id = %(task_id)s
+  where t.organization_id = %(organization_id)s and t.id = %(task_id)s
 )
 select tasks_total, (select pg_notify('aos_ready', '')) as bell from grown

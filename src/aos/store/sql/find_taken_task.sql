@@ -8,6 +8,8 @@ select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c
   r.goal_content_id, r.input_content_id as run_input_content_id, c.lane, c.deadline_at,
   c.fallen_back, c.priority
 from task c
-join run r on r.organization_id = c.organization_id and r.id = c.run_id
+cross join lateral (
+  -- By itself: joined, the tasks would be looked for among those of a run.
+  select * from run where organization_id = c.organization_id and id = c.run_id offset 0) r
 where c.organization_id = %(organization_id)s and c.id = %(task_id)s and c.claim_token = %(claim_token)s
   and c.state = 'running'

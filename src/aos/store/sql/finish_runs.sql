@@ -4,12 +4,13 @@
 with member as (
   select * from json_to_recordset(%(members)s::json) as m(
     n int, organization_id uuid, run_id uuid, state text, error_code text, output_content_id uuid)
+  limit json_array_length(%(members)s::json)  -- all of them, which the planner takes for few
 ), ended as (
   update run r set state = m.state, error_code = m.error_code, output_content_id = m.output_content_id,
     finished_at = aos_now()
   from member m
-  -- (`is true` keeps the planner from looking among all open runs for these.)
-  where r.organization_id = m.organization_id and r.id = m.run_id and (r.state in ('running', 'paused')) is true
+  -- By key alone: were the state asked for plainly, all open runs would be read to find these among them.
+  where r.organization_id = m.organization_id and r.id = m.run_id and coalesce(r.state in ('running', 'paused'), false)
     and r.tasks_open = 0
   returning m.n, r.organization_id, r.id, r.parent_run_id, r.origin_incomplete
 ), released as (

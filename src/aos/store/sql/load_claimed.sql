@@ -15,4 +15,6 @@ select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c
   c.fallen_back, c.priority
 from named n
 join task c on c.organization_id = n.organization_id and c.id = n.task_id and c.claim_token = n.claim_token
-join run r on r.organization_id = c.organization_id and r.id = c.run_id
+cross join lateral (
+  -- By itself: joined, the tasks would be looked for among those of a run.
+  select * from run where organization_id = c.organization_id and id = c.run_id offset 0) r

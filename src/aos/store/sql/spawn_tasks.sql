@@ -35,7 +35,8 @@ with member as (
     s.state in ('failed', 'cancelled') or (s.state = 'skipped' and s.error_code is distinct from 'condition') as failed
   from granted g
   cross join lateral json_array_elements_text(g.child_after) a(id)
-  join task s on s.organization_id = g.organization_id and s.id = a.id::uuid
+  cross join lateral (
+    select * from task where organization_id = g.organization_id and id = a.id::uuid offset 0) s
 ), linked as (
   insert into edge (organization_id, source_id, target_id, run_id, kind)
   select organization_id, source_id, child_id, run_id, 'after' from awaited

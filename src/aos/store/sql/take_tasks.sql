@@ -46,7 +46,8 @@ select c.organization_id, c.id, c.run_id, c.name, c.label, c.kind, c.agent_id, c
   c.chain::text as chain, c.spec::text as spec, c.attempt,
   c.attempts_max, c.claims, c.generation, c.claim_token, c.upstream_failed, c.runtime_ms, c.input_content_id,
   true as started, c.waits_for, c.started_at, aos_now() as now,
-  exists (select from call k where k.organization_id = c.organization_id and k.task_id = c.id) as has_calls,
+  (select k.task_id from call k where k.organization_id = c.organization_id and k.task_id = c.id limit 1) is not null
+    as has_calls,
   r.name as run_name, r.thread as run_thread, r.chain::text as run_chain, r.labels, r.clock_start, r.created_at as run_created_at, r.tasks_total,
   r.goal_content_id, r.input_content_id as run_input_content_id, c.lane, c.deadline_at,
   c.fallen_back, c.priority

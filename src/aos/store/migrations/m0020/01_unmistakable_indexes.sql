@@ -14,22 +14,56 @@ drop index edge_target;
 create index edge_target on edge (organization_id, target_id) where target_id is not null;
 drop index action_agent;
 create index action_agent on action (organization_id, agent_id, id) where agent_id is not null;
+drop index action_open;
+create index action_open on action (deadline) where state = 'intended' and deadline is not null;
 
 -- What a connection plans while a table is all but empty it keeps while the table grows. Of a table that was never analyzed
 -- Postgres believes each value to be rare, an organization as much as a task: where one row is expected whatever is asked for,
--- any index will do, and an organization is read from end to end for one run's tasks. Until they are analyzed it is told that
--- one organization has all there is.
-do $$
+-- any index will do, and an organization is read from end to end for one run's tasks. Until it is analyzed, a table is said to
+-- hold one organization's rows, with keys that differ. Nothing is said where Postgres knows already, nor before its version 18.
+create function aos_expect(name text, field text, distinct_values real) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if current_setting('server_version_num')::int >= 180000 then
-    perform pg_restore_attribute_stats('schemaname', current_schema()::text, 'relname', at.name, 'attname', at.field,
-      'inherited', false, 'null_frac', 0::real, 'avg_width', 16, 'n_distinct', at.distinct_values::real)
-    from (values
-      ('run', 'organization_id', 1), ('run', 'id', -1), ('run', 'state', 4),
-      ('task', 'organization_id', 1), ('task', 'id', -1), ('task', 'run_id', -0.05), ('task', 'lane', 4), ('task', 'state', 4),
-      ('edge', 'organization_id', 1), ('edge', 'source_id', -0.5), ('edge', 'target_id', -0.5), ('edge', 'run_id', -0.05),
-      ('call', 'organization_id', 1), ('call', 'task_id', -0.1),
-      ('ledger_pending', 'organization_id', 1), ('ledger_pending', 'record_id', -1)
-    ) as at(name, field, distinct_values);
+  if current_setting('server_version_num')::int >= 180000 and not exists (
+      select from pg_stats where schemaname = 'public' and tablename = name and attname = field) then
+    perform pg_restore_attribute_stats('schemaname', 'public', 'relname', name, 'attname', field,
+      'inherited', false, 'null_frac', 0::real, 'avg_width', 16, 'n_distinct', distinct_values);
   end if;
-end $$;
+end
+$$;
+revoke execute on function aos_expect(text, text, real) from public;
+
+select aos_expect(name, field, distinct_values)
+from (values
+  ('run', 'organization_id', 1), ('run', 'id', -1), ('run', 'state', 4),
+  ('task', 'organization_id', 1), ('task', 'id', -1), ('task', 'run_id', -0.05), ('task', 'lane', 4), ('task', 'state', 4),
+  ('edge', 'organization_id', 1), ('edge', 'source_id', -0.5), ('edge', 'target_id', -0.5), ('edge', 'run_id', -0.05),
+  ('call', 'organization_id', 1), ('call', 'task_id', -0.1),
+  ('ledger_pending', 'organization_id', 1), ('ledger_pending', 'record_id', -1)
+) as expected(name, field, distinct_values);
+
+-- A day's partitions begin empty too.
+create function aos_expect_in_partitions() returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+  select public.aos_expect(c.relname::text, field, distinct_values)
+  from pg_inherits i
+  join pg_class c on c.oid = i.inhrelid
+  join public.partitioned p on format('public.%I', p.name)::regclass = i.inhparent
+  cross join (values ('organization_id', 1::real), ('id', -1::real)) as expected(field, distinct_values)
+$$;
+revoke execute on function aos_expect_in_partitions() from public;
+
+alter function aos_make_partitions(date, integer) rename to aos_create_partitions;
+create function aos_make_partitions(first date, days integer) returns integer
+language plpgsql security definer set search_path = pg_catalog, public, pg_temp as $$
+declare
+  made integer := public.aos_create_partitions(first, days);
+begin
+  if made > 0 then
+    perform public.aos_expect_in_partitions();
+  end if;
+  return made;
+end
+$$;
+revoke execute on function aos_make_partitions(date, integer) from public;
+select aos_expect_in_partitions();

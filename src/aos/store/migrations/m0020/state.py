@@ -18,4 +18,9 @@ OPERATIONS = [
     *_only("Edge", "edge_run", "organization_id", "run_id", given="run_id"),
     *_only("Edge", "edge_target", "organization_id", "target_id", given="target_id"),
     *_only("Action", "action_agent", "organization_id", "agent_id", "id", given="agent_id"),
+    migrations.RemoveIndex("Action", "action_open"),
+    migrations.AddIndex(
+        "Action",
+        models.Index(fields=["deadline"], name="action_open", condition=Q(state="intended", deadline__isnull=False)),
+    ),
 ]
