@@ -37,7 +37,7 @@ BESIDE_MAX = 32
 another's long queue leaves some."""
 BESIDE_SHARE = 8
 """Of a worker's places one organization may hold this part and still be given places beside them."""
-SHARED_MAX = 64
+SHARED_MAX = 12
 """Tasks that a worker starts and ends at a time while organizations call that hold few of its places, most being another's."""
 SHARED_SECONDS = 1.0
 """How long after such a call."""
