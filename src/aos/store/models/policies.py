@@ -85,7 +85,7 @@ class Approval(models.Model):
     class Meta:
         db_table = "approval"
         indexes = [
-            models.Index(fields=["organization_id", "agent_id", "digest"], name="approval_act"),
+            models.Index(fields=["organization_id", "digest", "agent_id"], name="approval_act"),
             models.Index(fields=["organization_id", "action_id"], name="approval_action"),
             models.Index(
                 fields=["expires_at"], name="approval_expiry", condition=Q(status__in=("pending", "approved"))

@@ -12,5 +12,6 @@ with recursive above as (
 select coalesce(jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'scope', b.scope, 'scope_id', b.scope_id,
     'limit', jsonb_build_object('nanos', b.limit_nanos, 'currency', b.currency), 'period', b.period)), '[]') as budgets
 from above a
-join budget b on b.organization_id = %(organization_id)s and b.scope_id = a.id and b.scope = 'task'
-  and b.retired_at is null
+cross join lateral (
+  select * from budget
+  where organization_id = %(organization_id)s and scope_id = a.id and scope = 'task' and retired_at is null offset 0) b

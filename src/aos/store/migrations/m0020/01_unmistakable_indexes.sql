@@ -14,6 +14,8 @@ drop index edge_target;
 create index edge_target on edge (organization_id, target_id) where target_id is not null;
 drop index action_agent;
 create index action_agent on action (organization_id, agent_id, id) where agent_id is not null;
+drop index approval_act;
+create index approval_act on approval (organization_id, digest, agent_id);
 drop index action_open;
 create index action_open on action (deadline) where state = 'intended' and deadline is not null;
 
@@ -43,7 +45,15 @@ from (values
   ('task', 'organization_id', 1), ('task', 'id', -1), ('task', 'run_id', -0.05), ('task', 'lane', 4), ('task', 'state', 4),
   ('edge', 'organization_id', 1), ('edge', 'source_id', -0.5), ('edge', 'target_id', -0.5), ('edge', 'run_id', -0.05),
   ('call', 'organization_id', 1), ('call', 'task_id', -0.1),
-  ('ledger_pending', 'organization_id', 1), ('ledger_pending', 'record_id', -1)
+  ('ledger_pending', 'organization_id', 1), ('ledger_pending', 'record_id', -1),
+  ('approval', 'organization_id', 1), ('approval', 'id', -1), ('approval', 'action_id', -1), ('approval', 'task_id', -0.5),
+  ('signal', 'organization_id', 1), ('signal', 'run_id', -0.5),
+  ('a2a_task', 'organization_id', 1), ('a2a_task', 'id', -1), ('a2a_push', 'organization_id', 1),
+  ('idempotency', 'organization_id', 1), ('idempotency', 'key', -1),
+  ('agent', 'organization_id', 1), ('agent', 'id', -1),
+  ('agent_key', 'organization_id', 1), ('agent_key', 'id', -1),
+  ('budget', 'organization_id', 1), ('budget', 'id', -1), ('budget', 'scope_id', -0.5),
+  ('budget_account', 'organization_id', 1), ('budget_account', 'budget_id', -0.5)
 ) as expected(name, field, distinct_values);
 
 -- A day's partitions begin empty too.

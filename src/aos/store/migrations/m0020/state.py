@@ -18,6 +18,10 @@ OPERATIONS = [
     *_only("Edge", "edge_run", "organization_id", "run_id", given="run_id"),
     *_only("Edge", "edge_target", "organization_id", "target_id", given="target_id"),
     *_only("Action", "action_agent", "organization_id", "agent_id", "id", given="agent_id"),
+    migrations.RemoveIndex("Approval", "approval_act"),
+    migrations.AddIndex(
+        "Approval", models.Index(fields=["organization_id", "digest", "agent_id"], name="approval_act")
+    ),
     migrations.RemoveIndex("Action", "action_open"),
     migrations.AddIndex(
         "Action",
