@@ -62,7 +62,7 @@ def test_a_statement_names_the_columns_of_its_indexes_from_the_first_on(fresh: D
     numbers: dict[str, int] = {}
     text = re.sub(r"%\((\w+)\)s", lambda found: f"${numbers.setdefault(found[1], len(numbers) + 1)}", sql(name))
     with psycopg.connect(fresh.owner) as connection:
-        columns = dict(connection.execute(COLUMNS, [GROWING] * 2).fetchall())
+        columns: dict[str, list[str]] = dict(connection.execute(COLUMNS, [GROWING] * 2).fetchall())
     with psycopg.connect(fresh.machine, autocommit=True) as connection:
         connection.execute(prefer_indexes().encode())
         (plan,) = connection.execute(f"explain (generic_plan, format json) {text}".encode()).fetchone() or ()
