@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from aos.kernel.errors import AosError
+from aos.kernel.errors import AosError, Unavailable
 from aos.kernel.identity import Principal, PrincipalKind
 from aos.kernel.json import Json
 from aos.kernel.ledger.record import Record, RecordKind, Usage, principal_ids, record_time
@@ -180,6 +180,8 @@ class RunEnds:
             return Result(row["last_id"], ending.digest), state, error
         try:
             value = await self._output(row, facts)
+        except Unavailable:
+            raise  # says nothing of the run: it is ended when the database is back
         except AosError:
             return None, RunState.FAILED, "output-template"
         if value is None:

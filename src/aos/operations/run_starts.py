@@ -57,8 +57,13 @@ class RunStarts:
         reading = self._reading.get(key)
         if reading is None:
             reading = self._reading[key] = asyncio.create_task(self._read(facts, name), name="workflow")
-            reading.add_done_callback(lambda _: self._reading.pop(key))
+            reading.add_done_callback(lambda done: self._has_read(key, done))
         return await asyncio.shield(reading)
+
+    def _has_read(self, key: tuple[UUID, str, int], done: asyncio.Task[Row | None]) -> None:
+        del self._reading[key]
+        if not done.cancelled():
+            done.exception()  # told to whoever waits, if somebody still does
 
     async def _read(self, facts: OrganizationFacts, name: str) -> Row | None:
         rows = await self._database.app_read(facts.id, "load_workflow", {"organization_id": facts.id, "name": name})

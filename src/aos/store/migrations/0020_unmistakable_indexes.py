@@ -9,7 +9,7 @@ from aos.store.schema_files import run_files
 
 
 class Migration(migrations.Migration):
-    """Five indexes are built again: `action`'s takes a while where it is large, and holds its writers meanwhile."""
+    """Seven indexes are built again: `action`'s take a while where it is large, and who writes waits meanwhile."""
 
     dependencies = [("store", "0019_a2a_looks")]
     operations = [

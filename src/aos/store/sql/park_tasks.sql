@@ -21,13 +21,15 @@ with member as (
   where w.kind = 'child' and s.state not in ('succeeded', 'failed', 'skipped', 'cancelled')
   union all
   select w.* from wanted w
-  join approval a on a.organization_id = w.organization_id and a.id = w.source_id
+  cross join lateral (
+    -- By itself: joined, all that wait for a person would be read to find these among them.
+    select status from approval where organization_id = w.organization_id and id = w.source_id offset 0) a
   where w.kind = 'approval' and a.status = 'pending'
   union all
   select w.* from wanted w
-  where w.kind = 'signal' and not exists (
-    select from signal s where s.organization_id = w.organization_id and s.run_id = w.run_id and s.name = w.name
-      and s.taken_by is null)
+  where w.kind = 'signal' and (
+    select s.id from signal s where s.organization_id = w.organization_id and s.run_id = w.run_id and s.name = w.name
+      and s.taken_by is null limit 1) is null
 ), counted as (
   select l.n, coalesce(w.count, 0) as given,
     greatest(coalesce(l.needs, w.count, 0) - (coalesce(w.count, 0) - coalesce(o.count, 0)), 0) as missing

@@ -4,20 +4,23 @@
 -- there to be: of a table that was never analyzed it believes in few, and of the tasks of one large run in one. An index
 -- that holds only rows whose x is not null, which is all of them, is taken by whoever says what x is, and by nobody else.
 
-drop index task_run;
-create index task_run on task (organization_id, run_id, id) where run_id is not null;
-drop index run_state;
-create index run_state on run (organization_id, state, id) where state is not null;
-drop index edge_run;
-create index edge_run on edge (organization_id, run_id) where run_id is not null;
-drop index edge_target;
-create index edge_target on edge (organization_id, target_id) where target_id is not null;
-drop index action_agent;
-create index action_agent on action (organization_id, agent_id, id) where agent_id is not null;
-drop index approval_act;
-create index approval_act on approval (organization_id, digest, agent_id);
-drop index action_open;
-create index action_open on action (deadline) where state = 'intended' and deadline is not null;
+create index new_task_run on task (organization_id, run_id, id) where run_id is not null;
+create index new_run_state on run (organization_id, state, id) where state is not null;
+create index new_edge_run on edge (organization_id, run_id) where run_id is not null;
+create index new_edge_target on edge (organization_id, target_id) where target_id is not null;
+create index new_action_agent on action (organization_id, agent_id, id) where agent_id is not null;
+create index new_action_open on action (deadline) where state = 'intended' and deadline is not null;
+create index new_approval_act on approval (organization_id, digest, agent_id);
+
+-- Only now, since readers wait from here on.
+drop index task_run, run_state, edge_run, edge_target, action_agent, action_open, approval_act;
+alter index new_task_run rename to task_run;
+alter index new_run_state rename to run_state;
+alter index new_edge_run rename to edge_run;
+alter index new_edge_target rename to edge_target;
+alter index new_action_agent rename to action_agent;
+alter index new_action_open rename to action_open;
+alter index new_approval_act rename to approval_act;
 
 -- Tasks are inserted by three statements, each with the row of their run in hand, and no run is ever deleted: looking each task's
 -- run up again cost a tenth of writing the task. Records, actions, usage, edges and calls refer to their runs in the same way.
