@@ -42,8 +42,9 @@ check: environment ## format, lint, import rules and types
 bench: environment ## run the benchmarks (ONLY=name,... for some), as JSON lines
 	@$(VENV)/bin/python -m bench $(ONLY)
 
+# Some take longer than the five minutes after which every thread's stack is printed; printing them can end a busy process.
 test-long: environment ## run the long tests: crashes at random moments, simulations of many seeds
-	@$(PYTEST) -m long $(PYTEST_ARGS)
+	@$(PYTEST) -m long -o faulthandler_timeout=3600 $(PYTEST_ARGS)
 
 clean: ## remove the virtual environment and all caches; data of a running system stays
 	@if [ -e '$(VENV)/pyvenv.cfg' ]; then rm -rf '$(VENV)'; fi
