@@ -106,8 +106,9 @@ def wait_for_the_last(layout: Layout) -> None:
 
 
 def _servers(there: Sequence[int]) -> list[int]:
-    """Return those that run Postgres; somebody's shell may work in the folder too."""
-    return [pid for pid in there if program_of(pid).rpartition("/")[2].startswith("postgres")]
+    """Return those that run Postgres, or are just ending and show no program any more; somebody's shell may work there too."""
+    programs = ((pid, program_of(pid).rpartition("/")[2]) for pid in there)
+    return [pid for pid, program in programs if not program or program.startswith("postgres")]
 
 
 def _remove_stale_pid_file(layout: Layout) -> None:
